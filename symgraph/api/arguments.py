@@ -1,0 +1,83 @@
+"""What a caller passes becomes an array of a node's type, or a clear error; never a silent loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import ArgumentError, DTypeError, ShapeError
+from symgraph.graph.dims import Size
+from symgraph.graph.node import Node
+from symgraph.graph.origin import describe
+
+Array = np.ndarray[Any, Any]
+
+
+def as_argument(value: Any, node: Node, name: str) -> Array:
+    """``value`` as an array of the dtype and rank of ``node``.
+
+    Arrays may be cast where NumPy calls it safe; Python numbers and lists of them take the node's dtype when they
+    fit it. Raises DTypeError, ShapeError and ArgumentError naming the argument and the line of its placeholder.
+    """
+    array = _as_array(value, node, name)
+    wanted = node.dtype
+    if array.dtype != wanted:
+        if not np.can_cast(array.dtype, wanted, "safe"):
+            text = f"is {node.type} and was given {array.dtype}: that is no safe cast; convert with .astype({str(wanted)!r})"
+            raise _refusal(DTypeError, node, name, text)
+        array = array.astype(wanted)
+    shape = node.shape
+    if array.ndim != len(shape):
+        text = f"is {node.type} and was given an array of shape {array.shape}: its rank is {array.ndim}, not {len(shape)}"
+        raise _refusal(ShapeError, node, name, text)
+    for axis, (size, given) in enumerate(zip(shape, array.shape, strict=True)):
+        if not isinstance(size, Size) and size != given:
+            text = f"is {node.type} and was given an array of shape {array.shape}: axis {axis} is {given}, not {size}"
+            raise _refusal(ShapeError, node, name, text)
+    return array
+
+
+def _as_array(value: Any, node: Node, name: str) -> Array:
+    if isinstance(value, Node):
+        raise _refusal(ArgumentError, node, name, f"was given {value!r}, which is a node and has no value")
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.asarray(value)
+    elif hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
+        array = np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
+    else:
+        return _from_python(value, node, name)
+    if array.dtype.kind in "OSUMm":
+        raise _refusal(DTypeError, node, name, f"is {node.type} and was given an array of {array.dtype}")
+    return array
+
+
+def _from_python(value: Any, node: Node, name: str) -> Array:
+    """Python numbers and nested lists of them: weak, so they take the node's dtype if their kind allows it."""
+    try:
+        natural = np.asarray(value)
+    except ValueError as error:
+        raise _refusal(ArgumentError, node, name, f"was given a ragged sequence: {error}") from None
+    if natural.size and (
+        natural.dtype.kind not in "biufcV" or not _kind_fits(natural.dtype, node.dtype)
+    ):
+        text = f"is {node.type} and was given {_brief(value)}, which is {natural.dtype} in NumPy"
+        raise _refusal(DTypeError, node, name, text)
+    try:
+        return np.asarray(value, dtype=node.dtype)
+    except (OverflowError, ValueError, TypeError) as error:
+        raise _refusal(DTypeError, node, name, f"is {node.type} and was given {_brief(value)}: {error}") from None
+
+
+def _kind_fits(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    return np.can_cast(given, wanted, "same_kind") or (given.kind in "iu" and wanted.kind in "iu")
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _refusal(kind: type[Exception], node: Node, name: str, text: str) -> Exception:
+    rows = [(str(node.type), name, node.origin)]
+    return kind(f"{name} {text}\n{describe(rows)}")

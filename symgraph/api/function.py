@@ -1,0 +1,172 @@
+"""function(): inputs and outputs compiled to something that is called with arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.api.arguments import as_argument
+from symgraph.api.program import OwnValues, Program, as_replacement
+from symgraph.api.structure import flatten, unflatten
+from symgraph.api.updates import Updates, as_updates
+from symgraph.errors import ArgumentError, GraphError
+from symgraph.graph.graph import Graph
+from symgraph.graph.node import Node, located
+from symgraph.graph.op import as_node
+from symgraph.graph.origin import describe
+from symgraph.graph.text import show
+from symgraph.graph.walk import substitute
+from symgraph.options import Options
+
+_OWN = OwnValues()
+
+
+class CompiledFunction:
+    """A compiled program, called with arrays by position or by name; made by ``function``."""
+
+    def __init__(
+        self, program: Program, outputs: Any, defaults: Mapping[int, np.ndarray[Any, Any]], name: str
+    ) -> None:
+        self.name = name
+        self._program = program
+        self._outputs = outputs
+        self._defaults = dict(defaults)
+        self._positions = {name: i for i, name in enumerate(program.names)}
+
+    @property
+    def graph(self) -> Graph:
+        """The program as a graph."""
+        return self._program.graph
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs, in the structure they were declared in, as NumPy arrays of the caller's own.
+
+        Raises ArgumentError for a wrong number or name of arguments, DTypeError and ShapeError for one that does not
+        fit its placeholder; then no variable has changed.
+        """
+        results = self._program.run(self._bind(args, kwargs), _OWN)
+        return unflatten(self._outputs, _is_node_or_number, list(results))
+
+    def show(self) -> str:
+        """The program's text."""
+        return show(self.graph)
+
+    def __str__(self) -> str:
+        return self.show()
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{node.name}: {node.type}" for node in self.graph.inputs)
+        return f"<compiled function {self.name}({parts})>"
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        names = self._program.names
+        if len(args) > len(names):
+            raise ArgumentError(f"{self._signature()} takes {len(names)} arguments and was given {len(args)}")
+        values: list[Any] = [_MISSING] * len(names)
+        values[: len(args)] = args
+        for key, value in kwargs.items():
+            position = self._positions.get(key)
+            if position is None:
+                raise ArgumentError(f"{self._signature()} has no argument called {key!r}")
+            if position < len(args):
+                raise ArgumentError(f"{self._signature()} was given {key!r} twice")
+            values[position] = value
+        for i, value in enumerate(values):
+            if value is _MISSING:
+                values[i] = self._defaults.get(i, _MISSING)
+        missing = [i for i, value in enumerate(values) if value is _MISSING]
+        if missing:
+            rows = [(str(node.type), names[i], node.origin) for i in missing for node in [self.graph.inputs[i]]]
+            listed = ", ".join(repr(names[i]) for i in missing)
+            raise ArgumentError(f"{self._signature()} was given no {listed}\n{describe(rows)}")
+        return values
+
+    def _signature(self) -> str:
+        return f"{self.name}({', '.join(self._program.names)})"
+
+
+_MISSING: Any = object()
+
+
+def function(
+    inputs: Sequence[Node],
+    outputs: Any,
+    updates: Updates = None,
+    *,
+    givens: Mapping[Node, Any] | None = None,
+    defaults: Mapping[Node, Any] | None = None,
+    name: str | None = None,
+    options: Options | None = None,
+) -> CompiledFunction:
+    """Compile a program.
+
+    ``inputs`` are placeholders, or any other nodes, which are then given and not computed. ``outputs`` is a node, a
+    tuple, list or dict of nodes, nested, or None. ``updates`` maps variables to the expressions they become after a
+    call; outputs and updates all see the values from before it. ``givens`` replaces nodes, intermediate ones too, in
+    outputs and updates. ``defaults`` gives values to inputs that a call leaves out; they are copied, and a call that
+    passes another value does not change them.
+
+    >>> x = placeholder("float64", ("n",), name="x")
+    >>> f = function([x], {"twice": 2 * x, "sum": x.sum()})
+    >>> f([1.0, 2.0])
+    {'twice': array([2., 4.]), 'sum': array(3.)}
+
+    Raises GraphError for inputs that are missing, unused, duplicate or constant and for two updates of one variable;
+    DTypeError and ShapeError for updates and givens that do not fit what they replace.
+    """
+    inputs = _as_inputs(inputs)
+    leaves = _outputs_of(outputs)
+    table = as_updates(updates)
+    if givens:
+        roots = _with_givens([*leaves, *table.values()], givens)
+        leaves, values = roots[: len(leaves)], roots[len(leaves) :]
+        table = dict(zip(table, values, strict=True))
+    name = name or "main"
+    program = Program(inputs, leaves, table, name, options or Options())
+    return CompiledFunction(program, outputs, _defaults_of(inputs, program, defaults or {}), name)
+
+
+def _as_inputs(inputs: Any) -> list[Node]:
+    if isinstance(inputs, Node) or not isinstance(inputs, (list, tuple)):
+        raise ArgumentError("inputs is a list of nodes: function([x], y)")
+    return list(inputs)
+
+
+def _is_node_or_number(value: Any) -> bool:
+    return isinstance(value, (Node, np.ndarray, np.generic, int, float, complex))
+
+
+def _outputs_of(outputs: Any) -> list[Node]:
+    try:
+        return [as_node(leaf) for leaf in flatten(outputs, _is_node_or_number)]
+    except TypeError as error:
+        if isinstance(error, ArgumentError) or not error.args:
+            raise
+        found = error.args[0]
+        raise ArgumentError(
+            f"outputs are nodes, and tuples, lists and dicts of them; {found!r} is a {type(found).__name__}"
+        ) from None
+
+
+def _with_givens(roots: list[Node], givens: Mapping[Node, Any]) -> list[Node]:
+    for node in givens:
+        if not isinstance(node, Node):
+            raise ArgumentError(f"givens replaces nodes, not {type(node).__name__}")
+    replaced = {node: as_replacement(node, value, "givens") for node, value in givens.items()}
+    return substitute(roots, replaced)
+
+
+def _defaults_of(
+    inputs: list[Node], program: Program, defaults: Mapping[Node, Any]
+) -> dict[int, np.ndarray[Any, Any]]:
+    positions = {node: i for i, node in enumerate(inputs)}
+    copied = {}
+    for node, value in defaults.items():
+        if node not in positions:
+            operands = [node] if isinstance(node, Node) else []
+            raise located(GraphError(f"a default is given for {node!r}, which is not among the inputs"), operands)
+        i = positions[node]
+        copied[i] = np.array(as_argument(value, node, program.names[i]), order="C")
+    return copied

@@ -1,0 +1,152 @@
+"""Program: a checked graph with its schedule, run on arrays and on variables that a store holds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from symgraph.api.arguments import as_argument
+from symgraph.api.variable import Variable
+from symgraph.errors import DTypeError, GraphError, ShapeError
+from symgraph.graph.dims import same
+from symgraph.graph.evaluate import Array, schedule
+from symgraph.graph.graph import Graph, graph
+from symgraph.graph.node import Node, located, type_symbols
+from symgraph.graph.op import CONSTANT, PLACEHOLDER, as_node
+from symgraph.graph.trace import stand_in
+from symgraph.graph.walk import substitute
+from symgraph.options import Options
+
+
+class Store(Protocol):
+    """Where the values of variables live: with the variables themselves, or in a session."""
+
+    def read(self, variable: Variable) -> Array: ...
+    def write(self, values: Mapping[Variable, Array]) -> None: ...
+
+
+class Program:
+    """What a function or one fetch of a session runs: outputs and updates from the values before the call."""
+
+    def __init__(
+        self,
+        inputs: Sequence[Node],
+        outputs: Iterable[Node],
+        updates: Mapping[Node, Node],
+        name: str,
+        options: Options,
+        *,
+        unused_inputs: bool = False,
+    ) -> None:
+        roots = [*outputs, *updates.values()]
+        stands = _stand_ins(inputs)
+        if any(stand is not node for node, stand in zip(inputs, stands, strict=True)):
+            roots = substitute(roots, dict(zip(inputs, stands, strict=True)))
+        count = len(roots) - len(updates)
+        self.graph = graph(stands, roots[:count], dict(zip(updates, roots[count:], strict=True)), name=name)
+        self.names = [node.name or node.op.name for node in inputs]
+        self.options = options
+        if not unused_inputs:
+            _refuse_unused(self.graph, inputs)
+        self.variables = [_owned(node) for node in self.graph.variables()]
+        self.updated = [_owned(update.variable) for update in self.graph.updates]
+        self._locks = [variable.lock for variable in sorted(self.updated, key=id)]
+        self._schedule = schedule(self.graph.roots, [*stands, *self.variables])
+
+    def run(self, values: Sequence[Any], store: Store) -> list[Array]:
+        """The outputs, none sharing memory with an argument, a variable or another output.
+
+        Variables are written after everything has been computed: a call that fails changes nothing.
+        """
+        given = [
+            as_argument(value, node, name)
+            for value, node, name in zip(values, self.graph.inputs, self.names, strict=True)
+        ]
+        with contextlib.ExitStack() as held:
+            for lock in self._locks:
+                held.enter_context(lock)
+            arrays = given + [store.read(variable) for variable in self.variables]
+            results = _unshared(self._schedule.run(arrays, watch=self.options.watch), arrays)
+            count = len(self.graph.outputs)
+            if self.updated:
+                new = dict(zip(self.updated, results[count:], strict=True))
+                _check_sizes(new)
+                store.write(new)
+        return results[:count]
+
+
+class OwnValues:
+    """The store in which each variable keeps its own value."""
+
+    def read(self, variable: Variable) -> Array:
+        return variable._array
+
+    def write(self, values: Mapping[Variable, Array]) -> None:
+        for variable, array in values.items():
+            variable._array = array
+
+
+def _stand_ins(inputs: Sequence[Node]) -> list[Node]:
+    """Placeholders for the inputs: themselves, or for any other node one of its type."""
+    stands = []
+    for i, node in enumerate(inputs):
+        if not isinstance(node, Node):
+            raise GraphError(f"inputs are nodes, and input {i} is {type(node).__name__}")
+        if node.op is CONSTANT:
+            raise located(GraphError("a constant cannot be an input"), [node])
+        stands.append(node if node.op is PLACEHOLDER else stand_in(f"_fed_{i}", node.tensor))
+    if len(set(map(id, inputs))) < len(inputs):
+        twice = next(node for i, node in enumerate(inputs) if any(node is other for other in inputs[:i]))
+        raise located(GraphError(f"the input {twice.name or twice.op.name!r} is given twice"), [twice])
+    return stands
+
+
+def _refuse_unused(made: Graph, inputs: Sequence[Node]) -> None:
+    nodes = set(made.nodes())
+    sizes = made.free_sizes()
+    for node, stand in zip(inputs, made.inputs, strict=True):
+        if stand not in nodes and not (type_symbols(stand.type) & sizes):
+            text = f"no output or update depends on the input {node.name or node.op.name!r}; leave it out"
+            raise located(GraphError(text), [node])
+
+
+def _owned(node: Node) -> Variable:
+    if not isinstance(node, Variable):
+        raise located(GraphError(f"the variable {node.name!r} has no value; give one with sg.variable"), [node])
+    return node
+
+
+def _unshared(results: list[Array], arrays: Sequence[Array]) -> list[Array]:
+    """Copies of those results that are views, arguments, or given twice."""
+    seen = set(map(id, arrays))
+    fresh = []
+    for result in results:
+        array = np.asarray(result)
+        if id(array) in seen or array.base is not None or not array.flags.owndata or not array.flags.writeable:
+            array = array.copy(order="C")
+        seen.add(id(array))
+        fresh.append(array)
+    return fresh
+
+
+def _check_sizes(new: Mapping[Variable, Array]) -> None:
+    for variable, array in new.items():
+        if array.shape != variable.shape:
+            text = f"the variable {variable.name!r} is {variable.type} and its update has shape {array.shape}"
+            raise located(ShapeError(text), [variable])
+
+
+def as_replacement(node: Node, value: Any, what: str) -> Node:
+    """``value`` as a node that can stand where ``node`` stood; raises DTypeError and ShapeError otherwise."""
+    new = as_node(value, node.row)
+    if new.row is not node.row:
+        raise located(DTypeError(f"{what} replaces {node.type} by {new.type}; dtypes must agree"), [node, new])
+    pairs = zip(node.shape, new.shape, strict=False)
+    if new.ndim != node.ndim or any(same(a, b) is False for a, b in pairs):
+        raise located(ShapeError(f"{what} replaces {node.type} by {new.type}; shapes must agree"), [node, new])
+    return new
+
+

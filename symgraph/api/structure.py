@@ -1,0 +1,46 @@
+"""Outputs and fetches as the user wrote them: a value, or tuples, lists and dicts of values, nested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def flatten(structure: Any, is_leaf: Callable[[Any], bool]) -> list[Any]:
+    """The leaves, left to right; None has none.
+
+    Raises TypeError with what was found where a leaf or a structure was expected.
+    """
+    leaves: list[Any] = []
+    pending = [structure]
+    while pending:
+        part = pending.pop()
+        if part is None:
+            continue
+        if is_leaf(part):
+            leaves.append(part)
+        elif isinstance(part, dict):
+            pending.extend(reversed(part.values()))
+        elif isinstance(part, (tuple, list)):
+            pending.extend(reversed(part))
+        else:
+            raise TypeError(part)
+    return leaves
+
+
+def unflatten(structure: Any, is_leaf: Callable[[Any], bool], leaves: list[Any]) -> Any:
+    """The structure with its leaves replaced, in the order of ``flatten``."""
+    remaining = iter(leaves)
+
+    def build(part: Any) -> Any:
+        if part is None:
+            return None
+        if is_leaf(part):
+            return next(remaining)
+        if isinstance(part, dict):
+            return type(part)((key, build(value)) for key, value in part.items())
+        if hasattr(part, "_fields"):
+            return type(part)(*map(build, part))
+        return type(part)(map(build, part))
+
+    return build(structure)

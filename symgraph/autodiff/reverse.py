@@ -1,0 +1,242 @@
+"""Reverse-mode differentiation: a graph in, the graph of its gradient out, which differentiates again.
+
+Conventions: at kinks the subgradient is JAX's (0 for ``abs`` and ``relu`` at 0, halves for ``maximum`` of equals).
+For a complex input the gradient of a real loss is ``∂L/∂a + i ∂L/∂b``, the direction of steepest ascent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, overload
+
+from symgraph.errors import GradientError
+from symgraph.graph.node import Node, located
+from symgraph.graph.op import ITEM, PACK, as_node, items
+from symgraph.graph.origin import inherit
+from symgraph.graph.types import TensorType, TupleType
+from symgraph.graph.walk import expand, toposort
+from symgraph.ops.broadcast import sum_to
+from symgraph.ops.create import ones_like, zeros_like
+from symgraph.ops.primitives import astype, real
+
+Cotangent = Node | None
+
+
+@overload
+def grad(loss: Node, wrt: Node, *, disconnected: str = ...) -> Node: ...
+@overload
+def grad(loss: Node, wrt: Sequence[Node], *, disconnected: str = ...) -> list[Node]: ...
+def grad(loss: Node, wrt: Node | Sequence[Node], *, disconnected: str = "raise") -> Node | list[Node]:
+    """The gradient of a real scalar with respect to a node, or to each node of a sequence.
+
+    Any node can stand in ``wrt``: a placeholder, a variable, an intermediate value. Each gradient has the type of its
+    node. A node that the loss does not depend on raises, or with ``disconnected="zero"`` has gradient zero.
+
+    >>> from symgraph import evaluate, placeholder
+    >>> x = placeholder("float64", (3,), name="x")
+    >>> evaluate(grad((x * x).sum(), x), {x: [1.0, 2.0, 3.0]})
+    array([2., 4., 6.])
+
+    Raises GradientError when the loss is no real floating-point scalar, when a node of ``wrt`` is not floating-point
+    or complex, and for disconnected nodes.
+
+    Algorithm: Griewank and Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, ch. 3.
+    """
+    loss = as_node(loss)
+    _check_loss(loss)
+    many = not isinstance(wrt, Node)
+    nodes = list(wrt) if many else [wrt]
+    gradients = vjp([loss], nodes, [ones_like(loss)], disconnected=disconnected)
+    return gradients if many else gradients[0]
+
+
+def vjp(
+    outputs: Node | Sequence[Node],
+    inputs: Sequence[Node],
+    cotangents: Node | Sequence[Node],
+    *,
+    disconnected: str = "zero",
+) -> list[Node]:
+    """The product of cotangents with the Jacobian: for each input, the sum over outputs of ``cotangent · ∂output/∂input``.
+
+    A cotangent has the type of its output, or broadcasts to it.
+
+    >>> from symgraph import evaluate, placeholder
+    >>> x = placeholder("float64", (2,), name="x")
+    >>> (g,) = vjp([x * x], [x], [[1.0, 10.0]])
+    >>> evaluate(g, {x: [1.0, 2.0]})
+    array([ 2., 40.])
+
+    Raises GradientError for inputs and outputs that are not floating-point or complex.
+    """
+    if disconnected not in ("raise", "zero"):
+        raise GradientError(f'disconnected is "raise" or "zero", not {disconnected!r}')
+    outs = [outputs] if isinstance(outputs, Node) else [as_node(out) for out in outputs]
+    seeds = [cotangents] if isinstance(cotangents, Node) else list(cotangents)
+    if len(outs) != len(seeds):
+        raise GradientError(f"{len(outs)} outputs and {len(seeds)} cotangents")
+    for node in (*outs, *inputs):
+        _check_differentiable(node)
+    seeds = [_as_cotangent(seed, out) for seed, out in zip(seeds, outs, strict=True)]
+    found = pullback(outs, seeds, inputs)
+    if disconnected == "raise":
+        _check_connected(outs, inputs, found)
+    return [zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
+
+
+def pullback(
+    outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node], *, opaque: bool = False
+) -> list[Cotangent]:
+    """For each input its cotangent, None where no output depends on it through floating-point values.
+
+    ``opaque`` takes the inputs as given: what they were computed from is not looked at.
+    """
+    wanted = set(inputs)
+    order = toposort(outputs, stop=wanted if opaque else ())
+    active = _active(order, wanted, opaque)
+    sums = _Sums()
+    for out, g in zip(outputs, cotangents, strict=True):
+        if out in active:
+            sums.add(out, g)
+    for node in reversed(order):
+        if node in active and sums.reached(node) and not (opaque and node in wanted):
+            with inherit(node.origin):
+                _push(node, active, sums)
+    return [sums.total(x) if sums.reached(x) else None for x in inputs]
+
+
+class _Sums:
+    """The cotangents that have reached each node so far; a part for each result of an op with several."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[Node, Cotangent] = {}
+        self._parts: dict[Node, dict[int, Node]] = {}
+
+    def add(self, node: Node, g: Cotangent) -> None:
+        """Add a contribution; None is a slope of zero, which connects and adds nothing."""
+        before = self._nodes.get(node)
+        self._nodes[node] = before + g if before is not None and g is not None else before if g is None else g
+
+    def add_part(self, node: Node, index: int, g: Node) -> None:
+        parts = self._parts.setdefault(node, {})
+        parts[index] = parts[index] + g if index in parts else g
+
+    def reached(self, node: Node) -> bool:
+        return node in self._nodes or node in self._parts
+
+    def total(self, node: Node) -> Node:
+        g = self._nodes[node]
+        return zeros_like(node) if g is None else g
+
+    def is_zero(self, node: Node) -> bool:
+        return node not in self._parts and self._nodes[node] is None
+
+    def parts(self, node: Node) -> tuple[Cotangent, ...]:
+        """A cotangent for every floating-point result, zero where none arrived."""
+        known = self._parts[node]
+        return tuple(
+            known.get(i, zeros_like(part)) if part.row.is_inexact else None for i, part in enumerate(items(node))
+        )
+
+
+def _active(order: Iterable[Node], wanted: set[Node], opaque: bool) -> set[Node]:
+    """The nodes through which a change of the wanted ones can reach an output."""
+    active: set[Node] = set()
+    for node in order:
+        through = not (opaque and node in wanted) and any(x in active for x in node.inputs)
+        if node in wanted or (through and _is_inexact(node)):
+            active.add(node)
+    return active
+
+
+def _is_inexact(node: Node) -> bool:
+    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+    return any(type.dtype.is_inexact for type in types)
+
+
+def _push(node: Node, active: set[Node], sums: _Sums) -> None:
+    """Carry the cotangent of a node to its active inputs."""
+    if not node.inputs:
+        return
+    if sums.is_zero(node):
+        for x in node.inputs:
+            if x in active:
+                sums.add(x, None)
+        return
+    if node.op is ITEM:
+        sums.add_part(node.inputs[0], node.attrs.index, sums.total(node))  # type: ignore[union-attr]
+        return
+    g: Any = sums.parts(node) if isinstance(node.type, TupleType) else sums.total(node)
+    for x, contribution in zip(node.inputs, _contributions(node, g), strict=True):
+        if x not in active or contribution is None or not _is_inexact(x):
+            continue
+        if isinstance(contribution, Node):
+            sums.add(x, _fitted(contribution, x, node))
+        else:
+            sums.add(x, None)
+
+
+def _contributions(node: Node, g: Any) -> Sequence[Any]:
+    """What the op's rule says, or the derivative of its body: a node, None or 0 for each input."""
+    op = node.op
+    if op is PACK:
+        return tuple(g)
+    if op.vjp is not None:
+        attrs = node.attrs.fields() if node.attrs is not None else {}
+        found = op.vjp(g, *node.inputs, node, **attrs)
+        return found if isinstance(found, tuple) else (found,)
+    if op.body is None:
+        raise located(GradientError(f"{op.name} has no derivative"), [node])
+    distinct = list(dict.fromkeys(node.inputs))
+    if isinstance(node.type, TupleType):
+        roots = list(items(expand(node)))
+        pairs = [(root, part) for root, part in zip(roots, g, strict=True) if part is not None]
+        total = dict(zip(distinct, pullback([r for r, _ in pairs], [p for _, p in pairs], distinct, opaque=True)))
+    else:
+        total = dict(zip(distinct, pullback([expand(node)], [g], distinct, opaque=True), strict=True))
+    return [total.pop(x, None) for x in node.inputs]
+
+
+def _fitted(g: Node, x: Node, node: Node) -> Node:
+    """A contribution in the type of the input: summed over broadcast axes, real for a real input."""
+    if g.row is not x.row:
+        g = real(g) if g.row.is_complex and not x.row.is_complex else g
+        g = astype(g, x.row)
+    if node.op.elementwise and g.shape != x.shape:
+        g = sum_to(g, x.shape)
+    assert g.ndim == x.ndim, f"the derivative of {node.op.name} gave {g.type} for {x.type}"
+    return g
+
+
+def _as_cotangent(seed: Any, out: Node) -> Node:
+    g = as_node(seed, out.row)
+    if g.row is not out.row:
+        raise located(GradientError(f"the cotangent of {out.type} is {g.type}; dtypes must agree"), [out, g])
+    return g if g.shape == out.shape else g + zeros_like(out)
+
+
+def _check_loss(loss: Node) -> None:
+    if not isinstance(loss.type, TensorType) or loss.ndim:
+        text = f"a gradient is of a scalar, and this loss is {loss.type}; sum it, or use sg.vjp"
+        raise located(GradientError(text), [loss])
+    if not loss.row.is_float:
+        hint = "take its real part or abs" if loss.row.is_complex else "only floating-point values have slopes"
+        raise located(GradientError(f"a gradient is of a real number, and this loss is {loss.type}; {hint}"), [loss])
+
+
+def _check_differentiable(node: Any) -> None:
+    if not isinstance(node, Node):
+        raise GradientError(f"gradients are with respect to nodes, not {type(node).__name__}")
+    if not node.row.is_inexact:
+        text = f"{node!r} has dtype {node.row.name}; only floating-point and complex values have gradients"
+        raise located(GradientError(text), [node])
+
+
+def _check_connected(outputs: Sequence[Node], inputs: Sequence[Node], found: Sequence[Cotangent]) -> None:
+    lost = [x for x, g in zip(inputs, found, strict=True) if g is None]
+    if not lost:
+        return
+    reach = set(toposort(outputs))
+    why = {x: "through integers or stop_gradient only" if x in reach else "not at all" for x in lost}
+    text = "; ".join(f"the loss depends on {x.name or x.op.name} {why[x]}" for x in lost)
+    raise located(GradientError(f'{text} (disconnected="zero" makes such gradients zero)'), [*outputs, *lost])

@@ -1,0 +1,74 @@
+"""What can go wrong, one class per kind; each is also the built-in exception that a NumPy user would expect.
+
+::
+
+    SymgraphError
+    ├── DTypeError        TypeError        a dtype that an op or an argument does not take
+    ├── ShapeError        ValueError       sizes, ranks or axes that do not fit together
+    ├── GraphError        ValueError       an ill-formed graph: missing, unused, repeated or unknown inputs
+    ├── ArgumentError     TypeError        a wrong number, name, structure or value of arguments
+    ├── GradientError     ValueError       a derivative that does not exist
+    ├── OutOfBoundsError  IndexError       an index outside its axis
+    ├── ParseError        ValueError       text that is not a program; has the line and the column
+    ├── RunError          RuntimeError     a program that failed while it ran
+    ├── FileError         OSError          a file that cannot be read or written
+    └── VerifyError       AssertionError   a broken invariant: a bug of symgraph's own
+"""
+
+
+class SymgraphError(Exception):
+    """Any of the errors below."""
+
+
+class DTypeError(SymgraphError, TypeError):
+    """A dtype that an op or an argument does not take."""
+
+
+class ShapeError(SymgraphError, ValueError):
+    """Sizes, ranks or axes that do not fit together."""
+
+
+class GraphError(SymgraphError, ValueError):
+    """An ill-formed graph: missing, unused, repeated or unknown inputs."""
+
+
+class ArgumentError(SymgraphError, TypeError):
+    """A wrong number, name, structure or value of arguments."""
+
+
+class GradientError(SymgraphError, ValueError):
+    """A derivative that does not exist."""
+
+
+class OutOfBoundsError(SymgraphError, IndexError):
+    """An index outside its axis."""
+
+
+class ParseError(SymgraphError, ValueError):
+    """Text that is not a program.
+
+    >>> str(ParseError("expected a name", line=3, column=5))
+    'line 3, column 5: expected a name'
+    """
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(message, line, column)
+        self.message = message
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        where = [f"{name} {n}" for name, n in (("line", self.line), ("column", self.column)) if n is not None]
+        return f"{', '.join(where)}: {self.message}" if where else self.message
+
+
+class RunError(SymgraphError, RuntimeError):
+    """A program that failed while it ran."""
+
+
+class FileError(SymgraphError, OSError):
+    """A file that cannot be read or written."""
+
+
+class VerifyError(SymgraphError, AssertionError):
+    """A broken invariant: a bug of symgraph's own."""

@@ -1,0 +1,193 @@
+"""The meaning of a graph: one NumPy call for each node. Slow, plain, and what everything else is tested against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import GraphError, OutOfBoundsError, RunError, ShapeError, SymgraphError
+from symgraph.graph.dims import Size, bind, evaluate_dim, is_symbol, solve
+from symgraph.graph.node import Node
+from symgraph.graph.op import PLACEHOLDER, VARIABLE, as_node
+from symgraph.graph.origin import describe
+from symgraph.graph.types import TupleType
+from symgraph.graph.walk import expand, toposort
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node to run: where its inputs lie, where its result goes, which values are not needed after it."""
+
+    node: Node
+    inputs: tuple[int, ...]
+    slot: int
+    dead: tuple[int, ...]
+    has_sizes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The steps that compute ``results`` from ``given``."""
+
+    given: tuple[Node, ...]
+    steps: tuple[Step, ...]
+    results: tuple[int, ...]
+    slots: int
+
+    def run(self, arrays: Sequence[Array], *, watch: bool = False) -> list[Array]:
+        """The results, for arrays that fit the types of ``given``; they may share memory with them.
+
+        Raises ShapeError when the arrays disagree about a size, OutOfBoundsError, RunError and ShapeError with the
+        user's line when a step fails, RunError at the first NaN when ``watch`` is set.
+        """
+        sizes = bind_sizes(self.given, arrays)
+        values: list[Any] = [*arrays, *[None] * (self.slots - len(arrays))]
+        with np.errstate(all="ignore"):
+            for step in self.steps:
+                inputs = [values[slot] for slot in step.inputs]
+                values[step.slot] = _run_step(step, inputs, sizes)
+                if watch:
+                    _refuse_nan(step.node, values[step.slot], inputs)
+                for slot in step.dead:
+                    values[slot] = None
+        return [values[slot] for slot in self.results]
+
+
+def schedule(outputs: Iterable[Node], given: Iterable[Node]) -> Schedule:
+    """How to compute the outputs from given nodes; composites run as their bodies.
+
+    Raises GraphError when an output needs a placeholder or variable that is not given.
+    """
+    given = tuple(given)
+    outputs = tuple(outputs)
+    stop = set(given)
+    bodies: dict[Node, Node] = {}
+
+    def needs(node: Node) -> tuple[Node, ...]:
+        if node.op.numpy is not None or node.op.body is None:
+            return node.deps
+        if node not in bodies:
+            bodies[node] = expand(node)
+        return (bodies[node],)
+
+    def computed(node: Node) -> Node:
+        while node in bodies:
+            node = bodies[node]
+        return node
+
+    order = [node for node in toposort(outputs, stop, needs) if node not in bodies]
+    slots = {node: slot for slot, node in enumerate(given)}
+    keep = {computed(node) for node in outputs}
+    last_use = {computed(x): node for node in order for x in node.inputs}
+    steps = []
+    for node in order:
+        if node in slots:
+            continue
+        if node.op in (PLACEHOLDER, VARIABLE):
+            rows = [(str(node.type), node.name or "", node.origin)]
+            raise GraphError(f"no value is given for {node.name!r}\n{describe(rows)}")
+        inputs = tuple(computed(x) for x in node.inputs)
+        slots[node] = len(slots)
+        dead = {x for x in inputs if last_use[x] is node and x not in keep and x not in stop}
+        has_sizes = node.attrs is not None and bool(node.attrs.symbols())
+        steps.append(
+            Step(node, tuple(slots[x] for x in inputs), slots[node], tuple(slots[x] for x in dead), has_sizes)
+        )
+    results = tuple(slots[computed(node)] for node in outputs)
+    return Schedule(given, tuple(steps), results, len(slots))
+
+
+def evaluate(
+    outputs: Any, feed: Mapping[Node, Any] | None = None
+) -> Any:
+    """The value of a node, or of each in a list or tuple, one NumPy call for each op.
+
+    ``feed`` gives arrays for placeholders, or for any other node. This is the definition that compiled programs are
+    compared with; it is not fast.
+
+    >>> evaluate(as_node(2.0))
+    array(2.)
+    """
+    feed = feed or {}
+    many = isinstance(outputs, (list, tuple))
+    nodes = [as_node(node) for node in (outputs if many else [outputs])]
+    arrays = [np.asarray(value, node.dtype) for node, value in feed.items()]
+    values = [np.array(value) if not isinstance(value, tuple) else value for value in schedule(nodes, feed).run(arrays)]
+    return type(outputs)(values) if many else values[0]
+
+
+def bind_sizes(nodes: Sequence[Node], arrays: Sequence[Array]) -> dict[Size, int]:
+    """The value of every symbolic size that the arrays decide; raises ShapeError naming the argument that disagrees."""
+    sizes: dict[Size, int] = {}
+    equations = []
+    for node, array in zip(nodes, arrays, strict=True):
+        shape = node.tensor.shape
+        if len(shape) != array.ndim:
+            raise _misfit(node, array, f"its rank is {array.ndim}, not {len(shape)}")
+        try:
+            bind(shape, array.shape, sizes)
+        except ShapeError as error:
+            raise _misfit(node, array, str(error)) from None
+        equations += [
+            (dim, size)
+            for dim, size in zip(shape, array.shape, strict=True)
+            if isinstance(dim, Size) and not is_symbol(dim)
+        ]
+    if equations:
+        solve(equations, sizes)
+    return sizes
+
+
+def _misfit(node: Node, array: Array, why: str) -> ShapeError:
+    rows = [(str(node.type), node.name or "", node.origin)]
+    what = f"{node.name or 'a fed node'} is {node.type} and was given an array of shape {array.shape}"
+    return ShapeError(f"{what}: {why}\n{describe(rows)}")
+
+
+def _run_step(step: Step, inputs: list[Array], sizes: dict[Size, int]) -> Any:
+    node = step.node
+    try:
+        if node.attrs is None:
+            value = node.op.numpy(*inputs)  # type: ignore[misc]
+        else:
+            attrs = node.attrs.map_sizes(lambda size: evaluate_dim(size, sizes)) if step.has_sizes else node.attrs
+            value = node.op.numpy(*inputs, **attrs.fields())  # type: ignore[misc]
+        if node.op.binds_sizes:
+            _bind_results(node, value, sizes)
+    except (ValueError, IndexError, ArithmeticError, TypeError) as error:
+        raise _step_error(node, inputs, error) from error
+    return value
+
+
+def _bind_results(node: Node, value: Any, sizes: dict[Size, int]) -> None:
+    pairs = zip(node.type.items, value, strict=True) if isinstance(node.type, TupleType) else [(node.tensor, value)]
+    for type, array in pairs:
+        bind(type.shape, array.shape, sizes)
+
+
+def _step_error(node: Node, inputs: Sequence[Array], error: Exception) -> SymgraphError:
+    kinds = {IndexError: OutOfBoundsError, ValueError: ShapeError}
+    kind = next((ours for theirs, ours in kinds.items() if isinstance(error, theirs)), RunError)
+    if isinstance(error, SymgraphError):
+        kind = type(error)
+    shapes = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs if isinstance(x, np.ndarray | np.generic))
+    rows = [(str(x.type), x.name or "", x.origin) for x in node.inputs]
+    rows.append((str(node.type), node.op.name, node.origin))
+    return kind(f"{node.op.name}({shapes}): {error}\n{describe(rows)}")
+
+
+def _refuse_nan(node: Node, value: Any, inputs: Sequence[Array]) -> None:
+    if _has_nan(value) and not any(_has_nan(x) for x in inputs):
+        rows = [(str(node.type), node.op.name, node.origin)]
+        raise RunError(f"{node.op.name} made the first NaN\n{describe(rows)}")
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_has_nan, value))
+    return value.dtype.kind in "fcV" and bool(np.isnan(value).any())

@@ -1,0 +1,177 @@
+"""Node: one application of an op. Equal nodes are the same object."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from symgraph.errors import DTypeError, SymgraphError
+from symgraph.graph.dims import Dim, Size, symbols
+from symgraph.graph.operators import Operators
+from symgraph.graph.origin import Origin, describe, here
+from symgraph.graph.types import DType, TensorType, TupleType, Type
+
+if TYPE_CHECKING:
+    from symgraph.graph.op import Attrs, Op
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
+class Node(Operators):
+    """``op`` applied to ``inputs`` with ``attrs``; ``type`` is what comes out.
+
+    Nodes are made by ``make`` alone, which returns the node that exists already where there is one: comparing
+    two nodes is ``is``, and ``==`` is free to mean the elementwise comparison.
+    ``deps`` is what must run before: the inputs, and whatever decides the data-dependent sizes in ``attrs``.
+    ``origin`` is the user's line that made it first; it takes no part in what is equal.
+    """
+
+    op: Op
+    inputs: tuple[Node, ...]
+    attrs: Attrs | None
+    type: Type
+    deps: tuple[Node, ...]
+    origin: Origin | None
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """The sizes, each an int or a symbolic ``Size``."""
+        return self.tensor.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.tensor.dtype.numpy
+
+    @property
+    def ndim(self) -> int:
+        return len(self.tensor.shape)
+
+    @property
+    def size(self) -> Dim:
+        """The number of elements."""
+        total: Dim = 1
+        for size in self.shape:
+            total = total * size
+        return total
+
+    @property
+    def tensor(self) -> TensorType:
+        """The type, for a node that is one array."""
+        if not isinstance(self.type, TensorType):
+            raise DTypeError(f"{self.op.name} gives {len(self.type.items)} results; take one of them first")
+        return self.type
+
+    @property
+    def row(self) -> DType:
+        """The dtype as symgraph's own row."""
+        return self.tensor.dtype
+
+    @property
+    def name(self) -> str | None:
+        """The name of a placeholder or variable; None for anything computed."""
+        return getattr(self.attrs, "name", None) if not self.inputs else None
+
+    def __repr__(self) -> str:
+        """``<add: f32[n, 10] at train.py:12>``."""
+        place = f" at {self.origin.place}" if self.origin else ""
+        return f"<{self.name or self.op.name}: {self.type}{place}>"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a scalar has no len()")
+        if not isinstance(self.shape[0], int):
+            raise TypeError(f"len() needs a size known before the call, and axis 0 is {self.shape[0]}; use x.shape[0]")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Node]:
+        """The rows along axis 0, whose size must be known."""
+        return iter([self[i] for i in range(len(self))])
+
+    def __bool__(self) -> NoReturn:
+        raise self._no_value("bool()", "use sg.where, sg.logical_and or sg.cond in place of if, and, or")
+
+    def __int__(self) -> NoReturn:
+        raise self._no_value("int()", "use x.astype('int64')")
+
+    def __float__(self) -> NoReturn:
+        raise self._no_value("float()", "use x.astype('float64')")
+
+    def __complex__(self) -> NoReturn:
+        raise self._no_value("complex()", "use x.astype('complex128')")
+
+    def __index__(self) -> NoReturn:
+        raise self._no_value("an index", "use x[i] or sg.take(x, i), which take nodes")
+
+    def __array__(self, *_: object, **__: object) -> NoReturn:
+        raise self._no_value("a NumPy array", "compile it with sg.function, or use x.eval({...})")
+
+    def _no_value(self, wanted: str, instead: str) -> TypeError:
+        error = DTypeError(f"{self!r} is a node: it has no value before a call, so it cannot be {wanted}; {instead}")
+        return located(error, [self])
+
+
+E = TypeVar("E", bound=Exception)
+_live: WeakValueDictionary[Any, Node] = WeakValueDictionary()
+_making = threading.Lock()
+
+
+def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
+    """The node for this application: the live one if there is one, a new one otherwise.
+
+    Raises what the op's type rule raises, with the operands and their lines added.
+    """
+    key = (op, tuple(map(id, inputs)), attrs)  # ids: comparing keys must never compare nodes with ``==``
+    node = _live.get(key)
+    if node is not None:
+        return node
+    try:
+        type = op.infer_type(inputs, attrs)
+    except SymgraphError as error:
+        raise located(error, inputs, f"{op.name}({', '.join(str(x.type) for x in inputs)})") from None
+    with _making:
+        node = _live.get(key)
+        if node is None:
+            node = Node(op, inputs, attrs, type, _with_sources(inputs, attrs), here())
+            if op.binds_sizes:
+                _own_sizes(node)
+            _live[key] = node
+    return node
+
+
+def located(error: E, operands: Iterable[Node], what: str = "") -> E:
+    """The same error, its message led by the call and followed by its operands and the user's line."""
+    if getattr(error, "located", False):
+        return error
+    rows = [(str(x.type), x.name or "", x.origin) for x in operands]
+    if (origin := here()) is not None:
+        rows.append(("", "here", origin))
+    message = f"{what}: {error}" if what else str(error)
+    told = type(error)(f"{message}\n{describe(rows)}")
+    told.located = True  # type: ignore[attr-defined]
+    return told
+
+
+def _with_sources(inputs: tuple[Node, ...], attrs: Attrs | None) -> tuple[Node, ...]:
+    """The inputs, and the nodes that decide the data-dependent sizes in ``attrs``."""
+    if attrs is None:
+        return inputs
+    known = set(map(id, inputs))
+    sources = {id(node): node for size in attrs.symbols() if (node := size.source) is not None}
+    return inputs + tuple(node for key, node in sources.items() if key not in known)
+
+
+def _own_sizes(node: Node) -> None:
+    """The sizes that first appear in this node's type are decided by its run."""
+    given = {size for x in node.inputs for size in type_symbols(x.type)}
+    for size in type_symbols(node.type) - given:
+        size.source = node
+
+
+def type_symbols(type: Type) -> frozenset[Size]:
+    """Every symbol in the sizes of a type."""
+    items = type.items if isinstance(type, TupleType) else (type,)
+    return frozenset(size for item in items for dim in item.shape for size in symbols(dim))

@@ -1,0 +1,85 @@
+"""Which line of the user's made a node: noted beside the node, never part of its identity."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A file and a line of the user's program."""
+
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        """``train.py:12``."""
+        return f"{Path(self.file).name}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """What the user wrote there, as far as it can be read."""
+        return linecache.getline(self.file, self.line).strip()
+
+
+_PACKAGE = Path(__file__).parent.parent
+_OURS = tuple(
+    {f"{folder}/" for path in (_PACKAGE, _PACKAGE.parent / "optimizations", _PACKAGE.parent / "codegen")
+     for folder in (path, path.resolve())}
+)  # fmt: skip
+_is_ours: dict[str, bool] = {}
+_inherited = threading.local()
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame that lies outside symgraph."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        ours = _is_ours.get(file)
+        if ours is None:
+            ours = _is_ours[file] = file.startswith(_OURS)
+        if not ours:
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def here() -> Origin | None:
+    """The user's line that is running now; inside ``inherit``, the line inherited."""
+    origin: Origin | None = getattr(_inherited, "origin", None)
+    if origin is None and (frame := user_frame()) is not None:
+        origin = Origin(frame.f_code.co_filename, frame.f_lineno)
+    return origin
+
+
+@contextmanager
+def inherit(origin: Origin | None) -> Iterator[None]:
+    """Nodes built inside belong to this line: how gradients and rewrites keep the user's lines."""
+    before = getattr(_inherited, "origin", None)
+    _inherited.origin = origin or before
+    try:
+        yield
+    finally:
+        _inherited.origin = before
+
+
+def describe(rows: list[tuple[str, str, Origin | None]]) -> str:
+    """Lines of an error message, in columns: a type, a name, the place, what is written there.
+
+    ``  f32[4, 3]  x     train.py:12   x = placeholder("float32", (4, 3))``
+    """
+    kinds = max((len(kind) for kind, _, _ in rows), default=0)
+    names = max((len(name) for _, name, _ in rows), default=0)
+    lines = []
+    for kind, name, origin in rows:
+        place = f"{origin.place}   {origin.text}" if origin else "(unknown line)"
+        lines.append(f"  {kind:<{kinds}}  {name:<{names}}  {place}".rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,114 @@
+"""Walks over nodes: order, users, substitution. All iterative, so that depth costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping
+
+from symgraph.graph.dims import Dim, Size, substitute_dim
+from symgraph.graph.node import Node, make, type_symbols
+from symgraph.graph.origin import inherit
+
+
+def toposort(
+    roots: Iterable[Node],
+    stop: Container[Node] = (),
+    needs: Callable[[Node], tuple[Node, ...]] = lambda node: node.deps,
+) -> list[Node]:
+    """Every node that the roots need, each after what it needs; nodes in ``stop`` are entered but not passed.
+
+    The order is the same for the same roots: inputs left to right, depth first.
+    """
+    order: list[Node] = []
+    done: set[Node] = set()
+    for root in roots:
+        if root in done:
+            continue
+        stack: list[tuple[Node, int]] = [(root, 0)]
+        while stack:
+            node, position = stack.pop()
+            deps = () if stop and node in stop else needs(node)
+            while position < len(deps) and deps[position] in done:
+                position += 1
+            if position < len(deps):
+                stack.append((node, position + 1))
+                stack.append((deps[position], 0))
+            elif node not in done:
+                done.add(node)
+                order.append(node)
+    return order
+
+
+def users(order: Iterable[Node]) -> dict[Node, list[Node]]:
+    """For each node, the nodes of ``order`` that depend on it."""
+    table: dict[Node, list[Node]] = {}
+    for node in order:
+        for dep in node.deps:
+            table.setdefault(dep, []).append(node)
+    return table
+
+
+def leaves(roots: Iterable[Node]) -> list[Node]:
+    """The placeholders, variables and constants that the roots need."""
+    return [node for node in toposort(roots) if not node.deps]
+
+
+def expand(node: Node) -> Node:
+    """A composite's body on the node's own inputs, on the same user's line."""
+    assert node.op.body is not None
+    attrs = node.attrs.fields() if node.attrs is not None else {}
+    with inherit(node.origin):
+        return node.op.body(*node.inputs, **attrs)
+
+
+def rebuild(node: Node, inputs: tuple[Node, ...], sizes: Mapping[Size, Dim] | None = None) -> Node:
+    """The same op on other inputs, on the same user's line; sizes in its attributes renamed."""
+    attrs = node.attrs
+    if sizes and attrs is not None:
+        attrs = attrs.map_sizes(lambda size: substitute_dim(size, sizes))
+    if attrs is node.attrs and all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+        return node
+    with inherit(node.origin):
+        return make(node.op, inputs, attrs)
+
+
+def transform(
+    roots: Iterable[Node],
+    change: Callable[[Node], Node],
+    replaced: Mapping[Node, Node] | None = None,
+    renamed: Mapping[Size, Dim] | None = None,
+) -> list[Node]:
+    """The roots after ``change`` was applied to every node, inputs first.
+
+    ``replaced`` maps nodes to what stands for them; nothing behind those is visited. ``renamed`` maps sizes in
+    attributes to others. Data-dependent sizes of nodes
+    that were rebuilt get new names, which are carried into everything that mentions them.
+    """
+    roots = list(roots)
+    new: dict[Node, Node] = dict(replaced or {})
+    sizes: dict[Size, Dim] = dict(renamed or {})
+    for node in toposort(roots, stop=new):
+        if node in new:
+            continue
+        built = rebuild(node, tuple(new[x] for x in node.inputs), sizes)
+        if node.op.binds_sizes and built is not node:
+            _rename_sizes(node, built, sizes)
+        new[node] = change(built)
+    return [new[root] for root in roots]
+
+
+def substitute(roots: Iterable[Node], replaced: Mapping[Node, Node]) -> list[Node]:
+    """The roots with some nodes replaced by others."""
+    return transform(roots, lambda node: node, replaced)
+
+
+def _rename_sizes(old: Node, new: Node, sizes: dict[Size, Dim]) -> None:
+    """Note which fresh size of the new node stands for which of the old one's."""
+    for before, after in zip(_item_types(old), _item_types(new), strict=True):
+        for a, b in zip(before, after, strict=True):
+            if isinstance(a, Size) and a is not b and a in type_symbols(old.type):
+                sizes[a] = b
+
+
+def _item_types(node: Node) -> list[tuple[Dim, ...]]:
+    types = getattr(node.type, "items", (node.type,))
+    return [item.shape for item in types]

@@ -1,0 +1,74 @@
+"""On what inputs an op is tried: part of its declaration, read by the derived tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """An array to draw: its shape, the interval of its values, and a dtype where it is not the one under test."""
+
+    shape: tuple[int, ...]
+    interval: tuple[float, float] | None = None
+    dtype: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call: draws and plain Python values by position and by name."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    symbolic: bool = True
+    """Whether the call is also made with every size above 1 replaced by a symbol."""
+
+
+def draw(*shape: int, interval: tuple[float, float] | None = None, dtype: str | None = None) -> Draw:
+    """``draw(3, 4)``: a 3 × 4 array of the dtype under test, from the op's sample interval."""
+    return Draw(shape, interval, dtype)
+
+
+def case(*args: Any, symbolic: bool = True, **kwargs: Any) -> Case:
+    """``case(draw(3, 4), axis=0)``: one call."""
+    return Case(args, kwargs, symbolic)
+
+
+UNARY_SHAPES: Sequence[tuple[int, ...]] = ((), (0,), (1,), (7,), (2, 3), (2, 0, 3))
+BROADCAST_SHAPES: Sequence[tuple[tuple[int, ...], ...]] = (
+    ((), ()),
+    ((3,), (3,)),
+    ((2, 3), (3,)),
+    ((2, 1), (1, 3)),
+    ((4, 1, 3), (2, 1)),
+    ((0,), (1,)),
+    ((2, 0), ()),
+)
+
+
+def elementwise_cases(arity: int) -> list[Case]:
+    """Scalars, empty arrays, size 1, and every kind of broadcasting."""
+    if arity == 1:
+        return [case(draw(*shape)) for shape in UNARY_SHAPES]
+    return [
+        case(*(draw(*shapes[i % 2]) for i in range(arity))) for shapes in BROADCAST_SHAPES
+    ]
+
+
+def reduction_cases(*, empty: bool = True, tuples: bool = True) -> list[Case]:
+    """Every way to name axes; ``empty`` when a reduction over nothing has a value, ``tuples`` when axes may be many."""
+    rows = [
+        case(draw(5)),
+        case(draw(2, 3)),
+        case(draw(2, 3), axis=0),
+        case(draw(2, 3), axis=-1, keepdims=True),
+        case(draw(2, 1, 3), axis=1),
+        case(draw(0, 3), axis=1),
+    ]
+    if tuples:
+        rows += [case(draw(2, 3, 4), axis=(0, -1)), case(draw(2, 3), axis=()), case(draw()), case(draw(2, 3), axis=None, keepdims=True)]
+    if empty:
+        rows += [case(draw(0)), case(draw(0, 3), axis=0)]
+    return rows

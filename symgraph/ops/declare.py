@@ -1,0 +1,325 @@
+"""How ops are declared: one decorated function holds the signature, the documentation and an example.
+
+``primitive``   a scalar primitive: a NumPy ufunc on each element
+``elementwise`` an elementwise composition of other ops: its body is its definition
+``op``          anything else: the public function normalises its arguments and ends in ``name.op(x, …, **attrs)``;
+                ``@name.infer``, ``@name.numpy`` or ``@name.body``, and ``@name.vjp`` follow
+``macro``       a function that builds other ops and has no node of its own
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import DTypeError, SymgraphError
+from symgraph.graph.node import Node, located
+from symgraph.graph.op import Attrs, Op, as_node, register
+from symgraph.graph.op import placeholder
+from symgraph.graph.operators import FUNCTIONS
+from symgraph.graph.types import BY_NAME, DTYPES, DType, TensorType, Type, broadcast_shapes, dtype, promote
+from symgraph.ops.cases import Case, elementwise_cases
+
+
+class Function:
+    """What a user says: ``symgraph.softplus`` and its like."""
+
+    def __init__(
+        self,
+        build: Callable[..., Any],
+        op: Op | None = None,
+        *,
+        dtypes: Sequence[str] | None = None,
+        reference: str | Callable[..., Any] | None = None,
+        sample: Any = (-3.0, 3.0),
+        cases: Sequence[Case] = (),
+        differentiable: bool = True,
+        tolerance: float = 1.0,
+    ) -> None:
+        self.build = build
+        self.op = op
+        self.name = build.__name__
+        self.group = build.__module__.rsplit(".", 1)[-1]
+        self.signature = inspect.signature(build)
+        self.dtypes = tuple(dtypes or FLOATS)
+        self.reference = reference if reference is not None else f"numpy.{self.name}"
+        self.sample = sample
+        self.cases = tuple(cases)
+        self.differentiable = differentiable
+        self.tolerance = tolerance
+        self.__name__ = self.__qualname__ = self.name
+        self.__module__ = build.__module__
+        self.__doc__ = build.__doc__
+        self.__wrapped__ = build
+        if FUNCTIONS.setdefault(self.name, self) is not self:
+            raise TypeError(f"{self.name} is declared twice")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self.build(*args, **kwargs)
+        except SymgraphError as error:
+            operands = [x for x in (*args, *kwargs.values()) if isinstance(x, Node)]
+            raise located(error, operands, self._call(args, kwargs)) from None
+        except TypeError as error:
+            raise self._misuse(error, args, kwargs) from error
+
+    def infer(self, rule: Callable[..., Type]) -> Function:
+        """The type rule: ``infer(*types, **attrs)``."""
+        self._own_op.infer = rule
+        return self
+
+    def numpy(self, rule: Callable[..., Any]) -> Function:
+        """The meaning: ``numpy(*arrays, **attrs)``."""
+        self._own_op.numpy = rule
+        return self
+
+    def body(self, rule: Callable[..., Node]) -> Function:
+        """The meaning in other ops, ``body(*nodes, **attrs)``; the type follows from it."""
+        self._own_op.body = rule
+        self._own_op.infer = _infer_from_body(rule)
+        return self
+
+    def vjp(self, rule: Callable[..., Any]) -> Function:
+        """The derivative: ``vjp(g, *inputs, out, **attrs)``, one node, or one (or None) for each input."""
+        self._own_op.vjp = rule
+        return self
+
+    @property
+    def summary(self) -> str:
+        """The first line of the documentation."""
+        return (self.__doc__ or "").strip().partition("\n")[0]
+
+    @property
+    def _own_op(self) -> Op:
+        assert self.op is not None, f"{self.name} is a macro"
+        return self.op
+
+    def __repr__(self) -> str:
+        return f"<function symgraph.{self.name}{self.signature}>"
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        parts = [str(x.type) if isinstance(x, Node) else _brief(x) for x in args]
+        parts += [f"{key}={x.type if isinstance(x, Node) else _brief(x)}" for key, x in kwargs.items()]
+        return f"{self.name}({', '.join(parts)})"
+
+    def _misuse(self, error: TypeError, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TypeError:
+        """A call that does not fit the signature is the user's error; any other TypeError is ours."""
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as misfit:
+            return located(DTypeError(f"{self.name}{self.signature}: {misfit}"), [])
+        return error
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+# Families of dtypes
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+COMPLEXES = ("complex64", "complex128")
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+ALL = tuple(row.name for row in DTYPES)
+
+Loop = tuple[tuple[DType, ...], DType]
+"""The dtypes that an elementwise op takes and the one it gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Dtypes that an elementwise op takes; its inputs are promoted to one of them."""
+
+    name: str
+    dtypes: tuple[str, ...]
+    lifts_integers: bool = False
+
+    def row(self, *rows: DType) -> DType:
+        """The dtype of the family that these are promoted to; raises DTypeError when there is none."""
+        met = promote(*rows)
+        if self.lifts_integers and not met.is_inexact:
+            met = BY_NAME[{8: "float16", 16: "float32"}.get(met.bits, "float64")]
+        if met.name not in self.dtypes:
+            raise DTypeError(f"takes {self.name} values, not {met.name}")
+        return met
+
+
+FLOAT = Family("floating-point", FLOATS, lifts_integers=True)
+INEXACT = Family("floating-point or complex", FLOATS + COMPLEXES, lifts_integers=True)
+INTEGER = Family("integer", INTEGERS)
+INTEGER_OR_BOOL = Family("integer or bool", ("bool", *INTEGERS))
+REAL = Family("real", (*INTEGERS, *FLOATS))
+NUMBER = Family("numeric", (*INTEGERS, *FLOATS, *COMPLEXES))
+ANY = Family("any", ALL)
+
+
+# Decorators
+
+
+def primitive(
+    ufunc: np.ufunc | Callable[..., Any],
+    loops: Callable[..., Loop] | None = None,
+    *,
+    commutative: bool = False,
+    onnx: str | None = None,
+    **meta: Any,
+) -> Callable[[Callable[..., Any]], Function]:
+    """A scalar primitive, meaning this ufunc; its loops decide dtypes unless ``loops`` does."""
+
+    def declare(f: Callable[..., Any]) -> Function:
+        arity = len(inspect.signature(f).parameters)
+        find = cache(loops if loops is not None else _ufunc_loops(ufunc))  # type: ignore[arg-type]
+        op = Op(
+            f.__name__, _elementwise_infer(find), ufunc, elementwise=True, commutative=commutative, onnx=onnx
+        )
+        return _elementwise_function(f, register(op), find, arity, meta)
+
+    return declare
+
+
+def elementwise(
+    family: Family, *, onnx: str | None = None, **meta: Any
+) -> Callable[[Callable[..., Any]], Function]:
+    """An elementwise composition: the decorated function's body is its definition, on nodes of one dtype."""
+
+    def declare(f: Callable[..., Any]) -> Function:
+        arity = len(inspect.signature(f).parameters)
+
+        @cache
+        def find(*kinds: Any) -> Loop:
+            row = family.row(*_settled(kinds))
+            scalars = [placeholder(row, (), name=f"x{i}") for i in range(arity)]
+            return (row,) * arity, f(*scalars).row
+
+        op = Op(f.__name__, _elementwise_infer(find), body=f, elementwise=True, onnx=onnx)
+        meta.setdefault("dtypes", family.dtypes)
+        return _elementwise_function(f, register(op), find, arity, meta)
+
+    return declare
+
+
+def op(
+    attrs: type[Attrs] | None = None,
+    *,
+    elementwise: bool = False,
+    binds_sizes: bool = False,
+    onnx: str | None = None,
+    **meta: Any,
+) -> Callable[[Callable[..., Any]], Function]:
+    """An op whose public function normalises its arguments and ends in ``name.op(x, …, **attrs)``."""
+
+    def declare(f: Callable[..., Any]) -> Function:
+        made = Op(
+            f.__name__, _undeclared, attrs=attrs, elementwise=elementwise, binds_sizes=binds_sizes, onnx=onnx
+        )
+        return Function(f, register(made), **meta)
+
+    return declare
+
+
+def macro(**meta: Any) -> Callable[[Callable[..., Any]], Function]:
+    """A function that builds other ops and has no node of its own."""
+    return lambda f: Function(f, **meta)
+
+
+# What elementwise ops share
+
+
+def _elementwise_function(
+    f: Callable[..., Any], op: Op, find: Callable[..., Loop], arity: int, meta: dict[str, Any]
+) -> Function:
+    names = list(inspect.signature(f).parameters)
+    defaults = {
+        name: p.default for name, p in inspect.signature(f).parameters.items() if p.default is not p.empty
+    }
+
+    def build(*args: Any, **kwargs: Any) -> Node:
+        if kwargs or len(args) != arity:
+            bound = inspect.signature(f).bind(*args, **kwargs)
+            args = tuple(bound.arguments[name] if name in bound.arguments else defaults[name] for name in names)
+        return op(*promoted(find, args))
+
+    build.__name__, build.__module__, build.__doc__ = f.__name__, f.__module__, f.__doc__
+    build.__signature__ = inspect.signature(f)  # type: ignore[attr-defined]
+    required = arity - len(defaults)
+    meta.setdefault("cases", elementwise_cases(required))
+    return Function(build, op, **meta)
+
+
+def promoted(find: Callable[..., Loop], args: Sequence[Any]) -> list[Node]:
+    """The arguments as nodes of the dtypes that the op takes; Python numbers are weak."""
+    weak = (int, float, complex)
+    values = [x if type(x) in weak else as_node(x) for x in args]
+    if not any(isinstance(x, Node) for x in values):
+        values = [as_node(x) for x in values]
+    rows, _ = find(*(x.row if isinstance(x, Node) else type(x) for x in values))
+    return [cast_to(x, row) if isinstance(x, Node) else as_node(x, row) for x, row in zip(values, rows, strict=True)]
+
+
+def cast_to(x: Node, row: DType) -> Node:
+    """``x`` itself if it has this dtype already, else a cast of it."""
+    return x if x.row is row else FUNCTIONS["astype"](x, row)  # type: ignore[no-any-return]
+
+
+def _elementwise_infer(find: Callable[..., Loop]) -> Callable[..., TensorType]:
+    def infer(*types: TensorType) -> TensorType:
+        given = tuple(type.dtype for type in types)
+        takes, gives = find(*given)
+        if takes != given:
+            raise DTypeError(f"takes {', '.join(row.name for row in takes)}; a node does not promote its inputs")
+        return TensorType(gives, broadcast_shapes(*(type.shape for type in types)))
+
+    return infer
+
+
+def _ufunc_loops(ufunc: np.ufunc) -> Callable[..., Loop]:
+    def find(*kinds: Any) -> Loop:
+        given = tuple(kind.numpy if isinstance(kind, DType) else kind for kind in kinds)
+        outs = (None,) * ufunc.nout
+        try:
+            found = ufunc.resolve_dtypes((*given, *outs))
+        except TypeError:
+            row = promote(*_settled(kinds))
+            try:
+                found = ufunc.resolve_dtypes((row.numpy,) * ufunc.nin + outs)
+            except TypeError:
+                names = ", ".join(getattr(kind, "name", None) or kind.__name__ for kind in kinds)
+                raise DTypeError(f"is not defined for {names}") from None
+        return tuple(dtype(d) for d in found[: ufunc.nin]), dtype(found[ufunc.nin])
+
+    return find
+
+
+def _settled(kinds: Sequence[Any]) -> tuple[DType, ...]:
+    """Rows for dtypes and weak Python kinds together, the weak ones taking the others' precision."""
+    rows = [kind for kind in kinds if isinstance(kind, DType)]
+    met = promote(*(rows or [dtype(kind) for kind in kinds]))
+    for kind in kinds:
+        if not isinstance(kind, DType):
+            met = _weak(met, kind)
+    return (met,)
+
+
+def _weak(row: DType, kind: type) -> DType:
+    if row.name == "bfloat16":
+        return row if kind is not complex else BY_NAME["complex64"]
+    return dtype(np.result_type(row.numpy, kind(0)))
+
+
+def _infer_from_body(body: Callable[..., Node]) -> Callable[..., Type]:
+    @cache
+    def infer(*types: TensorType, **attrs: Any) -> Type:
+        inputs = [placeholder(type.dtype, type.shape, name=f"x{i}") for i, type in enumerate(types)]
+        return body(*inputs, **attrs).type
+
+    return infer
+
+
+def _undeclared(*_: Any, **__: Any) -> Type:
+    raise AssertionError("this op has no type rule")
