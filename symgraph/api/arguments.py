@@ -58,15 +58,15 @@ def _from_python(value: Any, node: Node, name: str) -> Array:
         natural = np.asarray(value)
     except ValueError as error:
         raise _refusal(ArgumentError, node, name, f"was given a ragged sequence: {error}") from None
-    if natural.size and (
-        natural.dtype.kind not in "biufcV" or not _kind_fits(natural.dtype, node.dtype)
-    ):
+    if natural.size and (natural.dtype.kind not in "biufcV" or not _kind_fits(natural.dtype, node.dtype)):
         text = f"is {node.type} and was given {_brief(value)}, which is {natural.dtype} in NumPy"
         raise _refusal(DTypeError, node, name, text)
     try:
         return np.asarray(value, dtype=node.dtype)
     except (OverflowError, ValueError, TypeError) as error:
-        raise _refusal(DTypeError, node, name, f"is {node.type} and was given {_brief(value)}: {error}") from None
+        raise _refusal(
+            DTypeError, node, name, f"is {node.type} and was given {_brief(value)}: {error}"
+        ) from None
 
 
 def _kind_fits(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:

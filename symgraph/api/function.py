@@ -78,7 +78,9 @@ class CompiledFunction:
                 values[i] = self._defaults.get(i, _MISSING)
         missing = [i for i, value in enumerate(values) if value is _MISSING]
         if missing:
-            rows = [(str(node.type), names[i], node.origin) for i in missing for node in [self.graph.inputs[i]]]
+            rows = [
+                (str(node.type), names[i], node.origin) for i in missing for node in [self.graph.inputs[i]]
+            ]
             listed = ", ".join(repr(names[i]) for i in missing)
             raise ArgumentError(f"{self._signature()} was given no {listed}\n{describe(rows)}")
         return values
@@ -166,7 +168,9 @@ def _defaults_of(
     for node, value in defaults.items():
         if node not in positions:
             operands = [node] if isinstance(node, Node) else []
-            raise located(GraphError(f"a default is given for {node!r}, which is not among the inputs"), operands)
+            raise located(
+                GraphError(f"a default is given for {node!r}, which is not among the inputs"), operands
+            )
         i = positions[node]
         copied[i] = np.array(as_argument(value, node, program.names[i]), order="C")
     return copied

@@ -115,7 +115,9 @@ def _refuse_unused(made: Graph, inputs: Sequence[Node]) -> None:
 
 def _owned(node: Node) -> Variable:
     if not isinstance(node, Variable):
-        raise located(GraphError(f"the variable {node.name!r} has no value; give one with sg.variable"), [node])
+        raise located(
+            GraphError(f"the variable {node.name!r} has no value; give one with sg.variable"), [node]
+        )
     return node
 
 
@@ -125,7 +127,12 @@ def _unshared(results: list[Array], arrays: Sequence[Array]) -> list[Array]:
     fresh = []
     for result in results:
         array = np.asarray(result)
-        if id(array) in seen or array.base is not None or not array.flags.owndata or not array.flags.writeable:
+        if (
+            id(array) in seen
+            or array.base is not None
+            or not array.flags.owndata
+            or not array.flags.writeable
+        ):
             array = array.copy(order="C")
         seen.add(id(array))
         fresh.append(array)
@@ -143,10 +150,12 @@ def as_replacement(node: Node, value: Any, what: str) -> Node:
     """``value`` as a node that can stand where ``node`` stood; raises DTypeError and ShapeError otherwise."""
     new = as_node(value, node.row)
     if new.row is not node.row:
-        raise located(DTypeError(f"{what} replaces {node.type} by {new.type}; dtypes must agree"), [node, new])
+        raise located(
+            DTypeError(f"{what} replaces {node.type} by {new.type}; dtypes must agree"), [node, new]
+        )
     pairs = zip(node.shape, new.shape, strict=False)
     if new.ndim != node.ndim or any(same(a, b) is False for a, b in pairs):
-        raise located(ShapeError(f"{what} replaces {node.type} by {new.type}; shapes must agree"), [node, new])
+        raise located(
+            ShapeError(f"{what} replaces {node.type} by {new.type}; shapes must agree"), [node, new]
+        )
     return new
-
-

@@ -9,7 +9,7 @@ from typing import Any
 
 from symgraph.api.program import OwnValues, Program
 from symgraph.api.structure import flatten, unflatten
-from symgraph.api.updates import Assign, Group
+from symgraph.api.updates import Assign, Group, group
 from symgraph.api.variable import Variable
 from symgraph.errors import ArgumentError, GraphError
 from symgraph.graph.evaluate import Array
@@ -58,7 +58,9 @@ class Session:
 
         def call(*values: Any) -> Any:
             if len(values) != len(feed_list):
-                raise ArgumentError(f"this callable takes {len(feed_list)} values and was given {len(values)}")
+                raise ArgumentError(
+                    f"this callable takes {len(feed_list)} values and was given {len(values)}"
+                )
             return self._run(program, fetches, list(values))
 
         return call
@@ -81,7 +83,9 @@ class Session:
         with self._lock:
             results = program.run(values, self._store)
         remaining = iter(results)
-        leaves = [None if isinstance(leaf, Group) else next(remaining) for leaf in flatten(fetches, _is_fetch)]
+        leaves = [
+            None if isinstance(leaf, Group) else next(remaining) for leaf in flatten(fetches, _is_fetch)
+        ]
         return unflatten(fetches, _is_fetch, leaves)
 
     def _program(self, fetches: Any, feeds: tuple[Node, ...]) -> Program:
@@ -148,8 +152,7 @@ def _compile(leaves: Sequence[Any], feeds: tuple[Any, ...], options: Options) ->
     updates: dict[Node, Node] = {}
     outputs: list[Node] = []
     for leaf in leaves:
-        assigns = {Group: lambda g: g.assigns, Assign: lambda a: (a,)}.get(type(leaf), lambda _: ())(leaf)
-        for made in assigns:
+        for made in group(leaf).assigns if isinstance(leaf, (Assign, Group)) else ():
             if updates.setdefault(made.variable, made.value) is not made.value:
                 text = f"the variable {made.variable.name!r} is assigned two different values in one run"
                 raise located(GraphError(text), [made.variable])

@@ -75,12 +75,14 @@ def as_updates(updates: Updates) -> dict[Node, Node]:
     table: dict[Node, Node] = {}
     for pair in pairs:
         try:
-            made = pair if isinstance(pair, Assign) else assign(*pair)  # type: ignore[misc]
+            made = pair if isinstance(pair, Assign) else assign(*pair)
         except TypeError as error:
             if isinstance(error, ArgumentError) or not isinstance(pair, tuple) or len(pair) != 2:
                 raise ArgumentError(f"an update is a pair (variable, new value), not {pair!r}") from None
             raise
         if made.variable in table:
-            raise located(GraphError(f"the variable {made.variable.name!r} is updated twice"), [made.variable])
+            raise located(
+                GraphError(f"the variable {made.variable.name!r} is updated twice"), [made.variable]
+            )
         table[made.variable] = made.value
     return table

@@ -47,9 +47,7 @@ class Variable(Node):
             self._array = array
 
 
-def variable(
-    value: Any, name: str | None = None, dtype: object = None, trainable: bool = True
-) -> Variable:
+def variable(value: Any, name: str | None = None, dtype: object = None, trainable: bool = True) -> Variable:
     """State that lives between calls, with this first value, which is copied.
 
     The dtype and shape are those of the value, or ``dtype``. ``trainable`` is for optimizers, which leave the others

@@ -44,16 +44,15 @@ def grad(loss: Node, wrt: Node | Sequence[Node], *, disconnected: str = "raise")
     """
     loss = as_node(loss)
     _check_loss(loss)
-    many = not isinstance(wrt, Node)
-    nodes = list(wrt) if many else [wrt]
+    nodes = [wrt] if isinstance(wrt, Node) else list(wrt)
     gradients = vjp([loss], nodes, [ones_like(loss)], disconnected=disconnected)
-    return gradients if many else gradients[0]
+    return gradients[0] if isinstance(wrt, Node) else gradients
 
 
 def vjp(
     outputs: Node | Sequence[Node],
     inputs: Sequence[Node],
-    cotangents: Node | Sequence[Node],
+    cotangents: Any,
     *,
     disconnected: str = "zero",
 ) -> list[Node]:
@@ -135,7 +134,8 @@ class _Sums:
         """A cotangent for every floating-point result, zero where none arrived."""
         known = self._parts[node]
         return tuple(
-            known.get(i, zeros_like(part)) if part.row.is_inexact else None for i, part in enumerate(items(node))
+            known.get(i, zeros_like(part)) if part.row.is_inexact else None
+            for i, part in enumerate(items(node))
         )
 
 
@@ -191,7 +191,13 @@ def _contributions(node: Node, g: Any) -> Sequence[Any]:
     if isinstance(node.type, TupleType):
         roots = list(items(expand(node)))
         pairs = [(root, part) for root, part in zip(roots, g, strict=True) if part is not None]
-        total = dict(zip(distinct, pullback([r for r, _ in pairs], [p for _, p in pairs], distinct, opaque=True)))
+        total = dict(
+            zip(
+                distinct,
+                pullback([r for r, _ in pairs], [p for _, p in pairs], distinct, opaque=True),
+                strict=True,
+            )
+        )
     else:
         total = dict(zip(distinct, pullback([expand(node)], [g], distinct, opaque=True), strict=True))
     return [total.pop(x, None) for x in node.inputs]
@@ -220,8 +226,12 @@ def _check_loss(loss: Node) -> None:
         text = f"a gradient is of a scalar, and this loss is {loss.type}; sum it, or use sg.vjp"
         raise located(GradientError(text), [loss])
     if not loss.row.is_float:
-        hint = "take its real part or abs" if loss.row.is_complex else "only floating-point values have slopes"
-        raise located(GradientError(f"a gradient is of a real number, and this loss is {loss.type}; {hint}"), [loss])
+        hint = (
+            "take its real part or abs" if loss.row.is_complex else "only floating-point values have slopes"
+        )
+        raise located(
+            GradientError(f"a gradient is of a real number, and this loss is {loss.type}; {hint}"), [loss]
+        )
 
 
 def _check_differentiable(node: Any) -> None:

@@ -102,9 +102,7 @@ def schedule(outputs: Iterable[Node], given: Iterable[Node]) -> Schedule:
     return Schedule(given, tuple(steps), results, len(slots))
 
 
-def evaluate(
-    outputs: Any, feed: Mapping[Node, Any] | None = None
-) -> Any:
+def evaluate(outputs: Any, feed: Mapping[Node, Any] | None = None) -> Any:
     """The value of a node, or of each in a list or tuple, one NumPy call for each op.
 
     ``feed`` gives arrays for placeholders, or for any other node. This is the definition that compiled programs are
@@ -117,7 +115,10 @@ def evaluate(
     many = isinstance(outputs, (list, tuple))
     nodes = [as_node(node) for node in (outputs if many else [outputs])]
     arrays = [np.asarray(value, node.dtype) for node, value in feed.items()]
-    values = [np.array(value) if not isinstance(value, tuple) else value for value in schedule(nodes, feed).run(arrays)]
+    values = [
+        np.array(value) if not isinstance(value, tuple) else value
+        for value in schedule(nodes, feed).run(arrays)
+    ]
     return type(outputs)(values) if many else values[0]
 
 
@@ -155,7 +156,9 @@ def _run_step(step: Step, inputs: list[Array], sizes: dict[Size, int]) -> Any:
         if node.attrs is None:
             value = node.op.numpy(*inputs)  # type: ignore[misc]
         else:
-            attrs = node.attrs.map_sizes(lambda size: evaluate_dim(size, sizes)) if step.has_sizes else node.attrs
+            attrs = (
+                node.attrs.map_sizes(lambda size: evaluate_dim(size, sizes)) if step.has_sizes else node.attrs
+            )
             value = node.op.numpy(*inputs, **attrs.fields())  # type: ignore[misc]
         if node.op.binds_sizes:
             _bind_results(node, value, sizes)
@@ -165,7 +168,11 @@ def _run_step(step: Step, inputs: list[Array], sizes: dict[Size, int]) -> Any:
 
 
 def _bind_results(node: Node, value: Any, sizes: dict[Size, int]) -> None:
-    pairs = zip(node.type.items, value, strict=True) if isinstance(node.type, TupleType) else [(node.tensor, value)]
+    pairs = (
+        zip(node.type.items, value, strict=True)
+        if isinstance(node.type, TupleType)
+        else [(node.tensor, value)]
+    )
     for type, array in pairs:
         bind(type.shape, array.shape, sizes)
 

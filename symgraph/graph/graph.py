@@ -51,7 +51,12 @@ class Graph:
         """The sizes that the nodes need from outside: those bound by a call's arguments, or by nodes elsewhere."""
         nodes = self.nodes()
         own = set(nodes)
-        sizes = {size for node in nodes if node.attrs and node.op is not PLACEHOLDER for size in node.attrs.symbols()}
+        sizes = {
+            size
+            for node in nodes
+            if node.attrs and node.op is not PLACEHOLDER
+            for size in node.attrs.symbols()
+        }
         return frozenset(size for size in sizes if size.source not in own)
 
     def map_sizes(self, change: Callable[[Size], Dim]) -> Graph:
@@ -92,7 +97,12 @@ def graph(
     if isinstance(updates, Mapping):
         updates = [Update(variable, value) for variable, value in updates.items()]
     made = Graph(name, tuple(inputs), tuple(outputs), tuple(updates))
-    key = (name, _ids(made.inputs), _ids(made.outputs), tuple((id(u.variable), id(u.value)) for u in made.updates))
+    key = (
+        name,
+        _ids(made.inputs),
+        _ids(made.outputs),
+        tuple((id(u.variable), id(u.value)) for u in made.updates),
+    )
     with _making:
         known = _live.get(key)
     if known is not None:
@@ -137,7 +147,9 @@ def _check_updates(made: Graph) -> None:
         seen.add(variable)
         if variable.row is not value.row or variable.ndim != value.ndim:
             text = f"the variable {variable.name!r} is {variable.type} and its update is {value.type}"
-            raise located(DTypeError(f"{text}; dtype and rank must agree (x.astype converts)"), [variable, value])
+            raise located(
+                DTypeError(f"{text}; dtype and rank must agree (x.astype converts)"), [variable, value]
+            )
         if any(same(a, b) is False for a, b in zip(variable.shape, value.shape, strict=True)):
             text = f"the variable {variable.name!r} is {variable.type} and its update is {value.type}"
             raise located(GraphError(f"{text}; sizes must agree"), [variable, value])

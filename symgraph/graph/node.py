@@ -84,7 +84,9 @@ class Node(Operators):
         if not self.shape:
             raise TypeError("a scalar has no len()")
         if not isinstance(self.shape[0], int):
-            raise TypeError(f"len() needs a size known before the call, and axis 0 is {self.shape[0]}; use x.shape[0]")
+            raise TypeError(
+                f"len() needs a size known before the call, and axis 0 is {self.shape[0]}; use x.shape[0]"
+            )
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Node]:
@@ -110,7 +112,9 @@ class Node(Operators):
         raise self._no_value("a NumPy array", "compile it with sg.function, or use x.eval({...})")
 
     def _no_value(self, wanted: str, instead: str) -> TypeError:
-        error = DTypeError(f"{self!r} is a node: it has no value before a call, so it cannot be {wanted}; {instead}")
+        error = DTypeError(
+            f"{self!r} is a node: it has no value before a call, so it cannot be {wanted}; {instead}"
+        )
         return located(error, [self])
 
 

@@ -52,8 +52,8 @@ class Attrs:
 
 
 @functools.cache
-def _field_names(attrs: type[Attrs]) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(attrs))  # type: ignore[arg-type]
+def _field_names(attrs: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(attrs))
 
 
 def _sizes_in(value: Any) -> Iterator[Size]:
@@ -208,9 +208,7 @@ CONSTANT = register(
         attrs=ConstantAttrs,
     )
 )
-ITEM = register(
-    Op("item", infer=_infer_item, numpy=lambda results, index: results[index], attrs=ItemAttrs)
-)
+ITEM = register(Op("item", infer=_infer_item, numpy=lambda results, index: results[index], attrs=ItemAttrs))
 PACK = register(
     Op("pack", infer=lambda *types: TupleType(types), numpy=lambda *arrays: arrays)  # type: ignore[arg-type]
 )

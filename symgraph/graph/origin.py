@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """A file and a line of the user's program."""

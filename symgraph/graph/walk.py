@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from symgraph.graph.dims import Dim, Size, substitute_dim
 from symgraph.graph.node import Node, make, type_symbols
 from symgraph.graph.origin import inherit
+from symgraph.graph.types import TupleType
 
 
 def toposort(
@@ -110,5 +111,5 @@ def _rename_sizes(old: Node, new: Node, sizes: dict[Size, Dim]) -> None:
 
 
 def _item_types(node: Node) -> list[tuple[Dim, ...]]:
-    types = getattr(node.type, "items", (node.type,))
+    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
     return [item.shape for item in types]

@@ -52,9 +52,7 @@ def elementwise_cases(arity: int) -> list[Case]:
     """Scalars, empty arrays, size 1, and every kind of broadcasting."""
     if arity == 1:
         return [case(draw(*shape)) for shape in UNARY_SHAPES]
-    return [
-        case(*(draw(*shapes[i % 2]) for i in range(arity))) for shapes in BROADCAST_SHAPES
-    ]
+    return [case(*(draw(*shapes[i % 2]) for i in range(arity))) for shapes in BROADCAST_SHAPES]
 
 
 def reduction_cases(*, empty: bool = True, tuples: bool = True) -> list[Case]:
@@ -68,7 +66,12 @@ def reduction_cases(*, empty: bool = True, tuples: bool = True) -> list[Case]:
         case(draw(0, 3), axis=1),
     ]
     if tuples:
-        rows += [case(draw(2, 3, 4), axis=(0, -1)), case(draw(2, 3), axis=()), case(draw()), case(draw(2, 3), axis=None, keepdims=True)]
+        rows += [
+            case(draw(2, 3, 4), axis=(0, -1)),
+            case(draw(2, 3), axis=()),
+            case(draw()),
+            case(draw(2, 3), axis=None, keepdims=True),
+        ]
     if empty:
         rows += [case(draw(0)), case(draw(0, 3), axis=0)]
     return rows

@@ -19,8 +19,7 @@ import numpy as np
 
 from symgraph.errors import DTypeError, SymgraphError
 from symgraph.graph.node import Node, located
-from symgraph.graph.op import Attrs, Op, as_node, register
-from symgraph.graph.op import placeholder
+from symgraph.graph.op import Attrs, Op, as_node, placeholder, register
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.types import BY_NAME, DTYPES, DType, TensorType, Type, broadcast_shapes, dtype, promote
 from symgraph.ops.cases import Case, elementwise_cases
@@ -242,7 +241,9 @@ def _elementwise_function(
     def build(*args: Any, **kwargs: Any) -> Node:
         if kwargs or len(args) != arity:
             bound = inspect.signature(f).bind(*args, **kwargs)
-            args = tuple(bound.arguments[name] if name in bound.arguments else defaults[name] for name in names)
+            args = tuple(
+                bound.arguments[name] if name in bound.arguments else defaults[name] for name in names
+            )
         return op(*promoted(find, args))
 
     build.__name__, build.__module__, build.__doc__ = f.__name__, f.__module__, f.__doc__
@@ -259,7 +260,10 @@ def promoted(find: Callable[..., Loop], args: Sequence[Any]) -> list[Node]:
     if not any(isinstance(x, Node) for x in values):
         values = [as_node(x) for x in values]
     rows, _ = find(*(x.row if isinstance(x, Node) else type(x) for x in values))
-    return [cast_to(x, row) if isinstance(x, Node) else as_node(x, row) for x, row in zip(values, rows, strict=True)]
+    return [
+        cast_to(x, row) if isinstance(x, Node) else as_node(x, row)
+        for x, row in zip(values, rows, strict=True)
+    ]
 
 
 def cast_to(x: Node, row: DType) -> Node:
@@ -272,7 +276,9 @@ def _elementwise_infer(find: Callable[..., Loop]) -> Callable[..., TensorType]:
         given = tuple(type.dtype for type in types)
         takes, gives = find(*given)
         if takes != given:
-            raise DTypeError(f"takes {', '.join(row.name for row in takes)}; a node does not promote its inputs")
+            raise DTypeError(
+                f"takes {', '.join(row.name for row in takes)}; a node does not promote its inputs"
+            )
         return TensorType(gives, broadcast_shapes(*(type.shape for type in types)))
 
     return infer

@@ -16,7 +16,15 @@ from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import BOOL, BY_NAME, DType, TensorType, dtype
 from symgraph.ops.cases import case, draw, elementwise_cases
 from symgraph.ops.declare import (
-    ALL, COMPLEXES, FLOATS, INTEGERS, Loop, _settled, macro, op, primitive,
+    ALL,
+    COMPLEXES,
+    FLOATS,
+    INTEGERS,
+    Loop,
+    _settled,
+    macro,
+    op,
+    primitive,
 )  # fmt: skip
 
 _NUMBERS = (*INTEGERS, *FLOATS, *COMPLEXES)

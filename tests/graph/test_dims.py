@@ -51,7 +51,7 @@ trees = st.recursive(
     leaves, lambda inner: st.tuples(st.sampled_from([*OPERATIONS]), inner, inner), max_leaves=9
 )
 bindings = st.fixed_dictionaries({n: st.integers(0, 9), m: st.integers(0, 9), k: st.integers(0, 9)})
-examples = settings(derandomize=True, deadline=None, max_examples=300, database=None)
+examples = settings(derandomize=True, deadline=None, max_examples=200, database=None)
 
 
 def build(tree, *, mirrored=False) -> Dim:
