@@ -79,5 +79,4 @@ def _brief(value: Any) -> str:
 
 
 def _refusal(kind: type[Exception], node: Node, name: str, text: str) -> Exception:
-    rows = [(str(node.type), name, node.origin)]
-    return kind(f"{name} {text}\n{describe(rows)}")
+    return kind(describe(f"{name} {text}", [(str(node.type), name, node.origin)]))

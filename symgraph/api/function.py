@@ -63,15 +63,15 @@ class CompiledFunction:
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         names = self._program.names
         if len(args) > len(names):
-            raise ArgumentError(f"{self._signature()} takes {len(names)} arguments and was given {len(args)}")
+            raise located(ArgumentError(f"{self._signature()} takes {len(names)} arguments and was given {len(args)}"), [])
         values: list[Any] = [_MISSING] * len(names)
         values[: len(args)] = args
         for key, value in kwargs.items():
             position = self._positions.get(key)
             if position is None:
-                raise ArgumentError(f"{self._signature()} has no argument called {key!r}")
+                raise located(ArgumentError(f"{self._signature()} has no argument called {key!r}"), [])
             if position < len(args):
-                raise ArgumentError(f"{self._signature()} was given {key!r} twice")
+                raise located(ArgumentError(f"{self._signature()} was given {key!r} twice"), [])
             values[position] = value
         for i, value in enumerate(values):
             if value is _MISSING:
@@ -82,7 +82,7 @@ class CompiledFunction:
                 (str(node.type), names[i], node.origin) for i in missing for node in [self.graph.inputs[i]]
             ]
             listed = ", ".join(repr(names[i]) for i in missing)
-            raise ArgumentError(f"{self._signature()} was given no {listed}\n{describe(rows)}")
+            raise ArgumentError(describe(f"{self._signature()} was given no {listed}", rows))
         return values
 
     def _signature(self) -> str:
@@ -132,7 +132,7 @@ def function(
 
 def _as_inputs(inputs: Any) -> list[Node]:
     if isinstance(inputs, Node) or not isinstance(inputs, (list, tuple)):
-        raise ArgumentError("inputs is a list of nodes: function([x], y)")
+        raise located(ArgumentError("inputs is a list of nodes: function([x], y)"), [])
     return list(inputs)
 
 
@@ -147,15 +147,14 @@ def _outputs_of(outputs: Any) -> list[Node]:
         if isinstance(error, ArgumentError) or not error.args:
             raise
         found = error.args[0]
-        raise ArgumentError(
-            f"outputs are nodes, and tuples, lists and dicts of them; {found!r} is a {type(found).__name__}"
-        ) from None
+        text = f"outputs are nodes, and tuples, lists and dicts of them; {found!r} is a {type(found).__name__}"
+        raise located(ArgumentError(text), []) from None
 
 
 def _with_givens(roots: list[Node], givens: Mapping[Node, Any]) -> list[Node]:
     for node in givens:
         if not isinstance(node, Node):
-            raise ArgumentError(f"givens replaces nodes, not {type(node).__name__}")
+            raise located(ArgumentError(f"givens replaces nodes, not {type(node).__name__}"), [])
     replaced = {node: as_replacement(node, value, "givens") for node, value in givens.items()}
     return substitute(roots, replaced)
 

@@ -79,7 +79,7 @@ class Session:
 
     def _run(self, program: Program, fetches: Any, values: list[Any]) -> Any:
         if self._closed:
-            raise GraphError("this session is closed")
+            raise located(GraphError("this session is closed"), [])
         with self._lock:
             results = program.run(values, self._store)
         remaining = iter(results)
@@ -90,7 +90,7 @@ class Session:
 
     def _program(self, fetches: Any, feeds: tuple[Node, ...]) -> Program:
         if self._closed:
-            raise GraphError("this session is closed")
+            raise located(GraphError("this session is closed"), [])
         leaves = _leaves(fetches)
         key = (tuple(map(id, leaves)), tuple(map(id, feeds)))
         with self._lock:
@@ -140,15 +140,14 @@ def _leaves(fetches: Any) -> list[Any]:
         return flatten(fetches, _is_fetch)
     except TypeError as error:
         found = error.args[0]
-        raise ArgumentError(
-            f"a fetch is a node, an assignment, a group or None, not {found!r} ({type(found).__name__})"
-        ) from None
+        text = f"a fetch is a node, an assignment, a group or None, not {found!r} ({type(found).__name__})"
+        raise located(ArgumentError(text), []) from None
 
 
 def _compile(leaves: Sequence[Any], feeds: tuple[Any, ...], options: Options) -> Program:
     for node in feeds:
         if not isinstance(node, Node):
-            raise ArgumentError(f"a feed is given for a node, not for {node!r} ({type(node).__name__})")
+            raise located(ArgumentError(f"a feed is given for a node, not for {node!r} ({type(node).__name__})"), [])
     updates: dict[Node, Node] = {}
     outputs: list[Node] = []
     for leaf in leaves:

@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.api.arguments import as_argument
 from symgraph.errors import DTypeError
-from symgraph.graph.node import Node
+from symgraph.graph.node import Node, located
 from symgraph.graph.op import VARIABLE, VariableAttrs
 from symgraph.graph.origin import here
 from symgraph.graph.types import TensorType, dtype
@@ -73,5 +73,5 @@ def _first_value(value: Any, wanted: object) -> np.ndarray[Any, Any]:
     try:
         array = np.array(value, dtype=None if row is None else row.numpy, order="C")
     except (TypeError, ValueError, OverflowError) as error:
-        raise DTypeError(f"no variable can be made of {value!r}: {error}") from None
+        raise located(DTypeError(f"no variable can be made of {value!r}: {error}"), []) from None
     return array.astype(dtype(array.dtype).numpy, copy=False)

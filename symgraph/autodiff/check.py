@@ -10,10 +10,8 @@ import numpy as np
 
 from symgraph.autodiff.reverse import vjp
 from symgraph.errors import GradientError
-from symgraph.graph.evaluate import Array, schedule
+from symgraph.graph.evaluate import Array, schedule, variable_values
 from symgraph.graph.node import Node
-from symgraph.graph.op import VARIABLE
-from symgraph.graph.walk import leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +49,7 @@ def check_gradient(
         if x.row.name not in ("float64", "complex128"):
             raise GradientError(f"differences need float64 or complex128, and {x!r} is {x.row.name}")
     given = {node: np.array(value, node.dtype) for node, value in feed.items()}
-    for node in leaves([output]):
-        if node.op is VARIABLE and node not in given:
-            given[node] = node.value  # type: ignore[attr-defined]
+    given.update((node, value) for node, value in variable_values([output]).items() if node not in given)
     nodes = list(given)
     missing = [x for x in inputs if x not in given]
     if missing:

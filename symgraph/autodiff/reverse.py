@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
 from symgraph.errors import GradientError
+from symgraph.graph.collector import paused
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import ITEM, PACK, as_node, items
 from symgraph.graph.origin import inherit
@@ -69,15 +70,16 @@ def vjp(
     Raises GradientError for inputs and outputs that are not floating-point or complex.
     """
     if disconnected not in ("raise", "zero"):
-        raise GradientError(f'disconnected is "raise" or "zero", not {disconnected!r}')
+        raise located(GradientError(f'disconnected is "raise" or "zero", not {disconnected!r}'), [])
     outs = [outputs] if isinstance(outputs, Node) else [as_node(out) for out in outputs]
     seeds = [cotangents] if isinstance(cotangents, Node) else list(cotangents)
     if len(outs) != len(seeds):
-        raise GradientError(f"{len(outs)} outputs and {len(seeds)} cotangents")
+        raise located(GradientError(f"{len(outs)} outputs and {len(seeds)} cotangents"), [])
     for node in (*outs, *inputs):
         _check_differentiable(node)
     seeds = [_as_cotangent(seed, out) for seed, out in zip(seeds, outs, strict=True)]
-    found = pullback(outs, seeds, inputs)
+    with paused():
+        found = pullback(outs, seeds, inputs)
     if disconnected == "raise":
         _check_connected(outs, inputs, found)
     return [zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
@@ -236,7 +238,7 @@ def _check_loss(loss: Node) -> None:
 
 def _check_differentiable(node: Any) -> None:
     if not isinstance(node, Node):
-        raise GradientError(f"gradients are with respect to nodes, not {type(node).__name__}")
+        raise located(GradientError(f"gradients are with respect to nodes, not {type(node).__name__}"), [])
     if not node.row.is_inexact:
         text = f"{node!r} has dtype {node.row.name}; only floating-point and complex values have gradients"
         raise located(GradientError(text), [node])

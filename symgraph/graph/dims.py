@@ -43,9 +43,13 @@ MOST_CHOICES = 64
 class UnboundSize(ShapeError):
     """A value was asked of an expression with a symbol, `size`, that has none."""
 
-    def __init__(self, size: Size) -> None:
-        super().__init__(f"size {size} is not known here")
-        self.size = size
+    size: Size
+
+    @classmethod
+    def of(cls, size: Size) -> UnboundSize:
+        error = cls(f"size {size} is not known here")
+        error.size = size
+        return error
 
 
 class Size:
@@ -224,7 +228,7 @@ def evaluate_dim(dim: Dim, sizes: Mapping[Size, int]) -> int:
     if value is not None:
         return value
     if is_symbol(dim):
-        raise UnboundSize(dim)
+        raise UnboundSize.of(dim)
     result = _rebuild(dim, lambda part: evaluate_dim(part, sizes))
     assert isinstance(result, int)
     return result

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import GraphError, OutOfBoundsError, RunError, ShapeError, SymgraphError
+from symgraph.errors import DTypeError, GraphError, OutOfBoundsError, RunError, ShapeError, SymgraphError
 from symgraph.graph.dims import Size, bind, evaluate_dim, is_symbol, solve
 from symgraph.graph.node import Node
 from symgraph.graph.op import PLACEHOLDER, VARIABLE, as_node
 from symgraph.graph.origin import describe
 from symgraph.graph.types import TupleType
-from symgraph.graph.walk import expand, toposort
+from symgraph.graph.walk import expand, leaves, toposort
 
 Array = np.ndarray[Any, Any]
 
@@ -90,7 +90,7 @@ def schedule(outputs: Iterable[Node], given: Iterable[Node]) -> Schedule:
             continue
         if node.op in (PLACEHOLDER, VARIABLE):
             rows = [(str(node.type), node.name or "", node.origin)]
-            raise GraphError(f"no value is given for {node.name!r}\n{describe(rows)}")
+            raise GraphError(describe(f"no value is given for {node.name!r}", rows))
         inputs = tuple(computed(x) for x in node.inputs)
         slots[node] = len(slots)
         dead = {x for x in inputs if last_use[x] is node and x not in keep and x not in stop}
@@ -105,21 +105,37 @@ def schedule(outputs: Iterable[Node], given: Iterable[Node]) -> Schedule:
 def evaluate(outputs: Any, feed: Mapping[Node, Any] | None = None) -> Any:
     """The value of a node, or of each in a list or tuple, one NumPy call for each op.
 
-    ``feed`` gives arrays for placeholders, or for any other node. This is the definition that compiled programs are
-    compared with; it is not fast.
+    ``feed`` gives arrays for placeholders, or for any other node; variables have their own values. This is the
+    definition that compiled programs are compared with; it is not fast.
 
     >>> evaluate(as_node(2.0))
     array(2.)
+
+    Raises GraphError for a missing value, DTypeError and ShapeError for one that does not fit.
     """
-    feed = feed or {}
     many = isinstance(outputs, (list, tuple))
     nodes = [as_node(node) for node in (outputs if many else [outputs])]
-    arrays = [np.asarray(value, node.dtype) for node, value in feed.items()]
-    values = [
-        np.array(value) if not isinstance(value, tuple) else value
-        for value in schedule(nodes, feed).run(arrays)
-    ]
+    given = {node: _as_fed(node, value) for node, value in (feed or {}).items()}
+    given.update((node, value) for node, value in variable_values(nodes).items() if node not in given)
+    values = [_owned(value) for value in schedule(nodes, given).run(list(given.values()))]
     return type(outputs)(values) if many else values[0]
+
+
+def variable_values(nodes: Iterable[Node]) -> dict[Node, Array]:
+    """The values that the variables among the leaves of these nodes have now."""
+    return {node: node.value for node in leaves(nodes) if node.op is VARIABLE and hasattr(node, "value")}
+
+
+def _as_fed(node: Node, value: Any) -> Array:
+    array = np.asarray(value)
+    if array.size and not np.can_cast(array.dtype, node.dtype, "same_kind"):
+        rows = [(str(node.type), node.name or "", node.origin)]
+        raise DTypeError(describe(f"{node.name or 'a fed node'} is {node.type} and was given {array.dtype}", rows))
+    return array.astype(node.dtype, copy=False)
+
+
+def _owned(value: Any) -> Any:
+    return tuple(map(np.array, value)) if isinstance(value, tuple) else np.array(value)
 
 
 def bind_sizes(nodes: Sequence[Node], arrays: Sequence[Array]) -> dict[Size, int]:
@@ -139,15 +155,18 @@ def bind_sizes(nodes: Sequence[Node], arrays: Sequence[Array]) -> dict[Size, int
             for dim, size in zip(shape, array.shape, strict=True)
             if isinstance(dim, Size) and not is_symbol(dim)
         ]
-    if equations:
+    try:
         solve(equations, sizes)
+    except ShapeError as error:
+        rows = [(str(node.type), node.name or "", node.origin) for node in nodes]
+        raise ShapeError(describe(str(error), rows)) from None
     return sizes
 
 
 def _misfit(node: Node, array: Array, why: str) -> ShapeError:
     rows = [(str(node.type), node.name or "", node.origin)]
     what = f"{node.name or 'a fed node'} is {node.type} and was given an array of shape {array.shape}"
-    return ShapeError(f"{what}: {why}\n{describe(rows)}")
+    return ShapeError(describe(f"{what}: {why}", rows))
 
 
 def _run_step(step: Step, inputs: list[Array], sizes: dict[Size, int]) -> Any:
@@ -185,13 +204,13 @@ def _step_error(node: Node, inputs: Sequence[Array], error: Exception) -> Symgra
     shapes = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs if isinstance(x, np.ndarray | np.generic))
     rows = [(str(x.type), x.name or "", x.origin) for x in node.inputs]
     rows.append((str(node.type), node.op.name, node.origin))
-    return kind(f"{node.op.name}({shapes}): {error}\n{describe(rows)}")
+    return kind(describe(f"{node.op.name}({shapes}): {error}", rows))
 
 
 def _refuse_nan(node: Node, value: Any, inputs: Sequence[Array]) -> None:
     if _has_nan(value) and not any(_has_nan(x) for x in inputs):
         rows = [(str(node.type), node.op.name, node.origin)]
-        raise RunError(f"{node.op.name} made the first NaN\n{describe(rows)}")
+        raise RunError(describe(f"{node.op.name} made the first NaN", rows))
 
 
 def _has_nan(value: Any) -> bool:

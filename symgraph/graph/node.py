@@ -128,7 +128,8 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
 
     Raises what the op's type rule raises, with the operands and their lines added.
     """
-    key = (op, tuple(map(id, inputs)), attrs)  # ids: comparing keys must never compare nodes with ``==``
+    # Ids, because comparing keys must never compare nodes with ``==``, and because the collector skips tuples of ints.
+    key = (id(op), attrs, *map(id, inputs))
     node = _live.get(key)
     if node is not None:
         return node
@@ -146,15 +147,17 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
     return node
 
 
+def live() -> list[Node]:
+    """Every node that ``make`` has made and something still holds."""
+    return [node for ref in _live.valuerefs() if (node := ref()) is not None]
+
+
 def located(error: E, operands: Iterable[Node], what: str = "") -> E:
     """The same error, its message led by the call and followed by its operands and the user's line."""
     if getattr(error, "located", False):
         return error
     rows = [(str(x.type), x.name or "", x.origin) for x in operands]
-    if (origin := here()) is not None:
-        rows.append(("", "here", origin))
-    message = f"{what}: {error}" if what else str(error)
-    told = type(error)(f"{message}\n{describe(rows)}")
+    told = type(error)(describe(f"{what}: {error}" if what else str(error), rows))
     told.located = True  # type: ignore[attr-defined]
     return told
 

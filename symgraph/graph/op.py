@@ -7,13 +7,14 @@ import functools
 import hashlib
 import itertools
 import keyword
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from symgraph.errors import DTypeError, GraphError, ShapeError
+from symgraph.errors import DTypeError, GraphError, ShapeError, SymgraphError
 from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.graph.node import Node, located, make
 from symgraph.graph.types import DType, TensorType, TupleType, Type, as_shape, dtype
@@ -234,13 +235,16 @@ def placeholder(dtype_: object, shape: object = None, name: str | None = None) -
 
     Raises DTypeError and ShapeError for what is no dtype or size, GraphError for a name that is no identifier.
     """
-    type = TensorType(dtype(dtype_), as_shape(shape))
+    try:
+        type = TensorType(dtype(dtype_), as_shape(shape))
+    except SymgraphError as error:
+        raise located(error, []) from None
     if name is None:
         name = f"_{next(_unnamed)}"
     elif not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name) or name[0] == "_":
         text = "it must be an identifier that does not begin with an underscore"
         raise located(GraphError(f"{name!r} cannot be the name of a placeholder: {text}"), [])
-    return PLACEHOLDER(name=name, type=type)
+    return PLACEHOLDER(name=unicodedata.normalize("NFKC", name), type=type)  # as Python reads names
 
 
 def constant(value: object, dtype_: object = None) -> Node:
@@ -256,9 +260,9 @@ def constant(value: object, dtype_: object = None) -> Node:
         array = np.array(value, dtype=wanted, order="C")
         dtype(array.dtype)
     except DTypeError:
-        raise DTypeError(f"{value!r} is no array of numbers") from None
+        raise located(DTypeError(f"{value!r} is no array of numbers"), []) from None
     except (TypeError, ValueError, OverflowError) as error:
-        raise DTypeError(f"no constant can be made of {value!r}: {error}") from None
+        raise located(DTypeError(f"no constant can be made of {value!r}: {error}"), []) from None
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     array.setflags(write=False)
     return CONSTANT(value=array)

@@ -36,6 +36,7 @@ _OURS = tuple(
      for folder in (path, path.resolve())}
 )  # fmt: skip
 _is_ours: dict[str, bool] = {}
+_known: dict[tuple[str, int], Origin] = {}  # one object a line, not one a node
 _inherited = threading.local()
 
 
@@ -57,7 +58,8 @@ def here() -> Origin | None:
     """The user's line that is running now; inside ``inherit``, the line inherited."""
     origin: Origin | None = getattr(_inherited, "origin", None)
     if origin is None and (frame := user_frame()) is not None:
-        origin = Origin(frame.f_code.co_filename, frame.f_lineno)
+        key = (frame.f_code.co_filename, frame.f_lineno)
+        origin = _known.get(key) or _known.setdefault(key, Origin(*key))
     return origin
 
 
@@ -72,14 +74,20 @@ def inherit(origin: Origin | None) -> Iterator[None]:
         _inherited.origin = before
 
 
-def describe(rows: list[tuple[str, str, Origin | None]]) -> str:
-    """Lines of an error message, in columns: a type, a name, the place, what is written there.
+Row = tuple[str, str, Origin | None]
 
-    ``  f32[4, 3]  x     train.py:12   x = placeholder("float32", (4, 3))``
+
+def describe(message: str, rows: list[Row]) -> str:
+    """A message, then a line for each row and for the user's line that is running now.
+
+    A row is a type, a name and where it was made: ``f32[4, 3]  x     train.py:12   x = placeholder(…)``.
     """
+    now = here()
+    if now is not None and not any(origin == now for _, _, origin in rows):
+        rows = [*rows, ("", "", now)]
     kinds = max((len(kind) for kind, _, _ in rows), default=0)
     names = max((len(name) for _, name, _ in rows), default=0)
-    lines = []
+    lines = [message]
     for kind, name, origin in rows:
         place = f"{origin.place}   {origin.text}" if origin else "(unknown line)"
         lines.append(f"  {kind:<{kinds}}  {name:<{names}}  {place}".rstrip())

@@ -145,7 +145,7 @@ def broadcast_shapes(*shapes: tuple[Dim, ...]) -> tuple[Dim, ...]:
     Raises ShapeError naming the axis when known sizes disagree.
     """
     first = shapes[0]
-    if all(shape == first for shape in shapes):
+    if all(shape is first or shape == first for shape in shapes):
         return first
     rank = max(map(len, shapes))
     sizes: list[Dim] = []

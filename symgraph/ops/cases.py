@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +78,31 @@ def reduction_cases(*, empty: bool = True, tuples: bool = True) -> list[Case]:
     if empty:
         rows += [case(draw(0)), case(draw(0, 3), axis=0)]
     return rows
+
+
+def in_float32(reference: str | Callable[..., Any]) -> Callable[..., Any]:
+    """A reference, or NumPy's function of that name, which for 16-bit floats works in float32 and rounds at the end.
+
+    NumPy's warnings about empty slices are silenced.
+    """
+    function = getattr(np, reference) if isinstance(reference, str) else reference
+
+    def wide(*args: Any, **kwargs: Any) -> Any:
+        short = [x.dtype for x in args if _is_short(x)]
+        args = tuple(x.astype(np.float32) if _is_short(x) else x for x in args)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)
+            result = function(*args, **kwargs)
+        return _narrow(result, short[0]) if short else result
+
+    return wide
+
+
+def _narrow(result: Any, dtype: np.dtype[Any]) -> Any:
+    if isinstance(result, tuple | list):
+        return type(result)(_narrow(part, dtype) for part in result)
+    return result.astype(dtype) if result.dtype == np.float32 else result
+
+
+def _is_short(x: Any) -> bool:
+    return isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fV" and x.dtype.itemsize == 2

@@ -9,7 +9,7 @@ from typing import Any
 
 from symgraph.errors import DTypeError, GradientError
 from symgraph.graph.graph import Graph, graph
-from symgraph.graph.node import Node
+from symgraph.graph.node import Node, located
 from symgraph.graph.op import Attrs, Op, as_node, items, pack, register
 from symgraph.graph.trace import arguments, capture, inline
 from symgraph.graph.types import TensorType, TupleType
@@ -131,7 +131,7 @@ def _slopes(found: Any, stands: list[Node], f: Callable[..., Any]) -> list[Node]
     nodes = [zeros_like(x) if g is None else as_node(g, x.row) for g, x in zip(slopes, stands, strict=True)]
     for g, x in zip(nodes, stands, strict=True):
         if g.row is not x.row or g.ndim != x.ndim:
-            raise GradientError(f"the rule of {_name(f)} gives {g.type} for an argument that is {x.type}")
+            raise located(GradientError(f"the rule of {_name(f)} gives {g.type} for an argument that is {x.type}"), [])
     return nodes
 
 

@@ -279,7 +279,9 @@ def _elementwise_infer(find: Callable[..., Loop]) -> Callable[..., TensorType]:
             raise DTypeError(
                 f"takes {', '.join(row.name for row in takes)}; a node does not promote its inputs"
             )
-        return TensorType(gives, broadcast_shapes(*(type.shape for type in types)))
+        shape = broadcast_shapes(*[type.shape for type in types])
+        first = types[0]
+        return first if shape is first.shape and gives is first.dtype else TensorType(gives, shape)
 
     return infer
 

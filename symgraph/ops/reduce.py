@@ -1,0 +1,454 @@
+"""Reductions: many elements along some axes become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgraph.errors import DTypeError, ShapeError
+from symgraph.graph.node import Node
+from symgraph.graph.op import Attrs, as_node
+from symgraph.graph.types import BOOL, FLOAT32, INT64, TensorType
+from symgraph.ops.axes import many_axes, one_axis, reduced_shape
+from symgraph.ops.broadcast import broadcast_to, pairwise_sum
+from symgraph.ops.cases import case, draw, in_float32, reduction_cases
+from symgraph.ops.declare import ALL, FLOAT, FLOATS, INTEGERS, cast_to, macro, op
+from symgraph.ops.primitives import astype, conj, exp, isfinite, log, where
+from symgraph.ops.scan import accumulator, cumulative_prod
+from symgraph.ops.shape import expand_dims, reshape
+
+_ORDERED = ("bool", *INTEGERS, *FLOATS)
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceAttrs(Attrs):
+    """The axes counted from the front and sorted; ``keepdims`` leaves them in with size 1."""
+
+    axes: tuple[int, ...]
+    keepdims: bool
+
+
+@op(ReduceAttrs, onnx="ReduceSum", dtypes=ALL, reference=in_float32("sum"), cases=reduction_cases())
+def sum(x, axis=None, dtype=None, keepdims=False):
+    """The sum over axes, over all by default; 0 over nothing.
+
+    Bools and small integers are summed in 64 bits, 16-bit floats in float32. Floats are summed pairwise.
+
+    >>> evaluate(sum([[1.0, 2.0], [3.0, 4.0]], axis=0))
+    array([4., 6.])
+    """
+    x = as_node(x)
+    x, axes = cast_to(x, accumulator(x.row, dtype)), many_axes(axis, x)
+    return sum.op(x, axes=axes, keepdims=bool(keepdims)) if axes else _numeric(x)
+
+
+@sum.infer
+def sum(x, axes, keepdims):
+    _numeric(x)
+    return TensorType(x.dtype, reduced_shape(x.shape, axes, keepdims))
+
+
+@sum.numpy
+def sum(x, axes, keepdims):
+    return pairwise_sum(x, axes).reshape(reduced_shape(x.shape, axes, keepdims))
+
+
+@sum.vjp
+def sum(g, x, out, axes, keepdims):
+    return broadcast_to(kept(g, axes, keepdims), x.shape)
+
+
+@op(
+    ReduceAttrs, onnx="ReduceProd", dtypes=ALL, sample=(-2, 2), reference=in_float32("prod"), cases=reduction_cases()
+)  # fmt: skip
+def prod(x, axis=None, dtype=None, keepdims=False):
+    """The product over axes, over all by default; 1 over nothing.
+
+    Bools and small integers are multiplied in 64 bits, 16-bit floats in float32. The derivative divides by nothing,
+    so it is right where elements are 0.
+
+    >>> evaluate(prod([[1.0, 2.0], [3.0, 4.0]], axis=0))
+    array([3., 8.])
+    """
+    x = as_node(x)
+    x, axes = cast_to(x, accumulator(x.row, dtype)), many_axes(axis, x)
+    return prod.op(x, axes=axes, keepdims=bool(keepdims)) if axes else _numeric(x)
+
+
+@prod.infer
+def prod(x, axes, keepdims):
+    _numeric(x)
+    return TensorType(x.dtype, reduced_shape(x.shape, axes, keepdims))
+
+
+@prod.numpy
+def prod(x, axes, keepdims):
+    wide = np.float32 if x.dtype.kind in "fV" and x.dtype.itemsize == 2 else x.dtype
+    return np.asarray(np.multiply.reduce(x, axes, dtype=wide, keepdims=keepdims)).astype(x.dtype, copy=False)
+
+
+@prod.vjp
+def prod(g, x, out, axes, keepdims):
+    g = kept(g, axes, keepdims)
+    # One axis after the other: the slope in an element is the product of what is before it and behind it.
+    parts = [x]
+    for axis in axes[:-1]:
+        parts.append(prod.op(parts[-1], axes=(axis,), keepdims=True))
+    for part, axis in zip(reversed(parts), reversed(axes), strict=True):
+        before, behind = (
+            cumulative_prod.op(part, axis=axis, reverse=reverse, exclusive=True) for reverse in (False, True)
+        )
+        g = g * conj(before * behind)
+    return g
+
+
+@op(
+    ReduceAttrs, onnx="ReduceMax", dtypes=_ORDERED, reference=in_float32("max"), cases=reduction_cases(empty=False)
+)  # fmt: skip
+def max(x, axis=None, keepdims=False):
+    """The largest element over axes, over all by default; NaN when one is NaN.
+
+    Elements that are largest together share the gradient equally. Raises ShapeError over an axis of size 0.
+
+    >>> evaluate(max([[1.0, 2.0], [3.0, 0.0]], axis=1))
+    array([2., 3.])
+    """
+    x = as_node(x)
+    axes = many_axes(axis, x)
+    return max.op(x, axes=axes, keepdims=bool(keepdims)) if axes else _ordered(x)
+
+
+@max.infer
+def max(x, axes, keepdims):
+    return _extremum_type(x, axes, keepdims)
+
+
+@max.numpy
+def max(x, axes, keepdims):
+    return np.asarray(np.maximum.reduce(x, axes, keepdims=keepdims))
+
+
+@max.vjp
+def max(g, x, out, axes, keepdims):
+    return _shared(g, x, out, axes, keepdims)
+
+
+@op(
+    ReduceAttrs, onnx="ReduceMin", dtypes=_ORDERED, reference=in_float32("min"), cases=reduction_cases(empty=False)
+)  # fmt: skip
+def min(x, axis=None, keepdims=False):
+    """The smallest element over axes, over all by default; NaN when one is NaN.
+
+    Elements that are smallest together share the gradient equally. Raises ShapeError over an axis of size 0.
+
+    >>> evaluate(min([[1.0, 2.0], [3.0, 0.0]], axis=1))
+    array([1., 0.])
+    """
+    x = as_node(x)
+    axes = many_axes(axis, x)
+    return min.op(x, axes=axes, keepdims=bool(keepdims)) if axes else _ordered(x)
+
+
+@min.infer
+def min(x, axes, keepdims):
+    return _extremum_type(x, axes, keepdims)
+
+
+@min.numpy
+def min(x, axes, keepdims):
+    return np.asarray(np.minimum.reduce(x, axes, keepdims=keepdims))
+
+
+@min.vjp
+def min(g, x, out, axes, keepdims):
+    return _shared(g, x, out, axes, keepdims)
+
+
+@op(ReduceAttrs, dtypes=ALL, cases=reduction_cases())
+def any(x, axis=None, keepdims=False):
+    """Whether some element over axes is true (not zero); False over nothing.
+
+    >>> evaluate(any([[0, 1], [0, 0]], axis=1))
+    array([ True, False])
+    """
+    x = as_node(x)
+    x, axes = cast_to(x, BOOL), many_axes(axis, x)
+    return any.op(x, axes=axes, keepdims=bool(keepdims)) if axes else x
+
+
+@any.infer
+def any(x, axes, keepdims):
+    return _truth_type(x, axes, keepdims)
+
+
+@any.numpy
+def any(x, axes, keepdims):
+    return np.asarray(np.any(x, axes, keepdims=keepdims))
+
+
+@op(ReduceAttrs, dtypes=ALL, cases=reduction_cases())
+def all(x, axis=None, keepdims=False):
+    """Whether every element over axes is true (not zero); True over nothing.
+
+    >>> evaluate(all([[0, 1], [1, 1]], axis=1))
+    array([False,  True])
+    """
+    x = as_node(x)
+    x, axes = cast_to(x, BOOL), many_axes(axis, x)
+    return all.op(x, axes=axes, keepdims=bool(keepdims)) if axes else x
+
+
+@all.infer
+def all(x, axes, keepdims):
+    return _truth_type(x, axes, keepdims)
+
+
+@all.numpy
+def all(x, axes, keepdims):
+    return np.asarray(np.all(x, axes, keepdims=keepdims))
+
+
+@macro(dtypes=ALL, sample=(-1.5, 1.5), cases=reduction_cases())
+def count_nonzero(x, axis=None, keepdims=False):
+    """How many elements over axes are not zero, as int64.
+
+    >>> evaluate(count_nonzero([[0, 1], [2, 3]], axis=1))
+    array([1, 2])
+    """
+    return sum(astype(as_node(x), BOOL), axis, INT64, keepdims)
+
+
+@dataclass(frozen=True, slots=True)
+class ArgAttrs(Attrs):
+    axis: int
+    keepdims: bool
+
+
+_ARG_CASES = [*reduction_cases(empty=False, tuples=False), case(draw()), case(draw(2, 3), keepdims=True)]
+
+
+@op(ArgAttrs, onnx="ArgMax", dtypes=_ORDERED, cases=_ARG_CASES)
+def argmax(x, axis=None, keepdims=False):
+    """The index of the largest element along an axis, the first if there are several; that of the first NaN.
+
+    Without an axis, the index in row-major order. Raises ShapeError along an axis of size 0.
+
+    >>> evaluate(argmax([[1.0, 2.0], [3.0, 3.0]], axis=1))
+    array([1, 0])
+    """
+    return _extremum_index(argmax.op, as_node(x), axis, keepdims)
+
+
+@argmax.infer
+def argmax(x, axis, keepdims):
+    return TensorType(INT64, _extremum_type(x, (axis,), keepdims).shape)
+
+
+@argmax.numpy
+def argmax(x, axis, keepdims):
+    return np.asarray(np.argmax(_sortable(x), axis, keepdims=keepdims))
+
+
+@op(ArgAttrs, onnx="ArgMin", dtypes=_ORDERED, cases=_ARG_CASES)
+def argmin(x, axis=None, keepdims=False):
+    """The index of the smallest element along an axis, the first if there are several; that of the first NaN.
+
+    Without an axis, the index in row-major order. Raises ShapeError along an axis of size 0.
+
+    >>> evaluate(argmin([[1.0, 2.0], [3.0, 3.0]], axis=1))
+    array([0, 0])
+    """
+    return _extremum_index(argmin.op, as_node(x), axis, keepdims)
+
+
+@argmin.infer
+def argmin(x, axis, keepdims):
+    return TensorType(INT64, _extremum_type(x, (axis,), keepdims).shape)
+
+
+@argmin.numpy
+def argmin(x, axis, keepdims):
+    return np.asarray(np.argmin(_sortable(x), axis, keepdims=keepdims))
+
+
+# Exponentials
+
+
+def _logsumexp_reference(x, axis=None, keepdims=False):
+    return np.log(np.sum(np.exp(x.astype(np.float64)), axis, keepdims=keepdims)).astype(x.dtype)
+
+
+@op(
+    ReduceAttrs, onnx="ReduceLogSumExp", dtypes=FLOATS, reference=_logsumexp_reference,
+    cases=reduction_cases(empty=False),
+)  # fmt: skip
+def logsumexp(x, axis=None, keepdims=False):
+    """``log(sum(exp(x)))`` over axes, over all by default, which neither overflows nor underflows.
+
+    Where every element is ``-inf`` it is ``-inf``, with slope 0. Raises ShapeError over an axis of size 0.
+
+    >>> evaluate(logsumexp([1000.0, 1000.0]))
+    array(1000.69314718)
+    """
+    x = _as_float(x)
+    axes = many_axes(axis, x)
+    return logsumexp.op(x, axes=axes, keepdims=bool(keepdims)) if axes else x
+
+
+@logsumexp.body
+def logsumexp(x, axes, keepdims):
+    wide = widened(x)
+    top = max.op(wide, axes=axes, keepdims=True)
+    shift = where(isfinite(top), top, 0)
+    total = sum.op(exp(wide - shift), axes=axes, keepdims=keepdims)
+    if not keepdims:
+        shift = reshape(shift, total.shape)
+    return cast_to(log(total) + shift, x.row)
+
+
+@logsumexp.vjp
+def logsumexp(g, x, out, axes, keepdims):
+    out = kept(out, axes, keepdims)
+    return kept(g, axes, keepdims) * exp(x - where(out == -np.inf, 0, out))
+
+
+_SOFTMAX_CASES = [
+    case(draw(5)),
+    case(draw(2, 3)),
+    case(draw(2, 3), axis=0),
+    case(draw(2, 3, 4), axis=(0, -1)),
+    case(draw(2, 3), axis=None),
+    case(draw(2, 1)),
+    case(draw(0, 3)),
+    case(draw()),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SoftmaxAttrs(Attrs):
+    axes: tuple[int, ...]
+
+
+def _softmax_reference(x, axis=-1):
+    e = np.exp(x.astype(np.float64))
+    return (e / np.sum(e, axis if x.ndim else None, keepdims=True)).astype(x.dtype)
+
+
+@op(
+    SoftmaxAttrs, onnx="Softmax", dtypes=FLOATS, reference=_softmax_reference, cases=_SOFTMAX_CASES
+)  # fmt: skip
+def softmax(x, axis=-1):
+    """``exp(x) / sum(exp(x))`` along an axis or several, which does not overflow.
+
+    NaN where every element is ``-inf`` or one is ``inf``.
+
+    >>> evaluate(softmax([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    x = _as_float(x)
+    return softmax.op(x, axes=_softmax_axes(axis, x))
+
+
+@softmax.body
+def softmax(x, axes):
+    e = exp(widened(x) - max.op(widened(x), axes=axes, keepdims=True))
+    return cast_to(e / sum.op(e, axes=axes, keepdims=True), x.row)
+
+
+@softmax.vjp
+def softmax(g, x, out, axes):
+    return out * (g - sum.op(g * out, axes=axes, keepdims=True))
+
+
+def _log_softmax_reference(x, axis=-1):
+    return np.log(_softmax_reference(x.astype(np.float64), axis)).astype(x.dtype)
+
+
+@op(
+    SoftmaxAttrs, onnx="LogSoftmax", dtypes=FLOATS, reference=_log_softmax_reference, cases=_SOFTMAX_CASES
+)  # fmt: skip
+def log_softmax(x, axis=-1):
+    """``log(softmax(x))`` along an axis or several, exact where the softmax is tiny.
+
+    >>> evaluate(log_softmax([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    x = _as_float(x)
+    return log_softmax.op(x, axes=_softmax_axes(axis, x))
+
+
+@log_softmax.body
+def log_softmax(x, axes):
+    below = widened(x) - max.op(widened(x), axes=axes, keepdims=True)
+    return cast_to(below - log(sum.op(exp(below), axes=axes, keepdims=True)), x.row)
+
+
+@log_softmax.vjp
+def log_softmax(g, x, out, axes):
+    return g - exp(out) * sum.op(g, axes=axes, keepdims=True)
+
+
+def widened(x: Node) -> Node:
+    """16-bit floats in float32, anything else as it is."""
+    return cast_to(x, FLOAT32) if x.row.is_float and x.row.bits == 16 else x
+
+
+def _as_float(x) -> Node:
+    x = as_node(x)
+    return cast_to(x, FLOAT.row(x.row))
+
+
+def _softmax_axes(axis, x: Node) -> tuple[int, ...]:
+    return many_axes(None if axis == -1 and x.ndim == 0 else axis, x)
+
+
+def kept(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
+    """A reduction's result with the reduced axes back in as 1."""
+    return x if keepdims else expand_dims(x, axes)
+
+
+def _shared(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
+    found = x == kept(out, axes, keepdims)
+    count = sum.op(astype(found, x.row), axes=axes, keepdims=True)
+    return where(found, kept(g, axes, keepdims) / count, 0)
+
+
+def _numeric(x):
+    row = x.row if isinstance(x, Node) else x.dtype
+    if row.kind == "bool":
+        raise DTypeError("takes numeric values, not bool")
+    return x
+
+
+def _ordered(x):
+    row = x.row if isinstance(x, Node) else x.dtype
+    if row.is_complex:
+        raise DTypeError(f"takes real values, not {row.name}: complex numbers have no order")
+    return x
+
+
+def _extremum_type(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
+    _ordered(x)
+    for axis in axes:
+        if x.shape[axis] == 0:
+            raise ShapeError(f"axis {axis} of {x} has size 0, and nothing has no extremum")
+    return TensorType(x.dtype, reduced_shape(x.shape, axes, keepdims))
+
+
+def _truth_type(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
+    if x.dtype is not BOOL:
+        raise DTypeError(f"takes bool, not {x.dtype.name}; a node does not convert its inputs")
+    return TensorType(BOOL, reduced_shape(x.shape, axes, keepdims))
+
+
+def _extremum_index(index, x: Node, axis, keepdims) -> Node:
+    if axis is not None:
+        return index(x, axis=one_axis(axis, x), keepdims=bool(keepdims))
+    found = index(reshape(x, (x.size,)), axis=0, keepdims=False)
+    return reshape(found, (1,) * x.ndim) if keepdims else found
+
+
+def _sortable(x: np.ndarray) -> np.ndarray:
+    """NumPy's order of bfloat16 does not know NaN; float32 holds every such value."""
+    return x.astype(np.float32) if x.dtype.kind == "V" else x

@@ -1,0 +1,13 @@
+"""What all tests share."""
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update", action="store_true", help="rewrite the golden files from today's results")
+
+
+@pytest.fixture
+def update(request):
+    """Whether golden files are to be rewritten."""
+    return request.config.getoption("--update")

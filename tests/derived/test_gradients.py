@@ -1,0 +1,171 @@
+"""Gradients are the slopes that central differences see, and the gradients of gradients too."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.graph.evaluate import schedule
+from symgraph.graph.walk import toposort
+from tests.derived.declared import FUNCTIONS_BY_NAME, calls, failures
+
+DIFFERENTIABLE = {name: f for name, f in FUNCTIONS_BY_NAME.items() if f.differentiable}
+EVERY = pytest.mark.parametrize("f", DIFFERENTIABLE.values(), ids=DIFFERENTIABLE)
+PRECISE = ("float64", "complex128")
+STEP = 4e-4
+TOLERANCE = 1e-6
+
+
+@EVERY
+def test_gradient_is_the_slope(f):
+    assert not failures(f, ((call, lambda call=call: wrong_slope(call)) for call in calls(f, PRECISE)))
+
+
+@EVERY
+def test_second_gradient_is_the_slope_of_the_first(f):
+    assert not failures(f, ((call, lambda call=call: wrong_curvature(call)) for call in calls(f, PRECISE)))
+
+
+@EVERY
+def test_symbolic_gradient_is_the_same(f):
+    fixed = {str(call) + call.dtype: call for call in calls(f, PRECISE)}
+    pairs = ((call, fixed[str(call) + call.dtype]) for call in calls(f, PRECISE, symbolic=True))
+
+    assert not failures(f, ((call, lambda pair=(call, other): changed(*pair)) for call, other in pairs))
+
+
+@EVERY
+def test_gradient_has_the_type_of_the_input(f):
+    assert not failures(f, ((call, lambda call=call: wrong_type(call)) for call in calls(f)))
+
+
+class Slope:
+    """The gradient of ``real(sum(conj(weights) * results))`` with random weights, as nodes and as numbers."""
+
+    def __init__(self, call):
+        outputs = call.outputs()
+        self.outputs = [node for node in outputs if node.row.is_inexact]
+        self.wrt = [i for i, node in enumerate(call.nodes) if node.row.is_inexact]
+        self.inputs = [call.nodes[i] for i in self.wrt]
+        self.arrays = list(call.arrays)
+        self.applies = bool(self.outputs and self.inputs)
+        if not self.applies:
+            return
+        self.forward = schedule(self.outputs, call.nodes)
+        rng = np.random.default_rng(7)
+        self.weights = [weights_like(rng, x) for x in self.forward.run(self.arrays)]
+        seeds = [sg.placeholder(node.dtype, node.shape, name=f"w{i}") for i, node in enumerate(self.outputs)]
+        self.nodes = sg.vjp(self.outputs, self.inputs, seeds)
+        self.given = (*call.nodes, *seeds)
+        self.backward = schedule(self.nodes, self.given)
+        self.values = self.backward.run([*self.arrays, *self.weights])
+
+    @property
+    def exact(self):
+        """Whether every step is in double precision, so that differences can be trusted."""
+        rows = [x.row for node in toposort(self.outputs) for x in [node] if not hasattr(node.type, "items")]
+        return self.applies and not any(row.is_inexact and row.name not in PRECISE for row in rows)
+
+    def loss(self, arrays):
+        return weighted(self.weights, self.forward.run(arrays))
+
+
+def wrong_slope(call):
+    slope = Slope(call)
+    if not slope.exact:
+        return None
+    for i, value in zip(slope.wrt, slope.values, strict=True):
+        if value.shape != slope.arrays[i].shape:
+            return f"the gradient has shape {value.shape} where the input has {slope.arrays[i].shape}"
+        differences = central_differences(slope.loss, slope.arrays, i)
+        if (error := distance(value, differences)) > TOLERANCE:
+            return f"x{i}: {error:.1e} apart: the gradient is\n{value}\nand differences are\n{differences}"
+    return None
+
+
+def wrong_curvature(call):
+    first = Slope(call)
+    if not first.exact or not any(x.size for x in first.values):
+        return None
+    rng = np.random.default_rng(11)
+    weights = [weights_like(rng, x) for x in first.values]
+    seeds = [sg.placeholder(x.dtype, x.shape, name=f"u{i}") for i, x in enumerate(first.nodes)]
+    nodes = sg.vjp(first.nodes, first.inputs, seeds)
+    values = schedule(nodes, (*first.given, *seeds)).run([*first.arrays, *first.weights, *weights])
+    for _ in range(2):
+        directions = [weights_like(rng, x) for x in values]
+
+        def loss(t, directions=directions):
+            moved = list(first.arrays)
+            for i, direction in zip(first.wrt, directions, strict=True):
+                moved[i] = moved[i] + t * direction
+            return weighted(weights, first.backward.run([*moved, *first.weights]))
+
+        difference = extrapolated(loss)
+        slope = weighted(directions, values)
+        if not abs(slope - difference) <= TOLERANCE * max(1.0, abs(difference)):
+            return f"the slope of the gradient is {slope}, and differences give {difference}"
+    return None
+
+
+def changed(symbolic, fixed):
+    a, b = Slope(symbolic), Slope(fixed)
+    if not a.applies:
+        return None
+    for i, x, y in zip(a.wrt, a.values, b.values, strict=True):
+        if x.shape != y.shape:
+            return f"x{i}: the gradient has shape {x.shape} where sizes are symbolic, else {y.shape}"
+        if not distance(x, y) <= 1e-13:
+            return f"x{i}: the gradient is\n{x}\nwhere sizes are symbolic, else\n{y}"
+    return None
+
+
+def wrong_type(call):
+    slope = Slope(call)
+    if not slope.applies:
+        return None
+    for x, node, value in zip(slope.inputs, slope.nodes, slope.values, strict=True):
+        if node.type != x.type or value.dtype != x.dtype or value.shape != x.shape:
+            return f"the gradient of {x.type} is {node.type}, and runs to {value.dtype}{list(value.shape)}"
+    return None
+
+
+def weights_like(rng, x):
+    values = rng.uniform(0.5, 1.5, x.shape) * rng.choice([-1.0, 1.0], x.shape)
+    if x.dtype.kind == "c":
+        values = values + 1j * rng.uniform(0.5, 1.5, x.shape)
+    return np.asarray(values, x.dtype)
+
+
+def weighted(weights, values):
+    return sum(float(np.sum((np.conj(w) * x).real)) for w, x in zip(weights, values, strict=True))
+
+
+def central_differences(loss, arrays, which):
+    """The slope in each real coordinate of one array; for a complex one the pair as ``∂a + i ∂b``."""
+    at = arrays[which]
+    slopes = np.zeros_like(at)
+    for place in np.ndindex(at.shape):
+        for direction in (1.0, 1j) if at.dtype.kind == "c" else (1.0,):
+
+            def moved_loss(t, place=place, direction=direction):
+                moved = at.copy()
+                moved[place] += t * direction
+                return loss([*arrays[:which], moved, *arrays[which + 1 :]])
+
+            slopes[place] += direction * extrapolated(moved_loss)
+    return slopes
+
+
+def extrapolated(loss):
+    """The slope at 0 from central differences with two steps (Richardson)."""
+    wide = (loss(STEP) - loss(-STEP)) / (2 * STEP)
+    narrow = (loss(STEP / 2) - loss(-STEP / 2)) / STEP
+    return (4 * narrow - wide) / 3
+
+
+def distance(a, b):
+    """The largest difference, relative to the largest value or 1; NaN counts as infinite."""
+    if not a.size:
+        return 0.0
+    apart = float(np.max(np.abs(a - b))) / max(1.0, float(np.max(np.abs(b))))
+    return apart if apart == apart else np.inf

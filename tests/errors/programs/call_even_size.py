@@ -1,0 +1,5 @@
+import symgraph as sg
+
+x = sg.placeholder("float32", ("2*n",), name="x")
+f = sg.function([x], x * 2)
+f([1.0, 2.0, 3.0])

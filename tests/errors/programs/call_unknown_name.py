@@ -1,0 +1,5 @@
+import symgraph as sg
+
+x = sg.placeholder("float32", (), name="x")
+f = sg.function([x], x * 2, name="double")
+f(z=1.0)

@@ -1,0 +1,5 @@
+import symgraph as sg
+
+x = sg.placeholder("float32", (2, 3), name="x")
+y = sg.placeholder("float32", (2, 4), name="y")
+sg.concat([x, y], axis=0)

@@ -1,0 +1,4 @@
+import symgraph as sg
+
+with sg.Session() as session:
+    session.run("loss")

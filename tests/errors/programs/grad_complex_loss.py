@@ -1,0 +1,4 @@
+import symgraph as sg
+
+z = sg.placeholder("complex64", (), name="z")
+sg.grad(z * z, z)

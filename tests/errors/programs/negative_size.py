@@ -1,0 +1,3 @@
+import symgraph as sg
+
+sg.placeholder("float32", (-1,), name="x")

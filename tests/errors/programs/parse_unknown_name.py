@@ -1,0 +1,7 @@
+import symgraph as sg
+
+sg.parse("""
+def main(x: f32[n]):
+    v0: f32[n] = exp(y)
+    return v0
+""")

@@ -1,0 +1,4 @@
+import symgraph as sg
+
+x = sg.placeholder("float32", (2,), name="x")
+x + "one"

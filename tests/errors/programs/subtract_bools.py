@@ -1,0 +1,4 @@
+import symgraph as sg
+
+a = sg.placeholder("bool", (2,), name="a")
+a - a

@@ -1,0 +1,4 @@
+import symgraph as sg
+
+x = sg.placeholder("float32", (2, 3), name="x")
+x.sum(axis=2)
