@@ -118,6 +118,8 @@ def evaluate(outputs: Any, feed: Mapping[Node, Any] | None = None) -> Any:
     given = {node: _as_fed(node, value) for node, value in (feed or {}).items()}
     given.update((node, value) for node, value in variable_values(nodes).items() if node not in given)
     values = [_owned(value) for value in schedule(nodes, given).run(list(given.values()))]
+    if hasattr(outputs, "_fields"):
+        return type(outputs)(*values)
     return type(outputs)(values) if many else values[0]
 
 

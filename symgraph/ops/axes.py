@@ -40,10 +40,18 @@ def new_axes(axis: Any, x: Node) -> tuple[int, ...]:
 
 
 def reduced_shape(shape: tuple[Dim, ...], axes: tuple[int, ...], keepdims: bool = False) -> tuple[Dim, ...]:
-    """The sizes that are left when these axes are reduced."""
+    """The sizes that are left when these axes, counted from the front and sorted, are reduced."""
+    for axis in axes:
+        check_axis(axis, shape)
     if keepdims:
         return tuple(1 if i in axes else size for i, size in enumerate(shape))
     return tuple(size for i, size in enumerate(shape) if i not in axes)
+
+
+def check_axis(axis: int, shape: tuple[Dim, ...]) -> None:
+    """Raise ShapeError for an attribute that is no axis counted from the front."""
+    if not 0 <= axis < len(shape):
+        raise ShapeError(f"axis {axis} does not exist: there are {len(shape)}, counted from 0")
 
 
 def _from_front(axis: Any, rank: int, where: Any) -> int:

@@ -54,6 +54,7 @@ def broadcast_to(x, shape):
 
 @broadcast_to.numpy
 def broadcast_to(x, shape):
+    _check_broadcasts(x.shape, shape, "broadcast")
     return np.broadcast_to(x, shape)
 
 
@@ -94,7 +95,7 @@ def sum_to(x, shape):
     axes = _known_axes(x.shape, shape)
     if axes is None:
         return sum_to.op(x, shape=shape)
-    total = FUNCTIONS["sum"].op(x, axes=axes, keepdims=False)  # type: ignore[attr-defined]
+    total = FUNCTIONS["sum"].op(x, axes=axes, keepdims=False)
     extra = x.ndim - len(shape)
     ones = tuple(axis - extra for axis in axes if axis >= extra)
     return FUNCTIONS["expand_dims"](total, ones) if ones else total
@@ -108,6 +109,7 @@ def sum_to(x, shape):
 
 @sum_to.numpy
 def sum_to(x, shape):
+    _check_broadcasts(shape, x.shape, "be summed")
     extra = x.ndim - len(shape)
     axes = tuple(i for i, size in enumerate(x.shape) if i < extra or (shape[i - extra] == 1 and size != 1))
     return pairwise_sum(x, axes).reshape(shape)

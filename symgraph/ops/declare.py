@@ -227,6 +227,12 @@ def macro(**meta: Any) -> Callable[[Callable[..., Any]], Function]:
     return lambda f: Function(f, **meta)
 
 
+def alias(name: str, function: Function) -> None:
+    """Another name for a function, as NumPy and the Array API have for some."""
+    if FUNCTIONS.setdefault(name, function) is not function:
+        raise TypeError(f"{name} is declared twice")
+
+
 # What elementwise ops share
 
 

@@ -19,7 +19,7 @@ from symgraph.graph.op import Attrs
 from symgraph.graph.types import TensorType
 from symgraph.ops.broadcast import broadcast_to, sum_to
 from symgraph.ops.cases import case, draw, in_float32
-from symgraph.ops.create import arange
+from symgraph.ops.create import iota
 from symgraph.ops.declare import ALL, op
 from symgraph.ops.linalg import same_dtype, summed_in_float32
 from symgraph.ops.primitives import conj, where
@@ -138,7 +138,7 @@ def _on_diagonal(x: Node, labels: Labels, shape: tuple[Dim, ...]) -> Node:
 
 def _index_along(axis: int, shape: tuple[Dim, ...]) -> Node:
     """0, 1, 2, … along one axis of an array of this shape."""
-    return expand_dims(arange(shape[axis]), tuple(i for i in range(len(shape)) if i != axis))
+    return expand_dims(iota(shape[axis]), tuple(i for i in range(len(shape)) if i != axis))
 
 
 # The specification

@@ -21,16 +21,16 @@ from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.broadcast import pairwise_sum, sum_to
 from symgraph.ops.cases import case, draw, in_float32
 from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, cast_to, macro, op
+from symgraph.ops.join import roll
 from symgraph.ops.primitives import abs, astype, conj, multiply, where
 from symgraph.ops.reduce import max, min, sum
 from symgraph.ops.shape import (
     expand_dims,
     matrix_transpose,
     moveaxis,
-    permute_dims,
     reshape,
-    roll,
     squeeze,
+    transpose,
 )
 
 _NUMBERS = (*INTEGERS, *FLOATS, *COMPLEXES)
@@ -298,7 +298,7 @@ def tensordot(g, a, b, out, first, second):
 
 def _placed(x: Node, axes: tuple[int, ...]) -> Node:
     """``x`` with its axes moved to these places."""
-    return permute_dims(x, tuple(axes.index(i) for i in range(x.ndim)))
+    return transpose(x, tuple(axes.index(i) for i in range(x.ndim)))
 
 
 def _others(x: Node, axes: tuple[int, ...]) -> tuple[int, ...]:

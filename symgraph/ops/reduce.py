@@ -16,7 +16,7 @@ from symgraph.ops.cases import case, draw, in_float32, reduction_cases
 from symgraph.ops.declare import ALL, FLOAT, FLOATS, INTEGERS, cast_to, macro, op
 from symgraph.ops.primitives import astype, conj, exp, isfinite, log, where
 from symgraph.ops.scan import accumulator, cumulative_prod
-from symgraph.ops.shape import expand_dims, reshape
+from symgraph.ops.shape import expand_dims, reshape, squeeze
 
 _ORDERED = ("bool", *INTEGERS, *FLOATS)
 
@@ -303,7 +303,7 @@ def logsumexp(x, axes, keepdims):
     shift = where(isfinite(top), top, 0)
     total = sum.op(exp(wide - shift), axes=axes, keepdims=keepdims)
     if not keepdims:
-        shift = reshape(shift, total.shape)
+        shift = squeeze(shift, axes)
     return cast_to(log(total) + shift, x.row)
 
 
@@ -408,7 +408,7 @@ def kept(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     return x if keepdims else expand_dims(x, axes)
 
 
-def _shared(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
+def _shared(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool):
     found = x == kept(out, axes, keepdims)
     count = sum.op(astype(found, x.row), axes=axes, keepdims=True)
     return where(found, kept(g, axes, keepdims) / count, 0)
@@ -430,10 +430,11 @@ def _ordered(x):
 
 def _extremum_type(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
     _ordered(x)
+    shape = reduced_shape(x.shape, axes, keepdims)
     for axis in axes:
         if x.shape[axis] == 0:
-            raise ShapeError(f"axis {axis} of {x} has size 0, and nothing has no extremum")
-    return TensorType(x.dtype, reduced_shape(x.shape, axes, keepdims))
+            raise ShapeError(f"axis {axis} of {x} has size 0, so there is no extremum")
+    return TensorType(x.dtype, shape)
 
 
 def _truth_type(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
@@ -442,7 +443,7 @@ def _truth_type(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorT
     return TensorType(BOOL, reduced_shape(x.shape, axes, keepdims))
 
 
-def _extremum_index(index, x: Node, axis, keepdims) -> Node:
+def _extremum_index(index, x: Node, axis, keepdims):
     if axis is not None:
         return index(x, axis=one_axis(axis, x), keepdims=bool(keepdims))
     found = index(reshape(x, (x.size,)), axis=0, keepdims=False)

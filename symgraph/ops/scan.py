@@ -12,12 +12,13 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import BY_NAME, INT64, DType, TensorType
 from symgraph.graph.types import dtype as dtype_row
-from symgraph.ops.axes import one_axis
+from symgraph.ops.axes import check_axis, one_axis
 from symgraph.ops.broadcast import broadcast_arrays, broadcast_to
 from symgraph.ops.cases import case, draw, in_float32
 from symgraph.ops.declare import COMPLEXES, FLOATS, INEXACT, INTEGERS, cast_to, macro, op
+from symgraph.ops.join import concat
 from symgraph.ops.primitives import conj
-from symgraph.ops.shape import concat, reshape
+from symgraph.ops.shape import reshape
 
 _NUMBERS = (*INTEGERS, *FLOATS, *COMPLEXES)
 _CASES = (
@@ -65,7 +66,7 @@ def cumulative_sum(x, axis=None, dtype=None, include_initial=False):
 
 @cumulative_sum.infer
 def cumulative_sum(x, axis, reverse, exclusive):
-    return _check_numeric(x)
+    return _check_scan(x, axis)
 
 
 @cumulative_sum.numpy
@@ -95,7 +96,7 @@ def cumulative_prod(x, axis=None, dtype=None, include_initial=False):
 
 @cumulative_prod.infer
 def cumulative_prod(x, axis, reverse, exclusive):
-    return _check_numeric(x)
+    return _check_scan(x, axis)
 
 
 @cumulative_prod.numpy
@@ -184,6 +185,7 @@ def linear_recurrence(a, b, axis, reverse, lagged):
         raise DTypeError("takes two arrays of one floating-point or complex dtype")
     if a.rank != b.rank or any(same(m, n) is False for m, n in zip(a.shape, b.shape, strict=True)):
         raise ShapeError("takes two arrays of one shape")
+    check_axis(axis, b.shape)
     return b
 
 
@@ -245,6 +247,7 @@ def shift(x, by, axis=-1):
 
 @shift.infer
 def shift(x, axis, by):
+    check_axis(axis, x.shape)
     return x
 
 
@@ -272,7 +275,7 @@ def accumulator(row: DType, wanted: object) -> DType:
     return BY_NAME["uint64"] if row.kind == "uint" else INT64
 
 
-def _scan(scan, x: Node, axis, dtype, initial: int | None) -> Node:
+def _scan(scan, x: Node, axis, dtype, initial: int | None):
     if axis is None and x.ndim != 1:
         raise ShapeError(f"needs an axis for {x.type}, which has {x.ndim}")
     axis = one_axis(0 if axis is None else axis, x)
@@ -288,7 +291,8 @@ def _flat(x: Node) -> Node:
     return x if x.ndim == 1 else reshape(x, (x.size,))
 
 
-def _check_numeric(x: TensorType) -> TensorType:
+def _check_scan(x: TensorType, axis: int) -> TensorType:
+    check_axis(axis, x.shape)
     if x.dtype.kind == "bool":
         raise DTypeError("takes numeric values, not bool")
     return x

@@ -1,4 +1,4 @@
-"""Order: sorting, searching sorted arrays, distinct values, and where an array is not zero."""
+"""Order: sorting, searching sorted arrays, and distinct values."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 
 from symgraph.errors import ArgumentError, DTypeError, ShapeError
 from symgraph.graph.dims import fresh
-from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node, items
-from symgraph.graph.types import BOOL, INT64, TensorType, TupleType, promote
-from symgraph.ops.axes import one_axis
+from symgraph.graph.types import INT64, TensorType, TupleType, promote
+from symgraph.ops.axes import check_axis, one_axis
 from symgraph.ops.cases import case, draw
-from symgraph.ops.declare import ALL, FLOATS, INTEGERS, cast_to, macro, op
+from symgraph.ops.declare import FLOATS, INTEGERS, cast_to, macro, op
 from symgraph.ops.index import take, take_along_axis
 from symgraph.ops.shape import reshape
 
@@ -69,6 +68,7 @@ def sort(x, axis=-1, descending=False, stable=True):
 
 @sort.infer
 def sort(x, axis, descending):
+    check_axis(axis, x.shape)
     return _check_ordered(x)
 
 
@@ -98,6 +98,7 @@ def argsort(x, axis=-1, descending=False, stable=True):
 
 @argsort.infer
 def argsort(x, axis, descending):
+    check_axis(axis, x.shape)
     return TensorType(INT64, _check_ordered(x).shape)
 
 
@@ -265,60 +266,14 @@ def unique_inverse(x):
     return UniqueInverse(found.values, found.inverse_indices)
 
 
-# Places
-
-
-@op(
-    binds_sizes=True, onnx="NonZero", dtypes=ALL, sample=(-1.5, 1.5),
-    cases=[case(draw(7)), case(draw(2, 3)), case(draw(0)), case(draw(2, 0, 3)), case(draw(2, 3, 4))],
-)  # fmt: skip
-def nonzero(x):
-    """The indices of the elements that are not zero, in row-major order: an int64 vector for each axis.
-
-    Their number is known at the call.
-
-    >>> evaluate(nonzero([[0, 5], [7, 0]]))
-    (array([0, 1]), array([1, 0]))
-    """
-    return items(nonzero.op(cast_to(as_node(x), BOOL)))
-
-
-@nonzero.infer
-def nonzero(x):
-    if x.rank == 0:
-        raise ShapeError("a scalar has no indices")
-    if x.dtype is not BOOL:
-        raise DTypeError(f"takes bool, not {x.dtype.name}; a node does not convert its inputs")
-    return TupleType((TensorType(INT64, (fresh("k"),)),) * x.rank)
-
-
-@nonzero.numpy
-def nonzero(x):
-    return tuple(np.asarray(index, np.int64) for index in np.nonzero(x))
-
-
-@macro(
-    dtypes=ALL, sample=(-1.5, 1.5),
-    cases=[case(draw(7)), case(draw(2, 3)), case(draw(0)), case(draw()), case(draw(2, 0, 3))],
-)  # fmt: skip
-def flatnonzero(x):
-    """The indices in row-major order of the elements that are not zero.
-
-    >>> evaluate(flatnonzero([[0, 5], [7, 0]]))
-    array([1, 2])
-    """
-    x = as_node(x)
-    return nonzero(reshape(x, (x.size,)))[0]
-
-
-def _sorted(how, x, axis, descending) -> Node:
+def _sorted(how, x, axis, descending):
     x = as_node(x)
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     return how(x, axis=one_axis(axis, x), descending=bool(descending))
 
 
-def _order(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+def _order(x: np.ndarray, axis: int, descending: bool):
     x = _comparable(x)
     if not descending:
         return np.argsort(x, axis, kind="stable").astype(np.int64, copy=False)

@@ -11,7 +11,7 @@ import numpy as np
 from symgraph.errors import ArgumentError, DTypeError, OutOfBoundsError, ShapeError
 from symgraph.graph.dims import Dim, same
 from symgraph.graph.node import Node
-from symgraph.graph.op import Attrs, as_node, size_value
+from symgraph.graph.op import Attrs, as_node, constant, size_value
 from symgraph.graph.types import BOOL, FLOAT64, INT64, DType, TensorType, as_shape
 from symgraph.graph.types import dtype as dtype_row
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
@@ -19,6 +19,7 @@ from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.cases import case, draw, in_float32, reduction_cases
 from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, _settled, cast_to, macro, op
 from symgraph.ops.index import take
+from symgraph.ops.join import concat
 from symgraph.ops.primitives import (
     astype,
     conj,
@@ -36,7 +37,7 @@ from symgraph.ops.primitives import (
     where,
 )  # fmt: skip
 from symgraph.ops.reduce import ReduceAttrs, kept, sum, widened
-from symgraph.ops.shape import concat, expand_dims, reshape, transpose
+from symgraph.ops.shape import expand_dims, reshape, transpose
 from symgraph.ops.sort import searchsorted, sort
 
 _REALS = ("bool", *INTEGERS, *FLOATS)
@@ -80,7 +81,15 @@ _VAR_CASES = [
     *reduction_cases(),
     case(draw(2, 3), axis=1, ddof=1),
     case(draw(2, 3), axis=1, correction=0.5, keepdims=True),
-    case(draw(2, 1), axis=1, ddof=1),
+]
+_STD_CASES = [  # off variance 0, where there is no gradient
+    case(draw(5)),
+    case(draw(2, 3), axis=1, ddof=1),
+    case(draw(2, 3), axis=0, correction=0.5, keepdims=True),
+    case(draw(2, 3, 4), axis=(0, -1)),
+    case(draw(2, 3), keepdims=True),
+    case(draw(0, 3), axis=1),
+    case(draw(0)),
 ]
 
 
@@ -124,7 +133,7 @@ def var(g, x, ddof, out, axes, keepdims):
     ) if of_ddof.ndim else of_ddof
 
 
-@macro(dtypes=ALL, reference=_std_reference, cases=_VAR_CASES)
+@macro(dtypes=ALL, reference=_std_reference, cases=_STD_CASES)
 def std(x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None):
     """The standard deviation over axes: the square root of ``var``.
 
@@ -197,6 +206,18 @@ def median(x, axis=None, keepdims=False):
     return reshape(middle, reduced_shape(x.shape, axes, True)) if keepdims else middle
 
 
+def _quantile_reference(name):
+    """NumPy's, whose differences of float32 are rounded to float32 even where the result is float64."""
+
+    def reference(x, q, **kwargs):
+        row = getattr(np, name)(x.astype(np.float32) if x.dtype.kind == "V" else x, q, **kwargs).dtype
+        found = getattr(np, name)(x.astype(np.float64) if x.dtype.kind in "fV" else x, q, **kwargs)
+        narrow = row == np.float32 and x.dtype.kind == "V"
+        return found.astype(x.dtype if narrow else row)
+
+    return reference
+
+
 _METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
 _QUANTILE_CASES = [
     case(draw(7), 0.3),
@@ -217,7 +238,7 @@ _PERCENTILE_CASES = [
 ]
 
 
-@macro(dtypes=_REALS[1:], reference=in_float32("quantile"), cases=_QUANTILE_CASES)
+@macro(dtypes=_REALS[1:], reference=_quantile_reference("quantile"), cases=_QUANTILE_CASES)
 def quantile(x, q, axis=None, method="linear", keepdims=False):
     """The value below which the fraction ``q`` of the elements over axes lies; NaN when an element is NaN.
 
@@ -233,7 +254,7 @@ def quantile(x, q, axis=None, method="linear", keepdims=False):
     return _quantile(x, q, 1, axis, method, keepdims)
 
 
-@macro(dtypes=_REALS[1:], reference=in_float32("percentile"), cases=_PERCENTILE_CASES)
+@macro(dtypes=_REALS[1:], reference=_quantile_reference("percentile"), cases=_PERCENTILE_CASES)
 def percentile(x, q, axis=None, method="linear", keepdims=False):
     """``quantile`` with ``q`` in hundredths, from 0 to 100.
 
@@ -243,7 +264,7 @@ def percentile(x, q, axis=None, method="linear", keepdims=False):
     return _quantile(x, q, 100, axis, method, keepdims)
 
 
-def _quantile(x, q, unit: int, axis, method: str, keepdims) -> Node:
+def _quantile(x, q, unit: int, axis, method: str, keepdims):
     x = as_node(x)
     if method not in _METHODS:
         raise ArgumentError(f"method is one of {', '.join(_METHODS)}, not {method!r}")
@@ -253,7 +274,7 @@ def _quantile(x, q, unit: int, axis, method: str, keepdims) -> Node:
     position = minimum(maximum(astype(q, FLOAT64), 0) * last, last)
     tail = reduced_shape(x.shape, axes, bool(keepdims))
 
-    def at(index: Node) -> Node:
+    def at(index: Node):
         return take(rows, astype(index, INT64), 0)
 
     match method:
@@ -289,11 +310,14 @@ def _fractions(x: Node, q, unit: int) -> tuple[Node, DType]:
     return q, row if row.is_inexact else FLOAT64
 
 
-def _between(low: Node, high: Node, t: Node) -> Node:
+def _between(low: Node, high: Node, t: Node):
     """From ``low`` at ``t == 0`` to ``high`` at ``t == 1``, reaching both exactly, infinities too."""
-    stuck = logical_or(logical_and(isinf(low), low == high), logical_and(isinf(high), t == 0))
-    step = where(stuck, 0, high - low)
-    return where(t < 0.5, low + step * t, high - step * (1 - t))
+    endless = isinf(low)
+    at_low = logical_or(
+        logical_and(endless, high != -low), logical_and(logical_or(endless, isinf(high)), t == 0)
+    )
+    step = where(at_low, 0, high - low)
+    return where(logical_or(t < 0.5, endless), low + step * t, high - step * (1 - t))
 
 
 def _first_axis(x: Node, axis) -> tuple[Node, tuple[int, ...]]:
@@ -309,7 +333,7 @@ def _first_axis(x: Node, axis) -> tuple[Node, tuple[int, ...]]:
     return sort(rows, 0), axes
 
 
-def _unless_nan(found: Node, rows: Node) -> Node:
+def _unless_nan(found: Node, rows: Node):
     """NaN where the last of the sorted rows is one."""
     if not rows.row.is_float:
         return found
@@ -412,7 +436,8 @@ def histogram(x, bins, range=None, density=None, weights=None):
     >>> evaluate(histogram([1.0, 2.0, 2.5, 9.0], [1.0, 2.0, 3.0])[0])
     array([1, 2])
     """
-    x, edges = as_node(x), _edges(bins, range)
+    x = as_node(x)
+    edges = _edges(bins, range, _settled((x.row, float))[0])
     count = edges.shape[0] - 1
     x = reshape(x, (x.size,))
     lowest, highest = take(edges, 0, 0), take(edges, _place(count), 0)
@@ -429,7 +454,7 @@ def histogram(x, bins, range=None, density=None, weights=None):
     return counts, edges
 
 
-def _edges(bins, range_) -> Node:
+def _edges(bins, range_, row: DType) -> Node:
     if isinstance(bins, int | np.integer) and not isinstance(bins, bool):
         if range_ is None:
             raise ArgumentError(
@@ -437,7 +462,8 @@ def _edges(bins, range_) -> Node:
             )
         if bins < 1 or not range_[0] < range_[1]:
             raise ArgumentError(f"there are no {bins} bins over {range_}")
-        return as_node(np.linspace(*range_, bins + 1))
+        lowest, highest = range_
+        return constant(np.linspace(lowest, highest, int(bins) + 1), row)
     if range_ is not None:
         raise ArgumentError("range goes with a number of bins, not with edges")
     edges = as_node(bins)
@@ -482,7 +508,7 @@ def diff(x, n=1, axis=-1, prepend=None, append=None):
     return x
 
 
-def _end(part, x: Node, axis: int) -> Node:
+def _end(part, x: Node, axis: int):
     part = as_node(part)
     return (
         part
@@ -508,7 +534,7 @@ def _place(size: Dim) -> Node:
     return size_value(size)
 
 
-def _count(x: Node, axes: tuple[int, ...], row: DType) -> Node:
+def _count(x: Node, axes: tuple[int, ...], row: DType):
     """How many elements are reduced to one, in this dtype."""
     return astype(size_value(_size(x, axes)), row)
 
@@ -518,5 +544,5 @@ def _centred(x: Node, axes: tuple[int, ...]) -> Node:
     return wide - (mean.op(wide, axes=axes, keepdims=True) if axes else wide)
 
 
-def _freedom(x: Node, ddof: Node, axes: tuple[int, ...]) -> Node:
+def _freedom(x: Node, ddof: Node, axes: tuple[int, ...]):
     return maximum(_count(x, axes, ddof.row) - ddof, 0)

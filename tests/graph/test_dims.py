@@ -301,9 +301,9 @@ def test_names_are_compared_as_python_compares_them():
 
 
 def test_fresh_names_were_never_used():
-    taken = [fresh("u"), fresh("u")]
-    symbol("u3")  # dies at once, and still counts
-    assert [str(s) for s in [*taken, fresh("u")]] == ["u1", "u2", "u4"]
+    taken = [fresh("never"), fresh("never")]
+    symbol("never3")  # dies at once, and still counts
+    assert [str(s) for s in [*taken, fresh("never")]] == ["never1", "never2", "never4"]
     assert is_symbol(taken[0])
 
 

@@ -1,0 +1,375 @@
+"""Arrays joined, repeated, taken apart and padded."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgraph.errors import ArgumentError, ShapeError
+from symgraph.graph.dims import Dim, Size, dim_max, same
+from symgraph.graph.node import Node
+from symgraph.graph.op import Attrs, as_node
+from symgraph.graph.types import TensorType, promote
+from symgraph.ops.axes import one_axis
+from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.cases import case, draw
+from symgraph.ops.create import arange
+from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, alias, cast_to, macro, op
+from symgraph.ops.index import index, take
+from symgraph.ops.shape import expand_dims, moveaxis, ravel, reshape
+
+
+@dataclass(frozen=True, slots=True)
+class AxisAttrs(Attrs):
+    axis: int
+
+
+def _listed(f):
+    """NumPy's function of a list, called with the arrays of the list drawn one by one."""
+    return lambda *args, **kwargs: f(args, **kwargs)
+
+
+@op(
+    AxisAttrs, onnx="Concat", dtypes=ALL, reference="numpy.concatenate",
+    cases=[
+        case([draw(2), draw(3)]),
+        case([draw(2, 3), draw(1, 3), draw(0, 3)]),
+        case([draw(2, 3), draw(2, 1)], axis=-1),
+        case([draw(2, 3), draw(4)], axis=None),
+        case([draw(0)]),
+    ],
+)  # fmt: skip
+def concat(arrays, axis=0):
+    """Arrays one after the other along an axis; raveled first when it is None.
+
+    >>> evaluate(concat([[1, 2], [3]]))
+    array([1, 2, 3])
+    """
+    nodes = [as_node(x) for x in _many(arrays)]
+    if axis is None:
+        nodes, axis = [ravel(x) for x in nodes], 0
+    if nodes[0].ndim == 0:
+        raise ShapeError("scalars have no axis to be joined along; use sg.stack")
+    row = promote(*(x.row for x in nodes))
+    nodes = [cast_to(x, row) for x in nodes]
+    return concat.op(*nodes, axis=one_axis(axis, nodes[0])) if len(nodes) > 1 else nodes[0]
+
+
+@concat.infer
+def concat(*arrays, axis):
+    first = arrays[0]
+    if not 0 <= axis < len(first.shape):
+        raise ShapeError(f"axis {axis} does not exist in {first}")
+    sizes = list(first.shape)
+    for x in arrays[1:]:
+        if x.dtype is not first.dtype or len(x.shape) != len(sizes):
+            raise ShapeError(f"{first} and {x} cannot be joined; dtypes and ranks must agree")
+        for i, (a, b) in enumerate(zip(sizes, x.shape, strict=True)):
+            if i == axis:
+                sizes[i] = a + b
+            elif same(a, b) is False:
+                raise ShapeError(f"axis {i} is {a} and {b}; all axes but axis {axis} must agree")
+            elif isinstance(b, int):
+                sizes[i] = b
+    return TensorType(first.dtype, tuple(sizes))
+
+
+@concat.numpy
+def concat(*arrays, axis):
+    return np.concatenate(arrays, axis=axis)
+
+
+@concat.vjp
+def concat(g, *arrays_and_out, axis):
+    *arrays, _ = arrays_and_out
+    parts, start = [], 0
+    for x in arrays:
+        stop = start + x.shape[axis]
+        parts.append(index(g, (slice(None),) * axis + (slice(start, stop),)))
+        start = stop
+    return tuple(reshape(part, x.shape) for part, x in zip(parts, arrays, strict=True))
+
+
+alias("concatenate", concat)
+
+
+def _many(arrays) -> list:
+    if isinstance(arrays, Node) or not isinstance(arrays, (list, tuple)) or not arrays:
+        raise ArgumentError("takes a list of at least one array")
+    return list(arrays)
+
+
+@macro(
+    dtypes=ALL,
+    cases=[case([draw(3), draw(3)]), case([draw(2, 3), draw(2, 3)], axis=1), case([draw(2, 3), draw(2, 3)], axis=-1),
+           case([draw(), draw(), draw()]), case([draw(0)])],
+)  # fmt: skip
+def stack(arrays, axis=0):
+    """Arrays of one shape side by side along a new axis.
+
+    >>> evaluate(stack([[1, 2], [3, 4]], axis=1))
+    array([[1, 3],
+           [2, 4]])
+    """
+    nodes = [as_node(x) for x in _many(arrays)]
+    for x in nodes[1:]:
+        if x.ndim != nodes[0].ndim or any(same(a, b) is False for a, b in zip(x.shape, nodes[0].shape, strict=True)):
+            raise ShapeError(f"{nodes[0].type} and {x.type} cannot be stacked; shapes must agree")
+    return concat([expand_dims(x, axis) for x in nodes], axis=axis)
+
+
+@macro(
+    dtypes=ALL,
+    cases=[case(draw(6), 3, symbolic=False), case(draw(2, 6), [1, 4], axis=1), case(draw(5, 2), [2]), case(draw(4), 1, symbolic=False)],
+)  # fmt: skip
+def split(x, indices_or_sections, axis=0):
+    """A list of parts along an axis: so many equal ones, or cut before these indices.
+
+    >>> [evaluate(part).tolist() for part in split([1, 2, 3, 4], 2)]
+    [[1, 2], [3, 4]]
+
+    Raises ShapeError when equal parts are asked of a size that is unknown or does not divide.
+    """
+    x = as_node(x)
+    axis = one_axis(axis, x)
+    size = x.shape[axis]
+    if isinstance(indices_or_sections, (list, tuple)):
+        cuts = [0, *indices_or_sections, size]
+    else:
+        sections = operator.index(indices_or_sections)
+        if sections < 1 or same(size % max(sections, 1), 0) is not True:
+            raise ShapeError(f"axis {axis} is {size}, which is not known to divide into {sections} equal parts")
+        cuts = [k * (size // sections) for k in range(sections + 1)]
+    return [index(x, (slice(None),) * axis + (slice(a, b),)) for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+@macro(dtypes=ALL, cases=[case(draw(7), 3, symbolic=False), case(draw(2, 5), 2, axis=1, symbolic=False)])
+def array_split(x, indices_or_sections, axis=0):
+    """``split`` into nearly equal parts, the first ones larger by one.
+
+    >>> [evaluate(part).tolist() for part in array_split([1, 2, 3], 2)]
+    [[1, 2], [3]]
+    """
+    x = as_node(x)
+    size = x.shape[one_axis(axis, x)]
+    if isinstance(indices_or_sections, (list, tuple)):
+        return split(x, indices_or_sections, axis)
+    if isinstance(size, Size):
+        raise ShapeError(f"axis {axis} is {size}; parts need a size that is known")
+    each, extra = divmod(size, operator.index(indices_or_sections))
+    cuts = [k * each + min(k, extra) for k in range(1, indices_or_sections)]
+    return split(x, cuts, axis)
+
+
+@macro(dtypes=ALL, cases=[case(draw(3, 2), symbolic=False), case(draw(2, 3), axis=-1, symbolic=False)],
+       reference=lambda x, axis=0: list(np.moveaxis(x, axis, 0)))  # fmt: skip
+def unstack(x, axis=0):
+    """A tuple of the slices along an axis, whose size must be known.
+
+    >>> [evaluate(row).tolist() for row in unstack([[1, 2], [3, 4]])]
+    [[1, 2], [3, 4]]
+    """
+    x = as_node(x)
+    axis = one_axis(axis, x)
+    size = x.shape[axis]
+    if isinstance(size, Size):
+        raise ShapeError(f"axis {axis} is {size}; taking it apart needs a size that is known")
+    return tuple(index(x, (slice(None),) * axis + (i,)) for i in range(size))
+
+
+@macro(dtypes=ALL, cases=[case(draw(4)), case(draw(2, 3), axis=1), case(draw(2, 3), axis=(0, -1)), case(draw(0, 2)), case(draw())])
+def flip(x, axis=None):
+    """The order reversed along axes, along all by default.
+
+    >>> evaluate(flip([1, 2, 3]))
+    array([3, 2, 1])
+    """
+    x = as_node(x)
+    given = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = {one_axis(each, x) for each in given}
+    return index(x, tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim)))
+
+
+@macro(
+    dtypes=ALL,
+    cases=[case(draw(5), 2), case(draw(5), -7), case(draw(2, 3), 1, axis=1), case(draw(2, 3), (1, 2), axis=(0, 1)),
+           case(draw(2, 3), 4), case(draw(0), 3)],
+)  # fmt: skip
+def roll(x, shift, axis=None):
+    """Elements moved along axes by so many places, those beyond the end coming in at the front.
+
+    >>> evaluate(roll([1, 2, 3], 1))
+    array([3, 1, 2])
+    """
+    x = as_node(x)
+    if axis is None:
+        return reshape(roll(ravel(x), shift, 0), x.shape)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
+    if len(shifts) != len(axes):
+        raise ArgumentError(f"{len(shifts)} shifts for {len(axes)} axes")
+    for by, each in zip(shifts, axes, strict=True):
+        x = _rolled(x, operator.index(by), one_axis(each, x))
+    return x
+
+
+def _rolled(x: Node, by: int, axis: int) -> Node:
+    size = x.shape[axis]
+    if size == 0 or by == 0:
+        return x
+    # An empty axis of symbolic size: // 0 would fail at the call, and rolling by 0 of 1 is right for it.
+    cut = size - by % dim_max(size, 1)
+    before = (slice(None),) * axis
+    joined = concat([index(x, (*before, slice(cut, None))), index(x, (*before, slice(None, cut)))], axis)
+    return reshape(joined, x.shape)
+
+
+@macro(
+    dtypes=ALL,
+    cases=[case(draw(3), 2), case(draw(2, 3), (2, 1)), case(draw(3), (2, 2)), case(draw(2, 3), 2), case(draw(), 3),
+           case(draw(2), 0), case(draw(0), 2)],
+)  # fmt: skip
+def tile(x, repetitions):
+    """The whole array so many times along each axis, new axes in front.
+
+    >>> evaluate(tile([1, 2], 2))
+    array([1, 2, 1, 2])
+    """
+    x = as_node(x)
+    reps = tuple(repetitions) if isinstance(repetitions, (tuple, list)) else (repetitions,)
+    rank = max(len(reps), x.ndim)
+    reps = (1,) * (rank - len(reps)) + reps
+    shape = (1,) * (rank - x.ndim) + x.shape
+    spread = reshape(x, tuple(size for pair in zip((1,) * rank, shape, strict=True) for size in pair))
+    wide = broadcast_to(spread, tuple(size for pair in zip(reps, shape, strict=True) for size in pair))
+    return reshape(wide, tuple(rep * size for rep, size in zip(reps, shape, strict=True)))
+
+
+@macro(
+    dtypes=ALL,
+    cases=[case(draw(3), 2), case(draw(2, 3), 2, axis=1), case(draw(2, 3), 2), case(draw(3), [1, 0, 2], symbolic=False),
+           case(draw(), 2), case(draw(0), 2)],
+)  # fmt: skip
+def repeat(x, repeats, axis=None):
+    """Each element so many times in a row; ``repeats`` is one number, or one for each element along the axis.
+
+    >>> evaluate(repeat([1, 2], 2))
+    array([1, 1, 2, 2])
+    """
+    x = as_node(x)
+    if axis is None:
+        return repeat(ravel(x), repeats, 0)
+    axis = one_axis(axis, x)
+    if isinstance(repeats, (list, tuple, np.ndarray)):
+        counts = np.asarray(repeats)
+        if counts.ndim != 1 or same(counts.size, x.shape[axis]) is False:
+            raise ShapeError(f"{counts.size} numbers of repeats for axis {axis} of {x.type}")
+        return take(x, np.repeat(np.arange(counts.size), counts), axis=axis)
+    shape = x.shape
+    wide = (*shape[: axis + 1], operator.index(repeats), *shape[axis + 1 :])
+    spread = broadcast_to(expand_dims(x, axis + 1), wide)
+    return reshape(spread, (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]))
+
+
+@dataclass(frozen=True, slots=True)
+class PadAttrs(Attrs):
+    """Sizes before and after each axis."""
+
+    widths: tuple[tuple[Dim, Dim], ...]
+
+
+@op(
+    PadAttrs, onnx="Pad", dtypes=(*INTEGERS, *FLOATS, *COMPLEXES),
+    cases=[
+        case(draw(3), 2),
+        case(draw(2, 3), ((1, 0), (0, 2))),
+        case(draw(2, 3), 1, constant_values=5),
+        case(draw(0), 2),
+        case(draw(3), (1, 2), mode="edge"),
+        case(draw(4), (2, 3), mode="reflect", symbolic=False),
+        case(draw(2, 4), ((0, 1), (2, 2)), mode="symmetric", symbolic=False),
+        case(draw(4), (2, 3), mode="wrap", symbolic=False),
+    ],
+)  # fmt: skip
+def pad(x, pad_width, mode="constant", constant_values=0):
+    """``x`` with elements added before and after each axis.
+
+    ``pad_width`` is a number, a pair (before, after), or a pair for each axis. Modes are NumPy's ``constant``, ``edge``,
+    ``reflect``, ``symmetric`` and ``wrap``; the last three need sizes that are known.
+
+    >>> evaluate(pad([1, 2], (1, 2)))
+    array([0, 1, 2, 0, 0])
+    """
+    x = as_node(x)
+    widths = _pad_widths(pad_width, x)
+    if mode == "constant":
+        return pad.op(x, cast_to(as_node(constant_values, x.row), x.row), widths=widths)
+    if mode not in _PAD_PLACES:
+        raise ArgumentError(f"mode is one of constant, {', '.join(_PAD_PLACES)}, not {mode!r}")
+    for axis, (before, after) in enumerate(widths):
+        if before != 0 or after != 0:
+            x = take(x, _PAD_PLACES[mode](x.shape[axis], before, after), axis=axis)
+    return x
+
+
+@pad.infer
+def pad(x, value, widths):
+    if len(widths) != len(x.shape) or value.shape or value.dtype is not x.dtype:
+        raise ShapeError(f"{x} cannot be padded by {widths} with {value}")
+    return TensorType(x.dtype, tuple(a + size + b for size, (a, b) in zip(x.shape, widths, strict=True)))
+
+
+@pad.numpy
+def pad(x, value, widths):
+    out = np.full([a + size + b for size, (a, b) in zip(x.shape, widths, strict=True)], value, x.dtype)
+    out[tuple(slice(a, a + size) for size, (a, _) in zip(x.shape, widths, strict=True))] = x
+    return out
+
+
+@pad.vjp
+def pad(g, x, value, out, widths):
+    inside = index(g, tuple(slice(a, a + size) for size, (a, _) in zip(x.shape, widths, strict=True)))
+    inside = reshape(inside, x.shape)
+    return inside, g.sum() - inside.sum()
+
+
+def _pad_widths(width, x: Node) -> tuple[tuple[Dim, Dim], ...]:
+    if not isinstance(width, (tuple, list, np.ndarray)):
+        width = (width, width)
+    pairs = list(width)
+    if len(pairs) == 2 and not any(isinstance(part, (tuple, list, np.ndarray)) for part in pairs):
+        pairs = [pairs] * x.ndim
+    elif len(pairs) == 1:
+        pairs = [pairs[0] if isinstance(pairs[0], (tuple, list)) else (pairs[0], pairs[0])] * x.ndim
+    if len(pairs) != x.ndim or any(len(pair) != 2 for pair in pairs):
+        raise ShapeError(f"{width} is no pair (before, after) for each of the {x.ndim} axes")
+    made = tuple((_width(a), _width(b)) for a, b in pairs)
+    return made
+
+
+def _width(value) -> Dim:
+    if isinstance(value, Size):
+        return value
+    number = operator.index(value)
+    if number < 0:
+        raise ShapeError(f"a width of padding cannot be negative: {number}")
+    return number
+
+
+def _edge_places(size: Dim, before: Dim, after: Dim) -> Node:
+    places = arange(-before, size + after)
+    return places.clip(0, size - 1)
+
+
+def _numpy_places(mode: str):
+    def places(size: Dim, before: Dim, after: Dim) -> np.ndarray:
+        if any(isinstance(part, Size) for part in (size, before, after)):
+            raise ShapeError(f"padding by {mode} needs sizes that are known, and the axis has {size}")
+        return np.pad(np.arange(size), (before, after), mode=mode)
+
+    return places
+
+
+_PAD_PLACES = {"edge": _edge_places} | {mode: _numpy_places(mode) for mode in ("reflect", "symmetric", "wrap")}
