@@ -11,3 +11,363 @@ _home = _path.dirname(_path.abspath(__file__))
 _root = _path.dirname(_home)
 if not _path.isdir(_path.join(_home, "codegen")) and _path.isfile(_path.join(_root, "setup.cfg")):
     __path__.append(_root)  # a source tree without links: optimizations/ and codegen/ lie beside symgraph/
+
+from symgraph.api.function import CompiledFunction, function
+from symgraph.api.session import Session
+from symgraph.api.updates import Assign, Group, assign, assign_add, group
+from symgraph.api.variable import Variable, variable
+from symgraph.autodiff.check import GradientCheck, check_gradient
+from symgraph.autodiff.reverse import grad, vjp
+from symgraph.errors import (
+    ArgumentError,
+    DTypeError,
+    FileError,
+    GradientError,
+    GraphError,
+    OutOfBoundsError,
+    ParseError,
+    RunError,
+    ShapeError,
+    SymgraphError,
+    VerifyError,
+)
+from symgraph.graph.dims import Size
+from symgraph.graph.evaluate import evaluate
+from symgraph.graph.graph import Graph
+from symgraph.graph.node import Node
+from symgraph.graph.op import constant, placeholder
+from symgraph.graph.parse import parse
+from symgraph.graph.text import show
+from symgraph.graph.types import DType, TensorType, TupleType
+from symgraph.graph.verify import verify
+from symgraph.graph.walk import toposort
+from symgraph.ops.activations import (
+    celu,
+    elu,
+    gelu,
+    gelu_erf,
+    gelu_tanh,
+    hard_sigmoid,
+    hard_swish,
+    hard_tanh,
+    leaky_relu,
+    mish,
+    relu,
+    relu6,
+    selu,
+    silu,
+    softsign,
+)
+from symgraph.ops.broadcast import broadcast_arrays, broadcast_to, sum_to
+from symgraph.ops.create import (
+    arange,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    full,
+    full_like,
+    iota,
+    linspace,
+    meshgrid,
+    one_hot,
+    ones,
+    ones_like,
+    tri,
+    tril,
+    triu,
+    zeros,
+    zeros_like,
+)
+from symgraph.ops.custom import custom_gradient, stop_gradient
+from symgraph.ops.einsum import einsum
+from symgraph.ops.histogram import bincount, diff, histogram
+from symgraph.ops.index import (
+    dynamic_slice,
+    dynamic_update_slice,
+    index,
+    scatter_add,
+    scatter_max,
+    scatter_min,
+    scatter_set,
+    take,
+    take_along_axis,
+    update,
+)
+from symgraph.ops.join import (
+    array_split,
+    concat,
+    flip,
+    pad,
+    repeat,
+    roll,
+    split,
+    stack,
+    tile,
+    unstack,
+)
+from symgraph.ops.linalg import (
+    cross,
+    dot,
+    inner,
+    kron,
+    matmul,
+    norm,
+    outer,
+    tensordot,
+    vdot,
+    vecdot,
+)
+from symgraph.ops.losses import binary_cross_entropy, cross_entropy, huber
+from symgraph.ops.math import (
+    clip,
+    deg2rad,
+    heaviside,
+    isclose,
+    log_sigmoid,
+    logaddexp,
+    logaddexp2,
+    logit,
+    nan_to_num,
+    rad2deg,
+    round,
+    sigmoid,
+    sinc,
+    softplus,
+    square,
+    xlog1py,
+    xlogy,
+)
+from symgraph.ops.nonzero import flatnonzero, nonzero
+from symgraph.ops.primitives import (
+    abs,
+    acos,
+    acosh,
+    add,
+    asin,
+    asinh,
+    astype,
+    atan,
+    atan2,
+    atanh,
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    cbrt,
+    ceil,
+    conj,
+    copysign,
+    cos,
+    cosh,
+    divide,
+    divmod,
+    equal,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    floor_divide,
+    fmod,
+    greater,
+    greater_equal,
+    hypot,
+    imag,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log10,
+    log1p,
+    log2,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    nextafter,
+    not_equal,
+    positive,
+    pow,
+    real,
+    reciprocal,
+    remainder,
+    rint,
+    sign,
+    signbit,
+    sin,
+    sinh,
+    sqrt,
+    subtract,
+    tan,
+    tanh,
+    trunc,
+    where,
+)
+from symgraph.ops.quantile import median, percentile, quantile
+from symgraph.ops.reduce import (
+    all,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    log_softmax,
+    logsumexp,
+    max,
+    min,
+    prod,
+    softmax,
+    sum,
+)
+from symgraph.ops.scan import (
+    cumprod,
+    cumsum,
+    cumulative_prod,
+    cumulative_sum,
+    linear_recurrence,
+    shift,
+)
+from symgraph.ops.shape import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    expand_dims,
+    matrix_transpose,
+    moveaxis,
+    permute_dims,
+    ravel,
+    reshape,
+    squeeze,
+    swapaxes,
+    transpose,
+)
+from symgraph.ops.sort import (
+    argsort,
+    searchsorted,
+    sort,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+)
+from symgraph.ops.special import (
+    betainc,
+    digamma,
+    erf,
+    erfc,
+    erfinv,
+    gammainc,
+    gammaincc,
+    gammaln,
+    i0,
+    i0e,
+    i1,
+    i1e,
+    lbeta,
+    log_ndtr,
+    ndtr,
+    ndtri,
+    polygamma,
+)
+from symgraph.ops.statistics import average, mean, std, var
+from symgraph.ops import interop as _interop  # noqa: F401  (np.exp(node) and its like)
+from symgraph.options import Options
+
+# NumPy's other names.
+absolute = abs
+arccos = acos
+arccosh = acosh
+arcsin = asin
+arcsinh = asinh
+arctan = atan
+arctan2 = atan2
+arctanh = atanh
+bitwise_not = bitwise_invert
+concatenate = concat
+conjugate = conj
+flatten = ravel
+invert = bitwise_invert
+left_shift = bitwise_left_shift
+mod = remainder
+power = pow
+right_shift = bitwise_right_shift
+true_divide = divide
+
+# fmt: off
+__all__ = [
+    # building
+    "constant", "placeholder", "variable", "Variable", "Node", "Size", "DType", "TensorType", "TupleType",
+    # running
+    "function", "CompiledFunction", "Session", "assign", "assign_add", "group", "Assign", "Group", "Options",
+    "evaluate",
+    # differentiating
+    "grad", "vjp", "check_gradient", "GradientCheck",
+    # looking
+    "show", "parse", "verify", "Graph", "toposort",
+    # errors
+    "SymgraphError", "ArgumentError", "DTypeError", "FileError", "GradientError", "GraphError",
+    "OutOfBoundsError", "ParseError", "RunError", "ShapeError", "VerifyError",
+    # scalar primitives
+    "abs", "absolute", "acos", "acosh", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
+    "arctanh", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert",
+    "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "cbrt", "ceil",
+    "conj", "conjugate", "copysign", "cos", "cosh", "divide", "divmod", "equal", "exp", "exp2", "expm1", "floor",
+    "floor_divide", "fmod", "greater", "greater_equal", "hypot", "imag", "invert", "isfinite", "isinf", "isnan",
+    "left_shift", "less", "less_equal", "log", "log10", "log1p", "log2", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "negative", "nextafter", "not_equal",
+    "positive", "pow", "power", "real", "reciprocal", "remainder", "right_shift", "rint", "sign", "signbit",
+    "sin", "sinh", "sqrt", "subtract", "tan", "tanh", "true_divide", "trunc", "where",
+    # more elementwise functions
+    "clip", "deg2rad", "heaviside", "isclose", "log_sigmoid", "logaddexp", "logaddexp2", "logit", "nan_to_num",
+    "rad2deg", "round", "sigmoid", "sinc", "softplus", "square", "xlog1py", "xlogy",
+    # activations
+    "celu", "elu", "gelu", "gelu_erf", "gelu_tanh", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu",
+    "mish", "relu", "relu6", "selu", "silu", "softsign",
+    # special functions
+    "betainc", "digamma", "erf", "erfc", "erfinv", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e",
+    "lbeta", "log_ndtr", "ndtr", "ndtri", "polygamma",
+    # broadcasting
+    "broadcast_arrays", "broadcast_to", "sum_to",
+    # shape
+    "atleast_1d", "atleast_2d", "atleast_3d", "expand_dims", "flatten", "matrix_transpose", "moveaxis",
+    "permute_dims", "ravel", "reshape", "squeeze", "swapaxes", "transpose",
+    # joining and taking apart
+    "array_split", "concat", "concatenate", "flip", "pad", "repeat", "roll", "split", "stack", "tile", "unstack",
+    # creation
+    "arange", "asarray", "empty", "empty_like", "eye", "full", "full_like", "iota", "linspace", "meshgrid",
+    "one_hot", "ones", "ones_like", "tri", "tril", "triu", "zeros", "zeros_like",
+    # indexing
+    "dynamic_slice", "dynamic_update_slice", "index", "scatter_add", "scatter_max", "scatter_min", "scatter_set",
+    "take", "take_along_axis", "update",
+    # where values are not zero
+    "flatnonzero", "nonzero",
+    # reductions
+    "all", "any", "argmax", "argmin", "count_nonzero", "log_softmax", "logsumexp", "max", "min", "prod",
+    "softmax", "sum",
+    # running sums and products
+    "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "linear_recurrence", "shift",
+    # statistics
+    "average", "mean", "std", "var",
+    # quantiles
+    "median", "percentile", "quantile",
+    # histograms
+    "bincount", "diff", "histogram",
+    # sorting, searching, sets
+    "argsort", "searchsorted", "sort", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    # linear algebra
+    "cross", "dot", "inner", "kron", "matmul", "norm", "outer", "tensordot", "vdot", "vecdot",
+    # einsum
+    "einsum",
+    # losses
+    "binary_cross_entropy", "cross_entropy", "huber",
+    # gradients of one's own
+    "custom_gradient", "stop_gradient",
+]
+# fmt: on

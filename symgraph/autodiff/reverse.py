@@ -172,6 +172,8 @@ def _push(node: Node, active: set[Node], sums: _Sums) -> None:
     for x, contribution in zip(node.inputs, _contributions(node, g), strict=True):
         if x not in active or contribution is None or not _is_inexact(x):
             continue
+        if isinstance(contribution, GradientError):
+            raise located(contribution, [node])
         if isinstance(contribution, Node):
             sums.add(x, _fitted(contribution, x, node))
         else:

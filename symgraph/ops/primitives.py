@@ -22,6 +22,7 @@ from symgraph.ops.declare import (
     INTEGERS,
     Loop,
     _settled,
+    alias,
     macro,
     op,
     primitive,
@@ -987,3 +988,11 @@ def divmod(x, y):
     [3, 1]
     """
     return floor_divide(x, y), remainder(x, y)
+
+
+for _name, _function in {
+    "absolute": abs, "arccos": acos, "arccosh": acosh, "arcsin": asin, "arcsinh": asinh, "arctan": atan, "arctan2": atan2,
+    "arctanh": atanh, "conjugate": conj, "invert": bitwise_invert, "bitwise_not": bitwise_invert, "mod": remainder,
+    "left_shift": bitwise_left_shift, "right_shift": bitwise_right_shift, "power": pow, "true_divide": divide,
+}.items():  # fmt: skip
+    alias(_name, _function)

@@ -1,0 +1,200 @@
+"""Activations of networks, each declared by its body."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from symgraph.ops.cases import elementwise_cases
+from symgraph.ops.declare import FLOAT, FLOATS, INTEGERS, Family, elementwise, macro
+from symgraph.ops.math import sigmoid, softplus
+from symgraph.ops.primitives import abs, exp, expm1, maximum, minimum, tanh, where
+from symgraph.ops.scipy_door import special
+from symgraph.ops.special import erfc, ndtr
+
+_NUMBER = Family("real", (*INTEGERS, *FLOATS))
+
+
+@elementwise(_NUMBER, onnx="Relu", reference=lambda x: np.maximum(x, 0))
+def relu(x):
+    """``max(x, 0)``; the slope at 0 is 0.
+
+    >>> evaluate(relu([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    return maximum(x, 0)
+
+
+@relu.vjp
+def relu(g, x, out):
+    return where(x > 0, g, 0)
+
+
+@elementwise(FLOAT, reference=lambda x: np.minimum(np.maximum(x, 0), 6), sample=(-3, 9))
+def relu6(x):
+    """``min(max(x, 0), 6)``.
+
+    >>> evaluate(relu6([-1.0, 2.0, 9.0]))
+    array([0., 2., 6.])
+    """
+    return minimum(maximum(x, 0), 6)
+
+
+@relu6.vjp
+def relu6(g, x, out):
+    return where((x > 0) & (x < 6), g, 0)
+
+
+@elementwise(FLOAT, onnx="LeakyRelu", cases=elementwise_cases(1), reference=lambda x: np.where(x >= 0, x, x * x.dtype.type(0.01)))
+def leaky_relu(x, negative_slope=0.01):
+    """``x`` where positive, else ``negative_slope * x``.
+
+    >>> evaluate(leaky_relu([-1.0, 2.0]))
+    array([-0.01,  2.  ])
+    """
+    return where(x >= 0, x, x * negative_slope)
+
+
+@elementwise(FLOAT, onnx="Elu", cases=elementwise_cases(1), reference=lambda x: np.where(x > 0, x, np.expm1(x)))
+def elu(x, alpha=1.0):
+    """``x`` where positive, else ``alpha * (exp(x) - 1)``. Clevert, Unterthiner and Hochreiter, ICLR 2016.
+
+    >>> evaluate(elu([-1000.0, 2.0]))
+    array([-1.,  2.])
+    """
+    return where(x > 0, x, alpha * expm1(minimum(x, 0)))
+
+
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+
+
+@elementwise(FLOAT, onnx="Selu", reference=lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(x)), tolerance=4)
+def selu(x):
+    """The scaled ``elu`` that keeps mean and variance. Klambauer et al., NeurIPS 2017.
+
+    >>> evaluate(selu([0.0, 1.0]))
+    array([0.        , 1.05070099])
+    """
+    return _SELU_SCALE * where(x > 0, x, _SELU_ALPHA * expm1(minimum(x, 0)))
+
+
+@elementwise(FLOAT, cases=elementwise_cases(1), reference=lambda x: np.maximum(x, 0) + np.minimum(0, np.expm1(x)))
+def celu(x, alpha=1.0):
+    """``max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))``. Barron, 2017.
+
+    >>> evaluate(celu([-1000.0, 2.0]))
+    array([-1.,  2.])
+    """
+    return where(x > 0, x, alpha * expm1(minimum(x, 0) / alpha))
+
+
+@macro(dtypes=FLOATS, cases=elementwise_cases(1), reference=lambda x: _gelu_reference(x), tolerance=16)
+def gelu(x, approximate=False):
+    """``x * P(X <= x)`` for a normal X, or its approximation by tanh. Hendrycks and Gimpel, 2016.
+
+    >>> evaluate(gelu([-1.0, 1.0]))
+    array([-0.15865525,  0.84134475])
+    """
+    return gelu_tanh(x) if approximate else gelu_erf(x)
+
+
+def _gelu_reference(x):
+    return x * special("ndtr")(x)
+
+
+@elementwise(FLOAT, onnx="Gelu", reference=_gelu_reference, tolerance=16)
+def gelu_erf(x):
+    """``gelu`` by the error function: exact, in the far tail too.
+
+    >>> evaluate(gelu_erf([-10.0]))
+    array([-7.61985302e-23])
+    """
+    return x * (0.5 * erfc(x * -(0.5**0.5)))
+
+
+@gelu_erf.vjp
+def gelu_erf(g, x, out):
+    return g * (ndtr(x) + x * exp(-0.5 * x * x) * (2 * np.pi) ** -0.5)
+
+
+@elementwise(
+    FLOAT, tolerance=64,
+    reference=lambda x: x / (1 + np.exp(-2 * (2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
+)  # fmt: skip
+def gelu_tanh(x):
+    """``gelu`` by ``tanh(√(2/π) (x + 0.044715 x³))``.
+
+    >>> evaluate(gelu_tanh([-1.0, 1.0]))
+    array([-0.15880801,  0.84119199])
+    """
+    return x * sigmoid(2 * (2 / np.pi) ** 0.5 * (x + 0.044715 * x * x * x))
+
+
+@elementwise(FLOAT, reference=lambda x: x / (1 + np.exp(-x)))
+def silu(x):
+    """``x * sigmoid(x)``, also called swish.
+
+    >>> evaluate(silu([-1000.0, 1.0]))
+    array([-0.        ,  0.73105858])
+    """
+    return x * sigmoid(x)
+
+
+@elementwise(FLOAT, onnx="Mish", reference=lambda x: x * np.tanh(np.log1p(np.exp(x))), tolerance=4)
+def mish(x):
+    """``x * tanh(softplus(x))``. Misra, BMVC 2020.
+
+    >>> evaluate(mish([-1000.0, 1.0]))
+    array([-0.        ,  0.86509839])
+    """
+    return x * tanh(softplus(x))
+
+
+@elementwise(FLOAT, onnx="HardSigmoid", reference=lambda x: np.clip((x + 3) / 6, 0, 1), sample=(-5, 5), tolerance=4)
+def hard_sigmoid(x):
+    """``min(max(x + 3, 0), 6) / 6``.
+
+    >>> evaluate(hard_sigmoid([-4.0, 0.0, 4.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return relu6(x + 3) / 6
+
+
+@elementwise(FLOAT, onnx="HardSwish", reference=lambda x: x * np.clip((x + 3) / 6, 0, 1), sample=(-5, 5), tolerance=4)
+def hard_swish(x):
+    """``x * hard_sigmoid(x)``. Howard et al., ICCV 2019.
+
+    >>> evaluate(hard_swish([-4.0, 1.0, 4.0]))
+    array([-0.        ,  0.66666667,  4.        ])
+    """
+    return x * hard_sigmoid(x)
+
+
+@elementwise(FLOAT, reference=lambda x: np.clip(x, -1, 1))
+def hard_tanh(x):
+    """``min(max(x, -1), 1)``.
+
+    >>> evaluate(hard_tanh([-4.0, 0.5]))
+    array([-1. ,  0.5])
+    """
+    return minimum(maximum(x, -1), 1)
+
+
+@hard_tanh.vjp
+def hard_tanh(g, x, out):
+    return where(abs(x) < 1, g, 0)
+
+
+@elementwise(FLOAT, onnx="Softsign", reference=lambda x: x / (1 + np.abs(x)))
+def softsign(x):
+    """``x / (1 + |x|)``.
+
+    >>> evaluate(softsign([-1.0, 3.0]))
+    array([-0.5 ,  0.75])
+    """
+    return x / (1 + abs(x))
+
+
+@softsign.vjp
+def softsign(g, x, out):
+    scale = 1 + abs(x)
+    return g / (scale * scale)

@@ -1,0 +1,84 @@
+"""Losses of predictions, one for each example."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from symgraph.errors import DTypeError, ShapeError
+from symgraph.graph.dims import same
+from symgraph.graph.op import as_node
+from symgraph.ops.axes import one_axis
+from symgraph.ops.cases import case, draw, elementwise_cases
+from symgraph.ops.declare import FLOAT, FLOATS, elementwise, macro
+from symgraph.ops.index import take_along_axis
+from symgraph.ops.math import softplus
+from symgraph.ops.primitives import abs, where
+from symgraph.ops.reduce import log_softmax, sum
+from symgraph.ops.shape import expand_dims, squeeze
+
+
+def _cross_entropy_reference(logits, labels, axis=-1):
+    labels = np.asarray(labels)
+    scores = logits - np.max(logits, axis=axis, keepdims=True)
+    scores = scores - np.log(np.sum(np.exp(scores), axis=axis, keepdims=True))
+    if labels.dtype.kind in "iu":
+        return -np.take_along_axis(scores, np.expand_dims(labels, axis), axis).squeeze(axis)
+    return -np.sum(labels * scores, axis=axis)
+
+
+@macro(
+    dtypes=FLOATS, reference=_cross_entropy_reference, tolerance=32,
+    cases=[
+        case(draw(4, 3), [0, 2, 1, 0], symbolic=False),
+        case(draw(3), 1),
+        case(draw(3, 2), [2, 0], axis=0, symbolic=False),
+        case(draw(2, 3), draw(2, 3)),
+        case(draw(2, 3), draw(2, 3), axis=0),
+    ],
+)  # fmt: skip
+def cross_entropy(logits, labels, axis=-1):
+    """``-log softmax(logits)`` at the labels along an axis: integers, or probabilities in the shape of the logits.
+
+    One value for each example, from logits: nothing is lost where a probability is 0 or 1.
+
+    >>> evaluate(cross_entropy([[0.0, 0.0], [1000.0, 0.0]], [0, 1]))
+    array([6.93147181e-01, 1.00000000e+03])
+
+    Raises DTypeError for labels that are neither integers nor floats, ShapeError for other shapes.
+    """
+    logits, labels = as_node(logits), as_node(labels)
+    place = one_axis(axis, logits)
+    scores = log_softmax(logits, axis=place)
+    if labels.row.is_integer:
+        if labels.ndim != logits.ndim - 1:
+            raise ShapeError(f"integer labels for {logits.type} have rank {logits.ndim - 1}, not {labels.ndim}")
+        return -squeeze(take_along_axis(scores, expand_dims(labels, place), axis=place), place)
+    if not labels.row.is_float:
+        raise DTypeError(f"labels are integers or probabilities, not {labels.row.name}")
+    if labels.ndim != logits.ndim or any(
+        same(a, b) is False for a, b in zip(labels.shape, logits.shape, strict=True)
+    ):
+        raise ShapeError(f"probabilities for {logits.type} have its shape, not {labels.type}")
+    return -sum(labels * scores, axis=place)
+
+
+@elementwise(FLOAT, sample=((-5, 5), (0.1, 0.9)), reference=lambda x, t: np.logaddexp(0, x).astype(x.dtype) - x * t, tolerance=8)
+def binary_cross_entropy(logits, targets):
+    """``-t log p - (1 - t) log(1 - p)`` for ``p = sigmoid(logits)``, elementwise and from logits, so that nothing overflows.
+
+    >>> evaluate(binary_cross_entropy([0.0, 1000.0], [1.0, 1.0]))
+    array([0.69314718, 0.        ])
+    """
+    return targets * softplus(-logits) + (1 - targets) * softplus(logits)
+
+
+@elementwise(FLOAT, cases=elementwise_cases(2), sample=((-3, 0), (0.2, 3)), tolerance=4,
+             reference=lambda p, t: np.where(np.abs(p - t) <= 1, (p - t) ** 2 / 2, np.abs(p - t) - p.dtype.type(0.5)))  # fmt: skip
+def huber(prediction, target, delta=1.0):
+    """Half the squared error up to ``delta``, and linear beyond it. Huber, Ann. Math. Statist. 35 (1964).
+
+    >>> evaluate(huber([0.5, 3.0], 0.0))
+    array([0.125, 2.5  ])
+    """
+    error = abs(prediction - target)
+    return where(error <= delta, 0.5 * error * error, delta * (error - 0.5 * delta))

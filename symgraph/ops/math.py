@@ -1,0 +1,300 @@
+"""More elementwise functions, each declared by its body."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from symgraph.errors import ArgumentError
+from symgraph.graph.op import as_node
+from symgraph.ops.cases import case, draw
+from symgraph.ops.declare import (
+    ALL, COMPLEXES, FLOAT, FLOATS, INEXACT, INTEGERS, NUMBER, Family, cast_to, elementwise, macro,
+)  # fmt: skip
+from symgraph.ops.primitives import (
+    abs, astype, cos, exp, exp2, expm1, floor, isfinite, isinf, isnan, log, log1p, log2, maximum, minimum, rint, sin, where,
+)  # fmt: skip
+
+
+@elementwise(NUMBER)
+def square(x):
+    """``x * x``.
+
+    >>> evaluate(square([1.0, -3.0]))
+    array([1., 9.])
+    """
+    return x * x
+
+
+@elementwise(FLOAT, sample=(-3, 3))
+def logaddexp(x, y):
+    """``log(exp(x) + exp(y))`` without overflow; ``-inf`` for two of ``-inf``.
+
+    >>> evaluate(logaddexp(1000.0, 1000.0))
+    array(1000.69314718)
+    """
+    top, gap = maximum(x, y), abs(x - y)
+    return where(x == y, x + _LN2, top + log1p(exp(-gap)))
+
+
+@logaddexp.vjp
+def logaddexp(g, x, y, out):
+    return g * _share(x, y), g * _share(y, x)
+
+
+def _share(x, y):
+    """``exp(x) / (exp(x) + exp(y))``; a half for equal infinities."""
+    return where(x == y, 0.5, sigmoid(x - y))
+
+
+@elementwise(FLOAT, sample=(-3, 3))
+def logaddexp2(x, y):
+    """``log2(2**x + 2**y)`` without overflow.
+
+    >>> evaluate(logaddexp2(1000.0, 1000.0))
+    array(1001.)
+    """
+    top, gap = maximum(x, y), abs(x - y)
+    return where(x == y, x + 1, top + log1p(exp2(-gap)) * _LOG2E)
+
+
+@logaddexp2.vjp
+def logaddexp2(g, x, y, out):
+    return g * _share(x * _LN2, y * _LN2), g * _share(y * _LN2, x * _LN2)
+
+
+_LN2 = float(np.log(2.0))
+_LOG2E = float(np.log2(np.e))
+
+
+@elementwise(FLOAT, onnx="Sigmoid", sample=(-30, 30), reference="scipy.special.expit")
+def sigmoid(x):
+    """``1 / (1 + exp(-x))``, exact in both tails.
+
+    >>> evaluate(sigmoid([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    e = exp(-abs(x))
+    return where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+@sigmoid.vjp
+def sigmoid(g, x, out):
+    return g * (out * sigmoid(-x))
+
+
+@elementwise(FLOAT, onnx="Softplus", sample=(-30, 30), reference=lambda x: np.logaddexp(x, x.dtype.type(0)))
+def softplus(x):
+    """``log(1 + exp(x))``, which neither overflows nor loses small values.
+
+    >>> evaluate(softplus([-1000.0, 0.0, 1000.0]))
+    array([0.00000000e+00, 6.93147181e-01, 1.00000000e+03])
+    """
+    return maximum(x, 0) + log1p(exp(-abs(x)))
+
+
+@softplus.vjp
+def softplus(g, x, out):
+    return g * sigmoid(x)
+
+
+@elementwise(FLOAT, sample=(-30, 30), reference="scipy.special.log_expit")
+def log_sigmoid(x):
+    """``log(sigmoid(x))``, exact in both tails.
+
+    >>> evaluate(log_sigmoid([-1000.0, 0.0]))
+    array([-1.00000000e+03, -6.93147181e-01])
+    """
+    return minimum(x, 0) - log1p(exp(-abs(x)))
+
+
+@log_sigmoid.vjp
+def log_sigmoid(g, x, out):
+    return g * sigmoid(-x)
+
+
+@elementwise(FLOAT, sample=(0.05, 0.95), reference="scipy.special.logit", tolerance=4)
+def logit(x):
+    """``log(x / (1 - x))``, the inverse of sigmoid.
+
+    >>> evaluate(logit([0.5, 1.0]))
+    array([ 0., inf])
+    """
+    return log(x) - log1p(-x)
+
+
+@logit.vjp
+def logit(g, x, out):
+    return g / (x * (1 - x))
+
+
+@elementwise(FLOAT, sample=((-3, 3), (0.3, 3)), reference="scipy.special.xlogy")
+def xlogy(x, y):
+    """``x * log(y)``, which is 0 where ``x`` is 0 and ``y`` is not NaN.
+
+    >>> evaluate(xlogy(0.0, 0.0))
+    array(0.)
+    """
+    return where((x == 0) & ~isnan(y), 0, x * log(where(x == 0, 1, y)))
+
+
+@xlogy.vjp
+def xlogy(g, x, y, out):
+    return g * log(y), where(x == 0, 0, g * x / where(x == 0, 1, y))
+
+
+@elementwise(FLOAT, sample=((-3, 3), (-0.6, 3)), reference="scipy.special.xlog1py")
+def xlog1py(x, y):
+    """``x * log(1 + y)``, which is 0 where ``x`` is 0 and ``y`` is not NaN.
+
+    >>> evaluate(xlog1py(0.0, -1.0))
+    array(0.)
+    """
+    return where((x == 0) & ~isnan(y), 0, x * log1p(where(x == 0, 0, y)))
+
+
+@xlog1py.vjp
+def xlog1py(g, x, y, out):
+    return g * log1p(y), where(x == 0, 0, g * x / (1 + where(x == 0, 0, y)))
+
+
+@elementwise(FLOAT, sample=(0.2, 2.7), tolerance=4)
+def sinc(x):
+    """``sin(πx) / (πx)``, 1 at 0.
+
+    >>> evaluate(sinc([0.0, 0.5, 1.0]).round(12))
+    array([1.        , 0.63661977, 0.        ])
+    """
+    angle = where(x == 0, 1, x) * np.pi
+    return where(x == 0, 1, sin(angle) / angle)
+
+
+@sinc.vjp
+def sinc(g, x, out):
+    return g * _sinc_slope(x)
+
+
+@elementwise(FLOAT, sample=(0.2, 2.7), reference=lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x, tolerance=64)
+def _sinc_slope(x):
+    """The derivative of ``sinc``; near 0, where its terms cancel, its Taylor series.
+
+    >>> evaluate(_sinc_slope([0.0, 0.5]))
+    array([ 0.        , -1.27323954])
+    """
+    near = abs(x) < 0.1
+    safe = where(near, 1, x)
+    angle = safe * np.pi
+    square = x * x * np.pi**2
+    series = x * (-(np.pi**2) / 3) * (1 - square / 10 * (1 - square / 28 * (1 - square / 54 * (1 - square / 88))))
+    return where(near, series, (cos(angle) - sin(angle) / angle) / safe)
+
+
+@elementwise(FLOAT)
+def deg2rad(x):
+    """Degrees in radians.
+
+    >>> evaluate(deg2rad(180.0))
+    array(3.14159265)
+    """
+    return x * (np.pi / 180)
+
+
+@elementwise(FLOAT)
+def rad2deg(x):
+    """Radians in degrees.
+
+    >>> evaluate(rad2deg(np.pi))
+    array(180.)
+    """
+    return x * (180 / np.pi)
+
+
+@macro(
+    dtypes=(*INTEGERS, *FLOATS), sample=(0, 9),
+    cases=[case(draw(5), 2, 6), case(draw(5), None, 4), case(draw(2, 3), draw(3), 9), case(draw(), 1), case(draw(0), 1, 2),
+           case(draw(4), min=3), case(draw(4))],
+)  # fmt: skip
+def clip(x, min=None, max=None):
+    """``x`` with what lies below ``min`` raised to it and what lies above ``max`` lowered to it.
+
+    >>> evaluate(clip([-1.0, 0.5, 2.0], 0, 1))
+    array([0. , 0.5, 1. ])
+    """
+    x = as_node(x)
+    if min is not None:
+        x = maximum(x, min)
+    return x if max is None else minimum(x, max)
+
+
+def _round_reference(x, decimals=0):
+    return np.round(x, decimals)
+
+
+@macro(dtypes=(*INTEGERS, *FLOATS, *COMPLEXES), cases=[case(draw(5)), case(draw(2, 3), 2), case(draw()), case(draw(0))],
+       reference=_round_reference)  # fmt: skip
+def round(x, decimals=0):
+    """``x`` rounded to so many decimals, halves to even; integers are left as they are.
+
+    >>> evaluate(round([0.5, 1.25], 1))
+    array([0.5, 1.2])
+    """
+    x, places = as_node(x), operator.index(decimals)
+    if not x.row.is_inexact:
+        if places < 0:
+            raise ArgumentError("integers are not rounded to tens; divide first")
+        return x
+    if places == 0:
+        return rint(x)
+    scale = 10.0 ** builtin_abs(places)
+    return rint(x * scale) / scale if places > 0 else rint(x / scale) * scale
+
+
+builtin_abs = int.__abs__
+
+
+@macro(dtypes=(*FLOATS, *COMPLEXES), cases=[case(draw(3)), case(draw(2), nan=1.0), case(draw(0))])
+def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
+    """``x`` with NaN replaced by ``nan``, infinities by other values, the largest finite ones by default.
+
+    >>> evaluate(nan_to_num([float("nan"), 1.0]))
+    array([0., 1.])
+    """
+    x = as_node(x)
+    if x.row.is_complex:
+        return nan_to_num(x.real, nan, posinf, neginf) + 1j * nan_to_num(x.imag, nan, posinf, neginf)
+    if not x.row.is_float:
+        return x
+    largest = float(_largest(x.dtype))
+    x = where(isnan(x), nan, x)
+    x = where(isinf(x) & (x > 0), largest if posinf is None else posinf, x)
+    return where(isinf(x) & (x < 0), -largest if neginf is None else neginf, x)
+
+
+def _largest(dtype: np.dtype):
+    return np.finfo(np.float32).max * 0.996 if dtype.kind == "V" else np.finfo(dtype).max
+
+
+@macro(
+    dtypes=(*INTEGERS, *FLOATS), differentiable=False,
+    cases=[case(draw(3), draw(3)), case(draw(2, 1), draw(3)), case(draw(3), draw(3), atol=1.0)],
+)  # fmt: skip
+def isclose(x, y, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether ``|x - y| <= atol + rtol * |y|``, elementwise; equal infinities are close.
+
+    >>> evaluate(isclose([1.0, 2.0], [1.0 + 1e-9, 2.1]))
+    array([ True, False])
+    """
+    x, y = as_node(x), as_node(y)
+    close = isfinite(y) & (abs(x * 1.0 - y * 1.0) <= atol + rtol * abs(y * 1.0)) | (x == y)
+    return close | (isnan(x) & isnan(y)) if equal_nan else close
+
+
+@elementwise(Family("real", (*INTEGERS, *FLOATS)), sample=((-3, 3), (-3, 3)))
+def heaviside(x, y):
+    """0 for negative ``x``, 1 for positive, ``y`` at 0.
+
+    >>> evaluate(heaviside([-1.0, 0.0, 2.0], 0.5))
+    array([0. , 0.5, 1. ])
+    """
+    return where(isnan(x), x, where(x == 0, y, astype(x > 0, x.row)))

@@ -1,0 +1,296 @@
+"""Special functions, by scipy.special."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import ArgumentError, GradientError
+from symgraph.graph.op import Attrs, as_node
+from symgraph.ops.cases import case, draw
+from symgraph.ops.declare import FLOAT, FLOATS, Loop, _settled, cast_to, op, primitive
+from symgraph.ops.primitives import exp, log, log1p, sign, where
+from symgraph.ops.scipy_door import special
+
+
+def _floats(*kinds: Any) -> Loop:
+    row = FLOAT.row(*_settled(kinds))
+    return (row,) * len(kinds), row
+
+
+def _scipy(name: str, **meta: Any):
+    """A primitive that scipy.special has."""
+    return primitive(special(name), _floats, dtypes=FLOATS, reference=f"scipy.special.{name}", **meta)
+
+
+@_scipy("erf", onnx="Erf")
+def erf(x):
+    """The error function ``2/√π ∫₀ˣ exp(-t²) dt``.
+
+    >>> evaluate(erf([0.0, 1.0]))
+    array([0.        , 0.84270079])
+    """
+
+
+@erf.vjp
+def erf(g, x, out):
+    return g * (2 / np.pi**0.5 * exp(-x * x))
+
+
+@_scipy("erfc")
+def erfc(x):
+    """``1 - erf(x)``, exact where that is small.
+
+    >>> evaluate(erfc([0.0, 10.0]))
+    array([1.00000000e+00, 2.08848758e-45])
+    """
+
+
+@erfc.vjp
+def erfc(g, x, out):
+    return g * (-2 / np.pi**0.5 * exp(-x * x))
+
+
+@_scipy("erfinv", sample=(-0.9, 0.9))
+def erfinv(x):
+    """The inverse of ``erf`` on ``[-1, 1]``.
+
+    >>> evaluate(erfinv([0.0, 1.0]))
+    array([ 0., inf])
+    """
+
+
+@erfinv.vjp
+def erfinv(g, x, out):
+    return g * (np.pi**0.5 / 2 * exp(out * out))
+
+
+@_scipy("ndtr")
+def ndtr(x):
+    """The probability that a standard normal variable is at most ``x``.
+
+    >>> evaluate(ndtr([0.0, -10.0]))
+    array([5.0000000e-01, 7.6198530e-24])
+    """
+
+
+@ndtr.vjp
+def ndtr(g, x, out):
+    return g * ((2 * np.pi) ** -0.5 * exp(-0.5 * x * x))
+
+
+@_scipy("log_ndtr")
+def log_ndtr(x):
+    """``log(ndtr(x))``, exact in both tails.
+
+    >>> evaluate(log_ndtr([0.0, -100.0]))
+    array([-6.93147181e-01, -5.00552421e+03])
+    """
+
+
+@log_ndtr.vjp
+def log_ndtr(g, x, out):
+    return g * ((2 * np.pi) ** -0.5 * exp(-0.5 * x * x - out))
+
+
+@_scipy("ndtri", sample=(0.05, 0.95))
+def ndtri(x):
+    """The inverse of ``ndtr`` on ``[0, 1]``.
+
+    >>> evaluate(ndtri([0.5, 0.975]))
+    array([0.        , 1.95996398])
+    """
+
+
+@ndtri.vjp
+def ndtri(g, x, out):
+    return g * ((2 * np.pi) ** 0.5 * exp(0.5 * out * out))
+
+
+@_scipy("gammaln", sample=(0.3, 5), tolerance=8)
+def gammaln(x):
+    """The logarithm of the absolute value of the gamma function.
+
+    >>> evaluate(gammaln([1.0, 5.0]))
+    array([0.        , 3.17805383])
+    """
+
+
+@gammaln.vjp
+def gammaln(g, x, out):
+    return g * digamma(x)
+
+
+@_scipy("digamma", sample=(0.3, 5), tolerance=8)
+def digamma(x):
+    """The derivative of ``gammaln``.
+
+    >>> evaluate(digamma([1.0, 2.0]))
+    array([-0.57721566,  0.42278434])
+    """
+
+
+@digamma.vjp
+def digamma(g, x, out):
+    return g * polygamma(1, x)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAttrs(Attrs):
+    order: int
+
+
+def _polygamma_reference(n, x):
+    return special("polygamma")(np.asarray(n, x.dtype), x)
+
+
+@op(OrderAttrs, elementwise=True, dtypes=FLOATS, sample=(0.5, 5), reference=_polygamma_reference, tolerance=16,
+    cases=[case(1, draw(3)), case(2, draw(2, 2)), case(3, draw()), case(0, draw(2)), case(1, draw(0))])  # fmt: skip
+def polygamma(n, x):
+    """The ``n``-th derivative of ``digamma``.
+
+    >>> evaluate(polygamma(1, [1.0, 2.0]))
+    array([1.64493407, 0.64493407])
+    """
+    x, order = as_node(x), operator.index(n)
+    if order < 0:
+        raise ArgumentError(f"the order of a derivative is not negative: {order}")
+    (row,), _ = _floats(x.row)
+    return polygamma.op(cast_to(x, row), order=order) if order else digamma(x)
+
+
+@polygamma.infer
+def polygamma(x, order):
+    FLOAT.row(x.dtype)
+    return x
+
+
+@polygamma.numpy
+def polygamma(x, order):
+    return special("polygamma")(np.asarray(order, x.dtype), x)
+
+
+@polygamma.vjp
+def polygamma(g, x, out, order):
+    return g * polygamma(order + 1, x)
+
+
+@primitive(special("betaln"), _floats, dtypes=FLOATS, sample=(0.5, 4), reference="scipy.special.betaln", tolerance=8)
+def lbeta(a, b):
+    """The logarithm of the absolute value of the beta function.
+
+    >>> evaluate(lbeta(2.0, 3.0))
+    array(-2.48490665)
+    """
+
+
+@lbeta.vjp
+def lbeta(g, a, b, out):
+    both = digamma(a + b)
+    return g * (digamma(a) - both), g * (digamma(b) - both)
+
+
+def _none(name: str, argument: str) -> GradientError:
+    return GradientError(f"{name} has a derivative in x, and none here in {argument}")
+
+
+@_scipy("gammainc", sample=(0.5, 4), differentiable=False, tolerance=16)
+def gammainc(a, x):
+    """The regularised lower incomplete gamma function; its derivative is known in ``x`` alone.
+
+    >>> evaluate(gammainc(1.0, [0.0, 1.0]))
+    array([0.        , 0.63212056])
+    """
+
+
+@gammainc.vjp
+def gammainc(g, a, x, out):
+    return _none("gammainc", "a"), g * exp((a - 1) * log(x) - x - gammaln(a))
+
+
+@_scipy("gammaincc", sample=(0.5, 4), differentiable=False, tolerance=16)
+def gammaincc(a, x):
+    """The regularised upper incomplete gamma function; its derivative is known in ``x`` alone.
+
+    >>> evaluate(gammaincc(1.0, [0.0, 1.0]))
+    array([1.        , 0.36787944])
+    """
+
+
+@gammaincc.vjp
+def gammaincc(g, a, x, out):
+    return _none("gammaincc", "a"), -g * exp((a - 1) * log(x) - x - gammaln(a))
+
+
+@_scipy("betainc", sample=((0.5, 4), (0.5, 4), (0.1, 0.9)), differentiable=False, tolerance=16)
+def betainc(a, b, x):
+    """The regularised incomplete beta function on ``[0, 1]``; its derivative is known in ``x`` alone.
+
+    >>> evaluate(betainc(2.0, 3.0, [0.0, 0.5, 1.0]))
+    array([0.    , 0.6875, 1.    ])
+    """
+
+
+@betainc.vjp
+def betainc(g, a, b, x, out):
+    slope = exp((a - 1) * log(x) + (b - 1) * log1p(-x) - lbeta(a, b))
+    return _none("betainc", "a"), _none("betainc", "b"), g * slope
+
+
+@_scipy("i0", tolerance=8)
+def i0(x):
+    """The modified Bessel function of the first kind of order 0.
+
+    >>> evaluate(i0([0.0, 1.0]))
+    array([1.        , 1.26606588])
+    """
+
+
+@i0.vjp
+def i0(g, x, out):
+    return g * i1(x)
+
+
+@_scipy("i1", tolerance=8, sample=(0.3, 3))
+def i1(x):
+    """The modified Bessel function of the first kind of order 1.
+
+    >>> evaluate(i1([0.0, 1.0]))
+    array([0.        , 0.56515910])
+    """
+
+
+@i1.vjp
+def i1(g, x, out):
+    return g * (i0(x) - where(x == 0, 0.5, out / where(x == 0, 1, x)))
+
+
+@_scipy("i0e", tolerance=8, sample=(0.3, 3))
+def i0e(x):
+    """``exp(-|x|) * i0(x)``, which does not overflow.
+
+    >>> evaluate(i0e([0.0, 1000.0]))
+    array([1.        , 0.01261724])
+    """
+
+
+@i0e.vjp
+def i0e(g, x, out):
+    return g * (i1e(x) - sign(x) * out)
+
+
+@_scipy("i1e", tolerance=8, sample=(0.3, 3))
+def i1e(x):
+    """``exp(-|x|) * i1(x)``, which does not overflow.
+
+    >>> evaluate(i1e([0.0, 1000.0]))
+    array([0.        , 0.01261093])
+    """
+
+
+@i1e.vjp
+def i1e(g, x, out):
+    return g * (i0e(x) - out * sign(x) - where(x == 0, 0.5, out / where(x == 0, 1, x)))
