@@ -3,7 +3,7 @@
     python bench/graph.py             a table beside the targets
     python bench/graph.py --json      the same as JSON, with every round's times
 
-README.md in this folder says how to read it.
+README.md in this folder says how to read it. It measures the symgraph that is installed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ PROGRAMS = (chain, layers, shared)
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: the median of its rounds, or a ratio of medians."""
+    """One figure: the median of its rounds, or the worst of the ratios that stand for them."""
 
     name: str
     value: float
@@ -208,9 +208,9 @@ def _table(rows: Sequence[Row]) -> str:
     lines = [f"{'':<{width}}  {'median':>9}     {'target':>8}"]
     for row in rows:
         target = "" if row.target is None else f"<= {row.target:g}"
-        lines.append(
-            f"{row.name:<{width}}  {row.value:>9.2f} {row.unit:<2}  {target:>8}  {row.verdict}".rstrip()
-        )
+        figure = f"{row.name:<{width}}  {row.value:>9.2f} {row.unit:<2}  {target:>8}  {row.verdict:<6}"
+        ratios = [f"{each:.2f}" for each in row.rounds if row.unit == "x"]
+        lines.append("  ".join([figure, *ratios]).rstrip())
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ import symgraph as sg
 rng = np.random.default_rng(0)
 examples, features = 400, 30
 data_x = rng.normal(size=(examples, features))
-data_y = rng.integers(0, 2, examples).astype("float64")
+data_y = (data_x @ rng.normal(size=features) + rng.normal(size=examples) > 0).astype("float64")
 
 # Declare symbolic variables; the data are shared variables, as one kept them on the device.
 x = sg.placeholder("float64", ("n", features), name="x")

@@ -12,12 +12,13 @@ from symgraph.api.program import OwnValues, Program, as_replacement
 from symgraph.api.structure import flatten, unflatten
 from symgraph.api.updates import Updates, as_updates
 from symgraph.errors import ArgumentError, GraphError
+from symgraph.graph.dims import Dim, Size, is_symbol
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import as_node
 from symgraph.graph.origin import describe
 from symgraph.graph.text import show
-from symgraph.graph.walk import substitute
+from symgraph.graph.walk import transform
 from symgraph.options import Options
 
 _OWN = OwnValues()
@@ -156,7 +157,10 @@ def _with_givens(roots: list[Node], givens: Mapping[Node, Any]) -> list[Node]:
         if not isinstance(node, Node):
             raise located(ArgumentError(f"givens replaces nodes, not {type(node).__name__}"), [])
     replaced = {node: as_replacement(node, value, "givens") for node, value in givens.items()}
-    return substitute(roots, replaced)
+    sizes: dict[Size, Dim] = {}
+    for node, new in replaced.items():
+        sizes |= {a: b for a, b in zip(node.shape, new.shape, strict=True) if is_symbol(a) and a is not b}
+    return transform(roots, lambda node: node, replaced, sizes)
 
 
 def _defaults_of(

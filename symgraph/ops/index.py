@@ -19,6 +19,7 @@ from symgraph.ops.broadcast import sum_to
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import full, iota, ones_like, zeros
 from symgraph.ops.declare import ALL, FLOATS, INTEGERS, cast_to, macro, op
+from symgraph.ops.nonzero import nonzero
 from symgraph.ops.primitives import astype, where
 from symgraph.ops.shape import ravel, reshape
 
@@ -519,7 +520,7 @@ def _mask_places(mask: Node, x: Node, axis: int) -> tuple[Node, ...]:
     for i, (a, b) in enumerate(zip(mask.shape, shape, strict=True)):
         if same(a, b) is False:
             raise OutOfBoundsError(f"the mask is {mask.type}, and axis {axis + i} of {x.type} is {b}, not {a}")
-    return FUNCTIONS["nonzero"](reshape(mask, shape))  # type: ignore[no-any-return]
+    return nonzero(reshape(mask, shape))
 
 
 # Types and keys of NumPy's

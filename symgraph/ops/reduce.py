@@ -26,7 +26,7 @@ class ReduceAttrs(Attrs):
     """The axes counted from the front and sorted; ``keepdims`` leaves them in with size 1."""
 
     axes: tuple[int, ...]
-    keepdims: bool
+    keepdims: bool = False
 
 
 @op(ReduceAttrs, onnx="ReduceSum", dtypes=ALL, reference=in_float32("sum"), cases=reduction_cases())
@@ -222,7 +222,7 @@ def count_nonzero(x, axis=None, keepdims=False):
 @dataclass(frozen=True, slots=True)
 class ArgAttrs(Attrs):
     axis: int
-    keepdims: bool
+    keepdims: bool = False
 
 
 _ARG_CASES = [*reduction_cases(empty=False, tuples=False), case(draw()), case(draw(2, 3), keepdims=True)]
