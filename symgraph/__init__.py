@@ -80,6 +80,7 @@ from symgraph.ops.create import (
     zeros_like,
 )
 from symgraph.ops.custom import custom_gradient, stop_gradient
+from symgraph.ops.diagonals import diag, diagonal, trace
 from symgraph.ops.einsum import einsum
 from symgraph.ops.histogram import bincount, diff, histogram
 from symgraph.ops.index import (
@@ -369,5 +370,7 @@ __all__ = [
     "binary_cross_entropy", "cross_entropy", "huber",
     # gradients of one's own
     "custom_gradient", "stop_gradient",
+    # diagonals
+    "diag", "diagonal", "trace",
 ]
 # fmt: on

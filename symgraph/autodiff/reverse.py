@@ -16,7 +16,7 @@ from symgraph.graph.op import ITEM, PACK, as_node, items
 from symgraph.graph.origin import inherit
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.graph.walk import expand, toposort
-from symgraph.ops.broadcast import sum_to
+from symgraph.ops.broadcast import broadcast_to, sum_to
 from symgraph.ops.create import ones_like, zeros_like
 from symgraph.ops.primitives import astype, real
 
@@ -222,7 +222,7 @@ def _as_cotangent(seed: Any, out: Node) -> Node:
     g = as_node(seed, out.row)
     if g.row is not out.row:
         raise located(GradientError(f"the cotangent of {out.type} is {g.type}; dtypes must agree"), [out, g])
-    return g if g.shape == out.shape else g + zeros_like(out)
+    return broadcast_to(g, out.shape)
 
 
 def _check_loss(loss: Node) -> None:

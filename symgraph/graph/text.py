@@ -29,6 +29,7 @@ from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 from symgraph.graph.attributes import inner_graphs, quote, spell_all
+from symgraph.graph.collector import paused
 from symgraph.graph.graph import Graph
 from symgraph.graph.literals import Array, spell_constant
 from symgraph.graph.node import Node
@@ -52,11 +53,12 @@ def show(
     ``origins`` adds the user's lines as comments. Large constants are told by their digests, and their arrays are
     added to ``arrays``. ``parse`` gives the same graph, unless two placeholders with one name meet among nodes.
     """
-    graph = what if isinstance(what, Graph) else _loose((what,) if isinstance(what, Node) else tuple(what))
-    orders = _orders(graph)
-    variables = _variable_names(orders)
-    printer = _Printer(orders, variables, origins, arrays if arrays is not None else {})
-    return "\n".join(printer.function(graph, _Names(variables), identifier(graph.name))) + "\n"
+    with paused():
+        graph = what if isinstance(what, Graph) else _loose((what,) if isinstance(what, Node) else tuple(what))
+        orders = _orders(graph)
+        variables = _variable_names(orders)
+        printer = _Printer(orders, variables, origins, arrays if arrays is not None else {})
+        return "\n".join(printer.function(graph, _Names(variables), identifier(graph.name))) + "\n"
 
 
 def variable_names(graph: Graph) -> dict[str, Node]:

@@ -127,6 +127,8 @@ COMPLEXES = ("complex64", "complex128")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 ALL = tuple(row.name for row in DTYPES)
 
+_BFLOAT16 = BY_NAME["bfloat16"]
+
 Loop = tuple[tuple[DType, ...], DType]
 """The dtypes that an elementwise op takes and the one it gives."""
 
@@ -294,7 +296,11 @@ def _elementwise_infer(find: Callable[..., Loop]) -> Callable[..., TensorType]:
 
 def _ufunc_loops(ufunc: np.ufunc) -> Callable[..., Loop]:
     def find(*kinds: Any) -> Loop:
-        given = tuple(kind.numpy if isinstance(kind, DType) else kind for kind in kinds)
+        brain = _BFLOAT16 in kinds  # which NumPy knows nothing of, so that its weak numbers would widen it
+        given = tuple(
+            kind.numpy if isinstance(kind, DType) else _weak(_BFLOAT16, kind).numpy if brain else kind
+            for kind in kinds
+        )
         outs = (None,) * ufunc.nout
         try:
             found = ufunc.resolve_dtypes((*given, *outs))

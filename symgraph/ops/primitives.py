@@ -163,9 +163,9 @@ def negative(g, x, out):
     return -g
 
 
-@primitive(np.reciprocal, onnx="Reciprocal", dtypes=_INEXACT, sample=(0.5, 3))
+@primitive(np.reciprocal, onnx="Reciprocal", dtypes=_NUMBERS, sample=(0.5, 3))
 def reciprocal(x):
-    """``1 / x``.
+    """``1 / x``; of integers, rounded towards zero.
 
     >>> evaluate(reciprocal([2.0, 4.0]))
     array([0.5 , 0.25])
@@ -177,7 +177,7 @@ def reciprocal(g, x, out):
     return -g * conj(out * out)
 
 
-@primitive(np.absolute, onnx="Abs", dtypes=ALL)
+@primitive(np.absolute, onnx="Abs", dtypes=ALL, sample=(-3, -0.3))
 def abs(x):
     """The absolute value; of a complex number, its modulus, which is real.
 
@@ -210,7 +210,7 @@ def sign(g, x, out):
     return where(x == 0, 0, (g - out * real(conj(out) * g)) / size)
 
 
-@primitive(np.maximum, commutative=True, onnx="Max", dtypes=("bool", *_REALS))
+@primitive(np.maximum, commutative=True, onnx="Max", dtypes=ALL)
 def maximum(x, y):
     """The larger of two, NaN when one is NaN. Where they are equal each gets half of the gradient.
 
@@ -224,7 +224,7 @@ def maximum(g, x, y, out):
     return _share(g, x > y, x == y), _share(g, y > x, x == y)
 
 
-@primitive(np.minimum, commutative=True, onnx="Min", dtypes=("bool", *_REALS))
+@primitive(np.minimum, commutative=True, onnx="Min", dtypes=ALL)
 def minimum(x, y):
     """The smaller of two, NaN when one is NaN. Where they are equal each gets half of the gradient.
 
@@ -537,7 +537,7 @@ def acosh(x):
     """The inverse of the hyperbolic cosine; NaN for reals below 1.
 
     >>> evaluate(acosh([1.0, 2.0]))
-    array([0.        , 1.3169579])
+    array([0.       , 1.3169579])
     """
 
 
@@ -637,16 +637,16 @@ def not_equal(x, y):
     """
 
 
-@primitive(np.less, onnx="Less", dtypes=("bool", *_REALS))
+@primitive(np.less, onnx="Less", dtypes=ALL)
 def less(x, y):
-    """Whether ``x < y``, elementwise.
+    """Whether ``x < y``, elementwise; complex values are ordered by real, then imaginary part, as in NumPy.
 
     >>> evaluate(less([1, 2], 2))
     array([ True, False])
     """
 
 
-@primitive(np.less_equal, onnx="LessOrEqual", dtypes=("bool", *_REALS))
+@primitive(np.less_equal, onnx="LessOrEqual", dtypes=ALL)
 def less_equal(x, y):
     """Whether ``x <= y``, elementwise.
 
@@ -655,7 +655,7 @@ def less_equal(x, y):
     """
 
 
-@primitive(np.greater, onnx="Greater", dtypes=("bool", *_REALS))
+@primitive(np.greater, onnx="Greater", dtypes=ALL)
 def greater(x, y):
     """Whether ``x > y``, elementwise.
 
@@ -664,7 +664,7 @@ def greater(x, y):
     """
 
 
-@primitive(np.greater_equal, onnx="GreaterOrEqual", dtypes=("bool", *_REALS))
+@primitive(np.greater_equal, onnx="GreaterOrEqual", dtypes=ALL)
 def greater_equal(x, y):
     """Whether ``x >= y``, elementwise.
 
@@ -869,7 +869,7 @@ def imag(g, x, out):
     return g * 1j if x.row.is_complex else 0
 
 
-@op(elementwise=True, dtypes=ALL, cases=elementwise_cases(1))
+@op(elementwise=True, dtypes=_NUMBERS, cases=elementwise_cases(1))
 def conj(x):
     """The complex conjugate; a real value itself.
 

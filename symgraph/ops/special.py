@@ -73,7 +73,7 @@ def ndtr(x):
     """The probability that a standard normal variable is at most ``x``.
 
     >>> evaluate(ndtr([0.0, -10.0]))
-    array([5.0000000e-01, 7.6198530e-24])
+    array([5.00000000e-01, 7.61985302e-24])
     """
 
 
@@ -259,7 +259,7 @@ def i1(x):
     """The modified Bessel function of the first kind of order 1.
 
     >>> evaluate(i1([0.0, 1.0]))
-    array([0.        , 0.56515910])
+    array([0.       , 0.5651591])
     """
 
 

@@ -1,4 +1,0 @@
-import symgraph as sg
-
-z = sg.placeholder("complex64", (2,), name="z")
-z < z
