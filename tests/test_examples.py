@@ -32,7 +32,9 @@ def test_black_scholes_is_right():
 
     np.testing.assert_allclose(table["price"], price, rtol=1e-12)
     np.testing.assert_allclose(table["delta"], stats.norm.cdf(d1), rtol=1e-12)
-    np.testing.assert_allclose(table["gamma"], stats.norm.pdf(d1) / (spot * sigma * np.sqrt(years)), rtol=1e-11)
+    np.testing.assert_allclose(
+        table["gamma"], stats.norm.pdf(d1) / (spot * sigma * np.sqrt(years)), rtol=1e-11
+    )
     np.testing.assert_allclose(table["vega"], spot * stats.norm.pdf(d1) * np.sqrt(years), rtol=1e-11)
     np.testing.assert_allclose(table["rho"], discount * years * stats.norm.cdf(d2), rtol=1e-11)
 

@@ -64,7 +64,10 @@ class CompiledFunction:
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         names = self._program.names
         if len(args) > len(names):
-            raise located(ArgumentError(f"{self._signature()} takes {len(names)} arguments and was given {len(args)}"), [])
+            raise located(
+                ArgumentError(f"{self._signature()} takes {len(names)} arguments and was given {len(args)}"),
+                [],
+            )
         values: list[Any] = [_MISSING] * len(names)
         values[: len(args)] = args
         for key, value in kwargs.items():
@@ -148,7 +151,9 @@ def _outputs_of(outputs: Any) -> list[Node]:
         if isinstance(error, ArgumentError) or not error.args:
             raise
         found = error.args[0]
-        text = f"outputs are nodes, and tuples, lists and dicts of them; {found!r} is a {type(found).__name__}"
+        text = (
+            f"outputs are nodes, and tuples, lists and dicts of them; {found!r} is a {type(found).__name__}"
+        )
         raise located(ArgumentError(text), []) from None
 
 

@@ -147,7 +147,9 @@ def _leaves(fetches: Any) -> list[Any]:
 def _compile(leaves: Sequence[Any], feeds: tuple[Any, ...], options: Options) -> Program:
     for node in feeds:
         if not isinstance(node, Node):
-            raise located(ArgumentError(f"a feed is given for a node, not for {node!r} ({type(node).__name__})"), [])
+            raise located(
+                ArgumentError(f"a feed is given for a node, not for {node!r} ({type(node).__name__})"), []
+            )
     updates: dict[Node, Node] = {}
     outputs: list[Node] = []
     for leaf in leaves:

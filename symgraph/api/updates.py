@@ -78,7 +78,9 @@ def as_updates(updates: Updates) -> dict[Node, Node]:
             made = pair if isinstance(pair, Assign) else assign(*pair)
         except TypeError as error:
             if isinstance(error, ArgumentError) or not isinstance(pair, tuple) or len(pair) != 2:
-                raise located(ArgumentError(f"an update is a pair (variable, new value), not {pair!r}"), []) from None
+                raise located(
+                    ArgumentError(f"an update is a pair (variable, new value), not {pair!r}"), []
+                ) from None
             raise
         if made.variable in table:
             raise located(

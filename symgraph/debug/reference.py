@@ -28,7 +28,7 @@ TITLES = {
 
 def operations() -> dict[str, Function]:
     """Every public op by its name, aliases included."""
-    return {name: f for name, f in FUNCTIONS.items() if isinstance(f, Function)}
+    return {name: f for name, f in FUNCTIONS.items() if isinstance(f, Function) and name[0] != "_"}
 
 
 def ops_table() -> str:

@@ -132,7 +132,9 @@ def _as_fed(node: Node, value: Any) -> Array:
     array = np.asarray(value)
     if array.size and not np.can_cast(array.dtype, node.dtype, "same_kind"):
         rows = [(str(node.type), node.name or "", node.origin)]
-        raise DTypeError(describe(f"{node.name or 'a fed node'} is {node.type} and was given {array.dtype}", rows))
+        raise DTypeError(
+            describe(f"{node.name or 'a fed node'} is {node.type} and was given {array.dtype}", rows)
+        )
     return array.astype(node.dtype, copy=False)
 
 

@@ -160,7 +160,9 @@ def _check_complete(made: Graph, inner: bool) -> None:
     given = set(made.inputs)
     for node in nodes:
         if node.op is PLACEHOLDER and node not in given:
-            text = f"{node.name!r} is needed to compute the outputs, but it is not among the inputs"
+            text = (
+                f"the outputs need {node.name!r}, and nothing gives it a value: add it to the inputs or feeds"
+            )
             raise located(GraphError(text), [node])
     if inner:
         return

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from symgraph.errors import DTypeError, SymgraphError
+from symgraph.errors import ArgumentError, DTypeError, SymgraphError
 from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.graph.operators import Operators
 from symgraph.graph.origin import Origin, describe, here
@@ -84,9 +84,8 @@ class Node(Operators):
         if not self.shape:
             raise TypeError("a scalar has no len()")
         if not isinstance(self.shape[0], int):
-            raise TypeError(
-                f"len() needs a size known before the call, and axis 0 is {self.shape[0]}; use x.shape[0]"
-            )
+            text = f"len() and iteration need a size known before the call, and axis 0 is {self.shape[0]}"
+            raise located(ArgumentError(f"{text}; use x.shape[0]"), [self])
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Node]:
@@ -94,7 +93,7 @@ class Node(Operators):
         return iter([self[i] for i in range(len(self))])
 
     def __bool__(self) -> NoReturn:
-        raise self._no_value("bool()", "use sg.where, sg.logical_and or sg.cond in place of if, and, or")
+        raise self._no_value("bool()", "use sg.where, & or | in place of if, and, or")
 
     def __int__(self) -> NoReturn:
         raise self._no_value("int()", "use x.astype('int64')")
@@ -150,6 +149,12 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
 def live() -> list[Node]:
     """Every node that ``make`` has made and something still holds."""
     return [node for ref in _live.valuerefs() if (node := ref()) is not None]
+
+
+def made_here(node: Node) -> Node:
+    """The same node, known from now on by the line that is running: for leaves, which a user names again and again."""
+    object.__setattr__(node, "origin", here() or node.origin)
+    return node
 
 
 def located(error: E, operands: Iterable[Node], what: str = "") -> E:

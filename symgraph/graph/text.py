@@ -54,7 +54,9 @@ def show(
     added to ``arrays``. ``parse`` gives the same graph, unless two placeholders with one name meet among nodes.
     """
     with paused():
-        graph = what if isinstance(what, Graph) else _loose((what,) if isinstance(what, Node) else tuple(what))
+        graph = (
+            what if isinstance(what, Graph) else _loose((what,) if isinstance(what, Node) else tuple(what))
+        )
         orders = _orders(graph)
         variables = _variable_names(orders)
         printer = _Printer(orders, variables, origins, arrays if arrays is not None else {})

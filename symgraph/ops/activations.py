@@ -44,7 +44,12 @@ def relu6(g, x, out):
     return where((x > 0) & (x < 6), g, 0)
 
 
-@elementwise(FLOAT, onnx="LeakyRelu", cases=elementwise_cases(1), reference=lambda x: np.where(x >= 0, x, x * x.dtype.type(0.01)))
+@elementwise(
+    FLOAT,
+    onnx="LeakyRelu",
+    cases=elementwise_cases(1),
+    reference=lambda x: np.where(x >= 0, x, x * x.dtype.type(0.01)),
+)
 def leaky_relu(x, negative_slope=0.01):
     """``x`` where positive, else ``negative_slope * x``.
 
@@ -54,7 +59,9 @@ def leaky_relu(x, negative_slope=0.01):
     return where(x >= 0, x, x * negative_slope)
 
 
-@elementwise(FLOAT, onnx="Elu", cases=elementwise_cases(1), reference=lambda x: np.where(x > 0, x, np.expm1(x)))
+@elementwise(
+    FLOAT, onnx="Elu", cases=elementwise_cases(1), reference=lambda x: np.where(x > 0, x, np.expm1(x))
+)
 def elu(x, alpha=1.0):
     """``x`` where positive, else ``alpha * (exp(x) - 1)``. Clevert, Unterthiner and Hochreiter, ICLR 2016.
 
@@ -67,7 +74,12 @@ def elu(x, alpha=1.0):
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
 
-@elementwise(FLOAT, onnx="Selu", reference=lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(x)), tolerance=4)
+@elementwise(
+    FLOAT,
+    onnx="Selu",
+    reference=lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(x)),
+    tolerance=4,
+)
 def selu(x):
     """The scaled ``elu`` that keeps mean and variance. Klambauer et al., NeurIPS 2017.
 
@@ -77,7 +89,9 @@ def selu(x):
     return _SELU_SCALE * where(x > 0, x, _SELU_ALPHA * expm1(minimum(x, 0)))
 
 
-@elementwise(FLOAT, cases=elementwise_cases(1), reference=lambda x: np.maximum(x, 0) + np.minimum(0, np.expm1(x)))
+@elementwise(
+    FLOAT, cases=elementwise_cases(1), reference=lambda x: np.maximum(x, 0) + np.minimum(0, np.expm1(x))
+)
 def celu(x, alpha=1.0):
     """``max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))``. Barron, 2017.
 
@@ -149,7 +163,9 @@ def mish(x):
     return x * tanh(softplus(x))
 
 
-@elementwise(FLOAT, onnx="HardSigmoid", reference=lambda x: np.clip((x + 3) / 6, 0, 1), sample=(-5, 5), tolerance=4)
+@elementwise(
+    FLOAT, onnx="HardSigmoid", reference=lambda x: np.clip((x + 3) / 6, 0, 1), sample=(-5, 5), tolerance=4
+)
 def hard_sigmoid(x):
     """``min(max(x + 3, 0), 6) / 6``.
 
@@ -159,7 +175,9 @@ def hard_sigmoid(x):
     return relu6(x + 3) / 6
 
 
-@elementwise(FLOAT, onnx="HardSwish", reference=lambda x: x * np.clip((x + 3) / 6, 0, 1), sample=(-5, 5), tolerance=4)
+@elementwise(
+    FLOAT, onnx="HardSwish", reference=lambda x: x * np.clip((x + 3) / 6, 0, 1), sample=(-5, 5), tolerance=4
+)
 def hard_swish(x):
     """``x * hard_sigmoid(x)``. Howard et al., ICCV 2019.
 

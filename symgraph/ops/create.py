@@ -55,7 +55,13 @@ def empty(shape, dtype="float64"):
 
 @macro(
     dtypes=ALL,
-    cases=[case((2, 3), draw()), case(4, 7), case((), 1.5), case((0, 2), 1, dtype="int8"), case((2, 3), draw(3))],
+    cases=[
+        case((2, 3), draw()),
+        case(4, 7),
+        case((), 1.5),
+        case((0, 2), 1, dtype="int8"),
+        case((2, 3), draw(3)),
+    ],
 )
 def full(shape, fill_value, dtype=None):
     """One value, or an array that broadcasts, repeated to a shape.
@@ -97,7 +103,11 @@ def empty_like(x, dtype=None):
     return _filled_like(x, 0, dtype)
 
 
-@macro(dtypes=ALL, differentiable=False, cases=[case(draw(2, 3), 1), case(draw(0), 0), case(draw(2), True, dtype="bool")])
+@macro(
+    dtypes=ALL,
+    differentiable=False,
+    cases=[case(draw(2, 3), 1), case(draw(0), 0), case(draw(2), True, dtype="bool")],
+)
 def full_like(x, fill_value, dtype=None):
     """One value in the shape and dtype of ``x``.
 
@@ -169,7 +179,9 @@ def arange(start, stop=None, step=1, dtype=None):
     if stop is None:
         start, stop = 0, start
     if any(isinstance(bound, Node) for bound in (start, stop, step)):
-        raise ArgumentError("a bound that is a node decides the size only at the call; use a size such as x.shape[0]")
+        raise ArgumentError(
+            "a bound that is a node decides the size only at the call; use a size such as x.shape[0]"
+        )
     if step == 0:
         raise ArgumentError("the step cannot be 0")
     whole = all(isinstance(bound, (int, np.integer, Size)) for bound in (start, stop, step))
@@ -297,7 +309,9 @@ def meshgrid(*arrays, indexing="xy"):
     sizes = [reshape(x, -1).shape[0] for x in vectors]
     shape = tuple(sizes[i] for i in order)
     return tuple(
-        broadcast_to(reshape(x, tuple(sizes[i] if order[axis] == i else 1 for axis in range(len(order)))), shape)
+        broadcast_to(
+            reshape(x, tuple(sizes[i] if order[axis] == i else 1 for axis in range(len(order)))), shape
+        )
         for i, x in enumerate(vectors)
     )
 

@@ -116,22 +116,22 @@ def custom_gradient(f):
 def _split(returned: Any, f: Callable[..., Any]) -> tuple[Any, Callable[..., Any]]:
     if isinstance(returned, tuple) and len(returned) == 2 and callable(returned[1]):
         return returned
-    raise GradientError(
-        f"{_name(f)} must return its result and a function of the cotangent, not {returned!r}"
-    )
+    text = f"{_name(f)} must return its result and a function of the cotangent, not {returned!r}"
+    raise located(GradientError(text), [])
 
 
 def _slopes(found: Any, stands: list[Node], f: Callable[..., Any]) -> list[Node]:
     """The cotangents that the user's rule gave, in the types of the arguments."""
     slopes = list(found) if isinstance(found, (tuple, list)) else [found]
     if len(slopes) != len(stands):
-        raise GradientError(
-            f"{_name(f)} takes {len(stands)} arguments and its rule gives {len(slopes)} cotangents"
-        )
+        text = f"{_name(f)} takes {len(stands)} arguments and its rule gives {len(slopes)} cotangents"
+        raise located(GradientError(text), [])
     nodes = [zeros_like(x) if g is None else as_node(g, x.row) for g, x in zip(slopes, stands, strict=True)]
     for g, x in zip(nodes, stands, strict=True):
         if g.row is not x.row or g.ndim != x.ndim:
-            raise located(GradientError(f"the rule of {_name(f)} gives {g.type} for an argument that is {x.type}"), [])
+            raise located(
+                GradientError(f"the rule of {_name(f)} gives {g.type} for an argument that is {x.type}"), []
+            )
     return nodes
 
 

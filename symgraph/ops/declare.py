@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import DTypeError, SymgraphError
+from symgraph.errors import ArgumentError, DTypeError, SymgraphError
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import Attrs, Op, as_node, placeholder, register
 from symgraph.graph.operators import FUNCTIONS
@@ -111,7 +111,7 @@ class Function:
         try:
             self.signature.bind(*args, **kwargs)
         except TypeError as misfit:
-            return located(DTypeError(f"{self.name}{self.signature}: {misfit}"), [])
+            return located(ArgumentError(f"{self.name}{self.signature}: {misfit}"), [])
         return error
 
 

@@ -53,7 +53,10 @@ def trace(x, offset=0, axis1=0, axis2=1, dtype=None):
     return sum(diagonal(x, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
-@macro(dtypes=(*INTEGERS, *FLOATS), cases=[case(draw(3)), case(draw(2), 1), case(draw(2), -2), case(draw(3, 2)), case(draw(0))])
+@macro(
+    dtypes=(*INTEGERS, *FLOATS),
+    cases=[case(draw(3)), case(draw(2), 1), case(draw(2), -2), case(draw(3, 2)), case(draw(0))],
+)
 def diag(x, k=0):
     """A vector as the diagonal of a matrix of zeros; of a matrix, its diagonal.
 

@@ -67,7 +67,9 @@ def _numpy_index(x, key):
 
 
 def _plain(key):
-    return tuple(map(_plain, key)) if isinstance(key, tuple) else np.array(key) if isinstance(key, list) else key
+    return (
+        tuple(map(_plain, key)) if isinstance(key, tuple) else np.array(key) if isinstance(key, list) else key
+    )
 
 
 @op(
@@ -174,7 +176,8 @@ def update(x, value, *arrays, items, mode):
     _check_items(x, arrays, items)
     place = _indexed_shape(x.shape, [array.shape for array in arrays], items)
     if len(value.shape) > len(place) or any(
-        same(a, b) is False and same(a, 1) is False for a, b in zip(value.shape[::-1], place[::-1], strict=False)
+        same(a, b) is False and same(a, 1) is False
+        for a, b in zip(value.shape[::-1], place[::-1], strict=False)
     ):
         raise ShapeError(f"a value of shape {value.shape} does not broadcast to the indexed shape {place}")
     return x
@@ -213,7 +216,9 @@ def update(g, x, value, *arrays_and_out, items, mode):
         return (kept, sum_to(_last_of_each(at, put, x, at(g), arrays), value.shape), *rest)
     if mode == "multiply":
         if value.row.is_inexact and value.inputs:
-            raise GradientError("the product with a computed value has no derivative here; use x * y of whole arrays")
+            raise GradientError(
+                "the product with a computed value has no derivative here; use x * y of whole arrays"
+            )
         return (g * put(ones_like(x), value, "multiply"), None, *rest)
     mine, theirs = x == out, value == at(out)
     shares = put(astype(mine, g.row), astype(theirs, g.row), "add")
@@ -519,7 +524,9 @@ def _mask_places(mask: Node, x: Node, axis: int) -> tuple[Node, ...]:
     shape = x.shape[axis : axis + mask.ndim]
     for i, (a, b) in enumerate(zip(mask.shape, shape, strict=True)):
         if same(a, b) is False:
-            raise OutOfBoundsError(f"the mask is {mask.type}, and axis {axis + i} of {x.type} is {b}, not {a}")
+            raise OutOfBoundsError(
+                f"the mask is {mask.type}, and axis {axis + i} of {x.type} is {b}, not {a}"
+            )
     return nonzero(reshape(mask, shape))
 
 

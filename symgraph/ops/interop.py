@@ -45,7 +45,11 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     """What ``ufunc(node, …)`` means; raises DTypeError for ``out=``, ``where=``, ``reduce`` and their like."""
     operands = [x for x in inputs if isinstance(x, Node)]
     if method != "__call__":
-        instead = {"reduce": "sg.sum, sg.prod, sg.max or sg.min", "accumulate": "sg.cumsum", "outer": "x[:, None]"}
+        instead = {
+            "reduce": "sg.sum, sg.prod, sg.max or sg.min",
+            "accumulate": "sg.cumsum",
+            "outer": "x[:, None]",
+        }
         hint = f"; use {instead[method]}" if method in instead else ""
         raise located(DTypeError(f"np.{ufunc.__name__}.{method} takes no nodes{hint}"), operands)
     refused = [key for key in kwargs if key not in ("dtype",)]

@@ -18,7 +18,7 @@ from symgraph.ops.cases import case, draw
 from symgraph.ops.create import arange
 from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, alias, cast_to, macro, op
 from symgraph.ops.index import index, take
-from symgraph.ops.shape import expand_dims, moveaxis, ravel, reshape
+from symgraph.ops.shape import expand_dims, ravel, reshape
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,9 @@ def stack(arrays, axis=0):
     """
     nodes = [as_node(x) for x in _many(arrays)]
     for x in nodes[1:]:
-        if x.ndim != nodes[0].ndim or any(same(a, b) is False for a, b in zip(x.shape, nodes[0].shape, strict=True)):
+        if x.ndim != nodes[0].ndim or any(
+            same(a, b) is False for a, b in zip(x.shape, nodes[0].shape, strict=True)
+        ):
             raise ShapeError(f"{nodes[0].type} and {x.type} cannot be stacked; shapes must agree")
     return concat([expand_dims(x, axis) for x in nodes], axis=axis)
 
@@ -140,7 +142,9 @@ def split(x, indices_or_sections, axis=0):
     else:
         sections = operator.index(indices_or_sections)
         if sections < 1 or same(size % max(sections, 1), 0) is not True:
-            raise ShapeError(f"axis {axis} is {size}, which is not known to divide into {sections} equal parts")
+            raise ShapeError(
+                f"axis {axis} is {size}, which is not known to divide into {sections} equal parts"
+            )
         cuts = [k * (size // sections) for k in range(sections + 1)]
     return [index(x, (slice(None),) * axis + (slice(a, b),)) for a, b in zip(cuts, cuts[1:], strict=False)]
 
@@ -179,7 +183,16 @@ def unstack(x, axis=0):
     return tuple(index(x, (slice(None),) * axis + (i,)) for i in range(size))
 
 
-@macro(dtypes=ALL, cases=[case(draw(4)), case(draw(2, 3), axis=1), case(draw(2, 3), axis=(0, -1)), case(draw(0, 2)), case(draw())])
+@macro(
+    dtypes=ALL,
+    cases=[
+        case(draw(4)),
+        case(draw(2, 3), axis=1),
+        case(draw(2, 3), axis=(0, -1)),
+        case(draw(0, 2)),
+        case(draw()),
+    ],
+)
 def flip(x, axis=None):
     """The order reversed along axes, along all by default.
 
@@ -372,4 +385,6 @@ def _numpy_places(mode: str):
     return places
 
 
-_PAD_PLACES = {"edge": _edge_places} | {mode: _numpy_places(mode) for mode in ("reflect", "symmetric", "wrap")}
+_PAD_PLACES = {"edge": _edge_places} | {
+    mode: _numpy_places(mode) for mode in ("reflect", "symmetric", "wrap")
+}

@@ -51,7 +51,9 @@ def cross_entropy(logits, labels, axis=-1):
     scores = log_softmax(logits, axis=place)
     if labels.row.is_integer:
         if labels.ndim != logits.ndim - 1:
-            raise ShapeError(f"integer labels for {logits.type} have rank {logits.ndim - 1}, not {labels.ndim}")
+            raise ShapeError(
+                f"integer labels for {logits.type} have rank {logits.ndim - 1}, not {labels.ndim}"
+            )
         return -squeeze(take_along_axis(scores, expand_dims(labels, place), axis=place), place)
     if not labels.row.is_float:
         raise DTypeError(f"labels are integers or probabilities, not {labels.row.name}")
@@ -62,7 +64,12 @@ def cross_entropy(logits, labels, axis=-1):
     return -sum(labels * scores, axis=place)
 
 
-@elementwise(FLOAT, sample=((-5, 5), (0.1, 0.9)), reference=lambda x, t: np.logaddexp(0, x).astype(x.dtype) - x * t, tolerance=8)
+@elementwise(
+    FLOAT,
+    sample=((-5, 5), (0.1, 0.9)),
+    reference=lambda x, t: np.logaddexp(0, x).astype(x.dtype) - x * t,
+    tolerance=8,
+)
 def binary_cross_entropy(logits, targets):
     """``-t log p - (1 - t) log(1 - p)`` for ``p = sigmoid(logits)``, elementwise and from logits, so that nothing overflows.
 

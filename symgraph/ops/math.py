@@ -10,10 +10,30 @@ from symgraph.errors import ArgumentError
 from symgraph.graph.op import as_node
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import (
-    ALL, COMPLEXES, FLOAT, FLOATS, INTEGERS, NUMBER, elementwise, macro,
+    COMPLEXES,
+    FLOAT,
+    FLOATS,
+    INTEGERS,
+    NUMBER,
+    elementwise,
+    macro,
 )  # fmt: skip
 from symgraph.ops.primitives import (
-    abs, astype, cos, exp, exp2, isfinite, isinf, isnan, log, log1p, log2, maximum, minimum, rint, sin, where,
+    abs,
+    astype,
+    cos,
+    exp,
+    exp2,
+    isfinite,
+    isinf,
+    isnan,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    rint,
+    sin,
+    where,
 )  # fmt: skip
 
 
@@ -186,7 +206,9 @@ def _sinc_slope(x):
     safe = where(near, 1, x)
     angle = safe * np.pi
     square = x * x * np.pi**2
-    series = x * (-(np.pi**2) / 3) * (1 - square / 10 * (1 - square / 28 * (1 - square / 54 * (1 - square / 88))))
+    series = (
+        x * (-(np.pi**2) / 3) * (1 - square / 10 * (1 - square / 28 * (1 - square / 54 * (1 - square / 88))))
+    )
     return where(near, series, (cos(angle) - sin(angle) / angle) / safe)
 
 

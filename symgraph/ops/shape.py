@@ -240,7 +240,10 @@ def swapaxes(x, axis1, axis2):
     return transpose(x, order)
 
 
-@macro(dtypes=ALL, cases=[case(draw(2, 3, 4), 0, -1), case(draw(2, 3, 4), (0, 1), (-1, -2)), case(draw(2, 3), 1, 0)])
+@macro(
+    dtypes=ALL,
+    cases=[case(draw(2, 3, 4), 0, -1), case(draw(2, 3, 4), (0, 1), (-1, -2)), case(draw(2, 3), 1, 0)],
+)
 def moveaxis(x, source, destination):
     """Axes moved to other places, the rest in their order.
 

@@ -178,7 +178,9 @@ def polygamma(g, x, out, order):
     return g * polygamma(order + 1, x)
 
 
-@primitive(special("betaln"), _floats, dtypes=FLOATS, sample=(0.5, 4), reference="scipy.special.betaln", tolerance=8)
+@primitive(
+    special("betaln"), _floats, dtypes=FLOATS, sample=(0.5, 4), reference="scipy.special.betaln", tolerance=8
+)
 def lbeta(a, b):
     """The logarithm of the absolute value of the beta function.
 

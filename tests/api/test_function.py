@@ -57,7 +57,9 @@ def test_safe_casts_and_python_numbers_are_taken():
     assert np.float64 == f(True).dtype
 
 
-@pytest.mark.parametrize("value", [np.zeros(2), np.zeros(2, "int64"), np.zeros(2, "complex64"), ["a", "b"], [1j]])
+@pytest.mark.parametrize(
+    "value", [np.zeros(2), np.zeros(2, "int64"), np.zeros(2, "complex64"), ["a", "b"], [1j]]
+)
 def test_unsafe_casts_are_refused(value):
     x = vector(dtype="float32")
     f = sg.function([x], x * 2)

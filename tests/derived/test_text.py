@@ -24,7 +24,9 @@ def test_symbolic_text_reads_back(f):
     assert not failures(f, ((call, lambda call=call: lost(call, call.outputs())) for call in drawn))
 
 
-@pytest.mark.parametrize("f", [f for f in FUNCTIONS_BY_NAME.values() if f.differentiable], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "f", [f for f in FUNCTIONS_BY_NAME.values() if f.differentiable], ids=lambda f: f.name
+)
 def test_text_of_the_gradient_reads_back(f):
     drawn = calls(f, PRECISE, symbolic=True)
 
