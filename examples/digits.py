@@ -3,6 +3,7 @@
 Two hidden layers, Adam, mini-batches; a quarter of the digits is held out. One compiled step serves every batch size.
 """
 
+import itertools
 import time
 from importlib import resources
 
@@ -30,7 +31,7 @@ def network(sizes=(64, 128, 64, 10), seed=0):
     x = sg.placeholder("float32", ("batch", sizes[0]), name="x")
     weights = []
     hidden = x
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         start = rng.normal(0, np.sqrt(2 / fan_in), (fan_in, fan_out))
         w = sg.variable(start, name=f"w{layer}", dtype="float32")
         b = sg.variable(np.zeros(fan_out), name=f"b{layer}", dtype="float32")

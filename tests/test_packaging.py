@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = {"symgraph": "symgraph", "optimizations": "symgraph.optimizations", "codegen": "symgraph.codegen"}
+SOURCES = {"symgraph": "symgraph"} | {name: f"symgraph.{name}" for name in ("optimizations", "codegen", "examples")}
+LINKED = [name for name in SOURCES if name != "symgraph"]
 
 # Prints the folder of each module: all under one home, or a part came from another copy.
 LOOK = """
@@ -153,13 +154,13 @@ def copy_of_the_tree(where, *, links):
     """The tree without what git ignores; without `links`, as a system that has none unpacks it."""
     where.mkdir()
     for path in ROOT.iterdir():
-        if path.name in ("symgraph", *SOURCES, "tests", "examples", "bench", "docs", ".ci"):
+        if path.name in (*SOURCES, "tests", "bench", "docs", ".ci"):
             shutil.copytree(
                 path, where / path.name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
             )
         elif path.is_file():
             shutil.copy(path, where)
-    for name in ("optimizations", "codegen"):
+    for name in LINKED:
         link = where / "symgraph" / name
         link.unlink(missing_ok=True)
         if links:

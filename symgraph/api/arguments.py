@@ -24,17 +24,17 @@ def as_argument(value: Any, node: Node, name: str) -> Array:
     wanted = node.dtype
     if array.dtype != wanted:
         if not np.can_cast(array.dtype, wanted, "safe"):
-            text = f"is {node.type} and was given {array.dtype}: that is no safe cast; convert with .astype({str(wanted)!r})"
+            given = f"is {node.type} and was given {array.dtype}"
+            text = f"{given}: that is no safe cast; convert with .astype({str(wanted)!r})"
             raise _refusal(DTypeError, node, name, text)
         array = array.astype(wanted)
     shape = node.shape
+    given = f"is {node.type} and was given an array of shape {array.shape}"
     if array.ndim != len(shape):
-        text = f"is {node.type} and was given an array of shape {array.shape}: its rank is {array.ndim}, not {len(shape)}"
-        raise _refusal(ShapeError, node, name, text)
-    for axis, (size, given) in enumerate(zip(shape, array.shape, strict=True)):
-        if not isinstance(size, Size) and size != given:
-            text = f"is {node.type} and was given an array of shape {array.shape}: axis {axis} is {given}, not {size}"
-            raise _refusal(ShapeError, node, name, text)
+        raise _refusal(ShapeError, node, name, f"{given}: its rank is {array.ndim}, not {len(shape)}")
+    for axis, (size, actual) in enumerate(zip(shape, array.shape, strict=True)):
+        if not isinstance(size, Size) and size != actual:
+            raise _refusal(ShapeError, node, name, f"{given}: axis {axis} is {actual}, not {size}")
     return array
 
 

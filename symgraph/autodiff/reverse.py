@@ -57,7 +57,7 @@ def vjp(
     *,
     disconnected: str = "zero",
 ) -> list[Node]:
-    """The product of cotangents with the Jacobian: for each input, the sum over outputs of ``cotangent · ∂output/∂input``.
+    """The product of cotangents with the Jacobian: for each input ``Σ cotangent · ∂output/∂input`` over the outputs.
 
     A cotangent has the type of its output, or broadcasts to it.
 
@@ -222,7 +222,8 @@ def _as_cotangent(seed: Any, out: Node) -> Node:
     g = as_node(seed, out.row)
     if g.row is not out.row:
         raise located(GradientError(f"the cotangent of {out.type} is {g.type}; dtypes must agree"), [out, g])
-    return broadcast_to(g, out.shape)
+    spread: Node = broadcast_to(g, out.shape)
+    return spread
 
 
 def _check_loss(loss: Node) -> None:

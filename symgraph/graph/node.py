@@ -172,7 +172,7 @@ def _with_sources(inputs: tuple[Node, ...], attrs: Attrs | None) -> tuple[Node, 
     if attrs is None:
         return inputs
     known = set(map(id, inputs))
-    sources = {id(node): node for size in attrs.symbols() if (node := size.source) is not None}
+    sources = {id(size.source): size.source for size in attrs.symbols() if isinstance(size.source, Node)}
     return inputs + tuple(node for key, node in sources.items() if key not in known)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from symgraph.errors import DTypeError, GraphError, ShapeError, SymgraphError
 from symgraph.graph.dims import Dim, Size, symbols
-from symgraph.graph.node import Node, located, make
+from symgraph.graph.node import Node, located, made_here, make
 from symgraph.graph.types import DType, TensorType, TupleType, Type, as_shape, dtype
 
 
@@ -35,7 +35,8 @@ class Attrs:
 
     def fields(self) -> dict[str, Any]:
         """Field names and values, as they are passed to an op's functions."""
-        return {name: getattr(self, name) for name in _field_names(type(self))}
+        kind: Any = type(self)
+        return {name: getattr(self, name) for name in _field_names(kind)}
 
     def symbols(self) -> frozenset[Size]:
         """Every symbol in the sizes among the values."""
@@ -210,9 +211,7 @@ CONSTANT = register(
     )
 )
 ITEM = register(Op("item", infer=_infer_item, numpy=lambda results, index: results[index], attrs=ItemAttrs))
-PACK = register(
-    Op("pack", infer=lambda *types: TupleType(types), numpy=lambda *arrays: arrays)  # type: ignore[arg-type]
-)
+PACK = register(Op("pack", infer=lambda *types: TupleType(types), numpy=lambda *arrays: arrays))
 SIZE = register(
     Op(
         "size_value",
@@ -244,7 +243,8 @@ def placeholder(dtype_: object, shape: object = None, name: str | None = None) -
     elif not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name) or name[0] == "_":
         text = "it must be an identifier that does not begin with an underscore"
         raise located(GraphError(f"{name!r} cannot be the name of a placeholder: {text}"), [])
-    return PLACEHOLDER(name=unicodedata.normalize("NFKC", name), type=type)  # as Python reads names
+    as_python_reads_it = unicodedata.normalize("NFKC", name)
+    return made_here(PLACEHOLDER(name=as_python_reads_it, type=type))
 
 
 def constant(value: object, dtype_: object = None) -> Node:

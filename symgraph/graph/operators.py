@@ -120,7 +120,7 @@ class Operators:
 
     @property
     def at(self) -> Any:
-        """``x.at[idx].set(v)``: a copy of x with the elements at idx replaced; also ``add``, ``min``, ``max``, ``multiply``."""
+        """``x.at[idx].set(v)``: a copy of x with elements replaced; also ``add``, ``multiply``, ``min``, ``max``."""
         return FUNCTIONS["__at__"](self)
 
     def eval(self, feed_dict: Any = None) -> Any:

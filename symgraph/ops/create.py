@@ -167,8 +167,8 @@ def _row(spec) -> DType:
 
 @macro(
     **_MADE,
-    cases=[case(5), case(2, 7), case(2, 9, 3), case(5, 0, -2), case(0), case(3, 1), case(0.0, 1.0, 0.25), case(4, dtype="float32"),
-           case(1, 2.5, 0.5, dtype="float64")],
+    cases=[case(5), case(2, 7), case(2, 9, 3), case(5, 0, -2), case(0), case(3, 1), case(0.0, 1.0, 0.25),
+           case(4, dtype="float32"), case(1, 2.5, 0.5, dtype="float64")],
 )  # fmt: skip
 def arange(start, stop=None, step=1, dtype=None):
     """Numbers from ``start`` (0 if only one bound is given) up to ``stop`` in steps; bounds may be symbolic sizes.
@@ -206,7 +206,8 @@ def _is_zero(start) -> bool:
 
 @macro(
     dtypes=("float64",), sample=(-2, 3),
-    cases=[case(0.0, 1.0, 5), case(draw(), draw(), 4), case(0, 1, 3, endpoint=False), case(2.0, 3.0, 1), case(0.0, 1.0, 0)],
+    cases=[case(0.0, 1.0, 5), case(draw(), draw(), 4), case(0, 1, 3, endpoint=False),
+           case(2.0, 3.0, 1), case(0.0, 1.0, 0)],
 )  # fmt: skip
 def linspace(start, stop, num=50, dtype=None, endpoint=True):
     """So many numbers at equal distances from ``start`` to ``stop``, the last one included or not.
@@ -290,7 +291,8 @@ def _meshgrid_reference(*arrays, indexing="xy"):
 
 @macro(
     dtypes=ALL, reference=_meshgrid_reference,
-    cases=[case(draw(2), draw(3)), case(draw(2), draw(3), indexing="ij"), case(draw(2), draw(3), draw(4)), case(draw(2))],
+    cases=[case(draw(2), draw(3)), case(draw(2), draw(3), indexing="ij"),
+           case(draw(2), draw(3), draw(4)), case(draw(2))],
 )  # fmt: skip
 def meshgrid(*arrays, indexing="xy"):
     """The coordinates of a grid: each vector repeated along the axes of the others.

@@ -77,10 +77,11 @@ CALL = register(Op("call", infer=_infer_call, body=_call_body, vjp=_call_vjp, at
 
 @macro()
 def custom_gradient(f):
-    """A decorator: ``f(*nodes)`` returns its result and a function from the result's cotangent to the arguments' cotangents.
+    """A decorator for a function that returns its result and its derivative.
 
-    With several results (a tuple), that function takes one cotangent for each. It returns one node for one argument,
-    a tuple for several. Values that ``f`` reads from outside get no gradient.
+    The derivative is a function from the cotangent of the result to the cotangents of the arguments. With several
+    results (a tuple) it takes one cotangent for each; it returns one node for one argument, a tuple for several.
+    Values that ``f`` reads from outside get no gradient.
 
     >>> @custom_gradient
     ... def clipped(x):

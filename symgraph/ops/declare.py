@@ -276,7 +276,7 @@ def promoted(find: Callable[..., Loop], args: Sequence[Any]) -> list[Node]:
 
 def cast_to(x: Node, row: DType) -> Node:
     """``x`` itself if it has this dtype already, else a cast of it."""
-    return x if x.row is row else FUNCTIONS["astype"](x, row)  # type: ignore[no-any-return]
+    return x if x.row is row else FUNCTIONS["astype"](x, row)
 
 
 def _elementwise_infer(find: Callable[..., Loop]) -> Callable[..., TensorType]:

@@ -151,7 +151,7 @@ _UPDATE_CASES = [
 
 @op(UpdateAttrs, dtypes=(*INTEGERS, *FLOATS), reference=_numpy_update, cases=_UPDATE_CASES)
 def update(x, value, key, mode="set"):
-    """``x`` with the elements at ``x[key]`` set to a value, or with the value added, multiplied, or the larger or smaller kept.
+    """``x`` with the elements at ``x[key]`` set to a value, or with the value added to them, and so on.
 
     ``x.at[key].set(value)`` says the same. Where an index is named twice, ``set`` keeps the last value and the others
     take all. ``value`` broadcasts to the shape of ``x[key]`` and takes the dtype of ``x``.
@@ -302,7 +302,8 @@ def _along_reference(x, indices, axis=-1):
 
 @macro(
     dtypes=ALL, reference=_along_reference,
-    cases=[case(draw(4), [3, 0]), case(draw(2, 3), [[0, 2], [1, 1]], axis=1, symbolic=False), case(draw(2, 3), [[1, 0, 1]], axis=0, symbolic=False)],
+    cases=[case(draw(4), [3, 0]), case(draw(2, 3), [[0, 2], [1, 1]], axis=1, symbolic=False),
+           case(draw(2, 3), [[1, 0, 1]], axis=0, symbolic=False)],
 )  # fmt: skip
 def take_along_axis(x, indices, axis=-1):
     """Along an axis, for each of the other places, the elements that the array of indices names there.

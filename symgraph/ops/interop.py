@@ -1,4 +1,4 @@
-"""NumPy's functions on nodes: ``np.exp(x)`` and ``np.sum(x, axis=0)`` build the same nodes as ``sg.exp`` and ``sg.sum``."""
+"""NumPy's functions on nodes: ``np.exp(x)`` builds what ``sg.exp(x)`` builds."""
 
 from __future__ import annotations
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -124,7 +126,8 @@ def stack(arrays, axis=0):
 
 @macro(
     dtypes=ALL,
-    cases=[case(draw(6), 3, symbolic=False), case(draw(2, 6), [1, 4], axis=1), case(draw(5, 2), [2]), case(draw(4), 1, symbolic=False)],
+    cases=[case(draw(6), 3, symbolic=False), case(draw(2, 6), [1, 4], axis=1), case(draw(5, 2), [2]),
+           case(draw(4), 1, symbolic=False)],
 )  # fmt: skip
 def split(x, indices_or_sections, axis=0):
     """A list of parts along an axis: so many equal ones, or cut before these indices.
@@ -146,7 +149,7 @@ def split(x, indices_or_sections, axis=0):
                 f"axis {axis} is {size}, which is not known to divide into {sections} equal parts"
             )
         cuts = [k * (size // sections) for k in range(sections + 1)]
-    return [index(x, (slice(None),) * axis + (slice(a, b),)) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [index(x, (slice(None),) * axis + (slice(a, b),)) for a, b in itertools.pairwise(cuts)]
 
 
 @macro(dtypes=ALL, cases=[case(draw(7), 3, symbolic=False), case(draw(2, 5), 2, axis=1, symbolic=False)])
@@ -309,8 +312,8 @@ class PadAttrs(Attrs):
 def pad(x, pad_width, mode="constant", constant_values=0):
     """``x`` with elements added before and after each axis.
 
-    ``pad_width`` is a number, a pair (before, after), or a pair for each axis. Modes are NumPy's ``constant``, ``edge``,
-    ``reflect``, ``symmetric`` and ``wrap``; the last three need sizes that are known.
+    ``pad_width`` is a number, a pair (before, after), or a pair for each axis. Modes are NumPy's ``constant``,
+    ``edge``, ``reflect``, ``symmetric`` and ``wrap``; the last three need sizes that are known.
 
     >>> evaluate(pad([1, 2], (1, 2)))
     array([0, 1, 2, 0, 0])
@@ -376,8 +379,8 @@ def _edge_places(size: Dim, before: Dim, after: Dim) -> Node:
     return places.clip(0, size - 1)
 
 
-def _numpy_places(mode: str):
-    def places(size: Dim, before: Dim, after: Dim) -> np.ndarray:
+def _numpy_places(mode: Any):
+    def places(size: Any, before: Any, after: Any) -> np.ndarray:
         if any(isinstance(part, Size) for part in (size, before, after)):
             raise ShapeError(f"padding by {mode} needs sizes that are known, and the axis has {size}")
         return np.pad(np.arange(size), (before, after), mode=mode)

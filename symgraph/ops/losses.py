@@ -71,7 +71,7 @@ def cross_entropy(logits, labels, axis=-1):
     tolerance=8,
 )
 def binary_cross_entropy(logits, targets):
-    """``-t log p - (1 - t) log(1 - p)`` for ``p = sigmoid(logits)``, elementwise and from logits, so that nothing overflows.
+    """``-t log p - (1 - t) log(1 - p)`` for ``p = sigmoid(logits)``, elementwise; from logits, nothing overflows.
 
     >>> evaluate(binary_cross_entropy([0.0, 1000.0], [1.0, 1.0]))
     array([0.69314718, 0.        ])
@@ -79,8 +79,14 @@ def binary_cross_entropy(logits, targets):
     return targets * softplus(-logits) + (1 - targets) * softplus(logits)
 
 
-@elementwise(FLOAT, cases=elementwise_cases(2), sample=((-3, 0), (0.2, 3)), tolerance=4,
-             reference=lambda p, t: np.where(np.abs(p - t) <= 1, (p - t) ** 2 / 2, np.abs(p - t) - p.dtype.type(0.5)))  # fmt: skip
+def _huber_reference(prediction, target):
+    error = np.abs(prediction - target)
+    return np.where(error <= 1, error**2 / 2, error - error.dtype.type(0.5))
+
+
+@elementwise(
+    FLOAT, cases=elementwise_cases(2), sample=((-3, 0), (0.2, 3)), tolerance=4, reference=_huber_reference
+)
 def huber(prediction, target, delta=1.0):
     """Half the squared error up to ``delta``, and linear beyond it. Huber, Ann. Math. Statist. 35 (1964).
 

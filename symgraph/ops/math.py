@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import operator
+from dataclasses import dataclass
 
+import ml_dtypes
 import numpy as np
 
-from symgraph.errors import ArgumentError
-from symgraph.graph.op import as_node
+from symgraph.errors import ArgumentError, DTypeError
+from symgraph.graph.op import Attrs, as_node
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import (
     COMPLEXES,
@@ -47,41 +50,42 @@ def square(x):
     return x * x
 
 
-@elementwise(FLOAT, sample=(-3, 3))
+@elementwise(FLOAT, sample=(-0.5, 4))
 def logaddexp(x, y):
     """``log(exp(x) + exp(y))`` without overflow; ``-inf`` for two of ``-inf``.
 
     >>> evaluate(logaddexp(1000.0, 1000.0))
     array(1000.69314718)
     """
-    top, gap = maximum(x, y), abs(x - y)
-    return where(x == y, x + _LN2, top + log1p(exp(-gap)))
+    return maximum(x, y) + log1p(exp(-abs(_difference(x, y))))
 
 
 @logaddexp.vjp
 def logaddexp(g, x, y, out):
-    return g * _share(x, y), g * _share(y, x)
+    difference = _difference(x, y)
+    return g * sigmoid(difference), g * sigmoid(-difference)
 
 
-def _share(x, y):
-    """``exp(x) / (exp(x) + exp(y))``; a half for equal infinities."""
-    return where(x == y, 0.5, sigmoid(x - y))
+def _difference(x, y):
+    """``x - y``, and 0 for equal infinities."""
+    return where((x == y) & isinf(x), 0, x - y)
 
 
-@elementwise(FLOAT, sample=(-3, 3), tolerance=16)
+@elementwise(FLOAT, sample=(-0.5, 4))
 def logaddexp2(x, y):
     """``log2(2**x + 2**y)`` without overflow.
 
     >>> evaluate(logaddexp2(1000.0, 1000.0))
     array(1001.)
     """
-    top, gap = maximum(x, y), abs(x - y)
-    return where(x == y, x + 1, top + log1p(exp2(-gap)) * _LOG2E)
+    gap = abs(_difference(x, y))
+    return maximum(x, y) + where(gap == 0, 1, log1p(exp2(-gap)) * _LOG2E)
 
 
 @logaddexp2.vjp
 def logaddexp2(g, x, y, out):
-    return g * _share(x * _LN2, y * _LN2), g * _share(y * _LN2, x * _LN2)
+    nats = _difference(x, y) * _LN2
+    return g * sigmoid(nats), g * sigmoid(-nats)
 
 
 _LN2 = float(np.log(2.0))
@@ -96,7 +100,7 @@ def sigmoid(x):
     array([0. , 0.5, 1. ])
     """
     e = exp(-abs(x))
-    return where(x >= 0, 1 / (1 + e), e / (1 + e))
+    return where(x >= 0, 1, e) / (1 + e)
 
 
 @sigmoid.vjp
@@ -136,12 +140,12 @@ def log_sigmoid(g, x, out):
 
 @elementwise(FLOAT, sample=(0.05, 0.95), reference="scipy.special.logit", tolerance=4)
 def logit(x):
-    """``log(x / (1 - x))``, the inverse of sigmoid.
+    """``log(x / (1 - x))``, the inverse of sigmoid, exact around 0.5 too.
 
     >>> evaluate(logit([0.5, 1.0]))
     array([ 0., inf])
     """
-    return log(x) - log1p(-x)
+    return where(abs(x - 0.5) < 0.25, 2 * atanh(2 * x - 1), log(x) - log1p(-x))
 
 
 @logit.vjp
@@ -151,32 +155,36 @@ def logit(g, x, out):
 
 @elementwise(FLOAT, sample=((-3, 3), (0.3, 3)), reference="scipy.special.xlogy")
 def xlogy(x, y):
-    """``x * log(y)``, which is 0 where ``x`` is 0 and ``y`` is not NaN.
+    """``x * log(y)``, which is 0 where ``x`` is 0 and ``y`` is not NaN; at ``(0, 0)`` both slopes are 0.
 
     >>> evaluate(xlogy(0.0, 0.0))
     array(0.)
     """
-    return where((x == 0) & ~isnan(y), 0, x * log(where(x == 0, 1, y)))
+    nothing = (x == 0) & ~isnan(y)
+    return where(nothing, 0, x * log(where(nothing, 1, y)))
 
 
 @xlogy.vjp
 def xlogy(g, x, y, out):
-    return g * log(y), where(x == 0, 0, g * x / where(x == 0, 1, y))
+    y = where((x == 0) & (y == 0), 1, y)
+    return g * log(y), g * (x / y)
 
 
 @elementwise(FLOAT, sample=((-3, 3), (-0.6, 3)), reference="scipy.special.xlog1py")
 def xlog1py(x, y):
-    """``x * log(1 + y)``, which is 0 where ``x`` is 0 and ``y`` is not NaN.
+    """``x * log(1 + y)``, which is 0 where ``x`` is 0 and ``y`` is not NaN; at ``(0, -1)`` both slopes are 0.
 
     >>> evaluate(xlog1py(0.0, -1.0))
     array(0.)
     """
-    return where((x == 0) & ~isnan(y), 0, x * log1p(where(x == 0, 0, y)))
+    nothing = (x == 0) & ~isnan(y)
+    return where(nothing, 0, x * log1p(where(nothing, 0, y)))
 
 
 @xlog1py.vjp
 def xlog1py(g, x, y, out):
-    return g * log1p(y), where(x == 0, 0, g * x / (1 + where(x == 0, 0, y)))
+    y = where((x == 0) & (y == -1), 0, y)
+    return g * log1p(y), g * (x / (1 + y))
 
 
 @elementwise(FLOAT, sample=(0.2, 2.7), tolerance=4)
@@ -195,21 +203,15 @@ def sinc(g, x, out):
     return g * _sinc_slope(x)
 
 
-@elementwise(FLOAT, sample=(0.2, 2.7), reference=lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x, tolerance=64)
 def _sinc_slope(x):
-    """The derivative of ``sinc``; near 0, where its terms cancel, its Taylor series.
-
-    >>> evaluate(_sinc_slope([0.0, 0.5]))
-    array([-0.        , -1.27323954])
-    """
-    near = abs(x) < 0.1
-    safe = where(near, 1, x)
-    angle = safe * np.pi
-    square = x * x * np.pi**2
-    series = (
-        x * (-(np.pi**2) / 3) * (1 - square / 10 * (1 - square / 28 * (1 - square / 54 * (1 - square / 88))))
-    )
-    return where(near, series, (cos(angle) - sin(angle) / angle) / safe)
+    """The derivative of ``sinc``; near 0, where its terms cancel, by its Taylor series."""
+    near = abs(x) < 0.35
+    small, far = where(near, x, 0) * np.pi, where(near, 1, x)
+    square, series = small * small, 1
+    for k in range(9, 0, -1):
+        series = 1 - square * series / (2 * k * (2 * k + 3))
+    angle = far * np.pi
+    return where(near, small * series * (-np.pi / 3), (cos(angle) - sin(angle) / angle) / far)
 
 
 @elementwise(FLOAT)
@@ -234,8 +236,8 @@ def rad2deg(x):
 
 @macro(
     dtypes=(*INTEGERS, *FLOATS), sample=(0, 9),
-    cases=[case(draw(5), 2, 6), case(draw(5), None, 4), case(draw(2, 3), draw(3), 9), case(draw(), 1), case(draw(0), 1, 2),
-           case(draw(4), min=3), case(draw(4))],
+    cases=[case(draw(5), 2, 6), case(draw(5), None, 4), case(draw(2, 3), draw(3), 9), case(draw(), 1),
+           case(draw(0), 1, 2), case(draw(4), min=3), case(draw(4))],
     reference=lambda x, min=None, max=None: np.clip(x, min, max),
 )  # fmt: skip
 def clip(x, min=None, max=None):
@@ -250,30 +252,61 @@ def clip(x, min=None, max=None):
     return x if max is None else minimum(x, max)
 
 
-def _round_reference(x, decimals=0):
-    return np.round(x, decimals)
+@dataclass(frozen=True, slots=True)
+class RoundAttrs(Attrs):
+    decimals: int
 
 
-@macro(dtypes=(*INTEGERS, *FLOATS, *COMPLEXES), cases=[case(draw(5)), case(draw(2, 3), 2), case(draw()), case(draw(0))],
-       reference=_round_reference)  # fmt: skip
+@op(
+    RoundAttrs, elementwise=True, dtypes=(*INTEGERS, *FLOATS, *COMPLEXES), tolerance=2,
+    cases=[case(draw(5)), case(draw(2, 3), 2), case(draw(4, interval=(-90, 90)), decimals=-1), case(draw()), case(draw(0))],
+)  # fmt: skip
 def round(x, decimals=0):
-    """``x`` rounded to so many decimals, halves to even; integers are left as they are.
+    """``x`` rounded to so many decimals, halves to even; to tens, hundreds, … where ``decimals`` is negative.
+
+    What has no digits beyond ``decimals`` stays as it is, where NumPy overflows.
 
     >>> evaluate(round([0.5, 1.25], 1))
     array([0.5, 1.2])
+
+    Raises ArgumentError for decimals that are no int, DTypeError for bool.
     """
-    x, places = as_node(x), operator.index(decimals)
-    if not x.row.is_inexact:
-        if places < 0:
-            raise ArgumentError("integers are not rounded to tens; divide first")
+    x, places = as_node(x), whole("decimals", decimals)
+    if x.row.kind == "bool":
+        raise DTypeError("takes numeric values, not bool")
+    if not x.row.is_inexact and places >= 0:
         return x
-    if places == 0:
-        return rint(x)
-    scale = 10.0 ** builtin_abs(places)
-    return rint(x * scale) / scale if places > 0 else rint(x / scale) * scale
+    return round.op(x, decimals=places) if places else rint(x)
 
 
-builtin_abs = int.__abs__
+@round.infer
+def round(x, decimals):
+    if x.dtype.kind == "bool":
+        raise DTypeError("takes numeric values, not bool")
+    return x
+
+
+@round.body
+def round(x, decimals):
+    scale = float(f"1e{builtins.abs(decimals)}")
+    if decimals >= 0:
+        scaled = x * scale
+        return where(isfinite(scaled), rint(scaled) / scale, x)
+    tens = rint(x / scale)
+    return astype(where(tens == 0, tens, tens * scale), x.row)
+
+
+@round.vjp
+def round(g, x, out, decimals):
+    return 0
+
+
+def whole(name, value):
+    """An argument that has to be an int; raises ArgumentError."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{name} is an int, not {value!r}") from None
 
 
 @macro(dtypes=(*FLOATS, *COMPLEXES), cases=[case(draw(3)), case(draw(2), nan=1.0), case(draw(0))])
@@ -288,14 +321,10 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
         return nan_to_num(x.real, nan, posinf, neginf) + 1j * nan_to_num(x.imag, nan, posinf, neginf)
     if not x.row.is_float:
         return x
-    largest = float(_largest(x.dtype))
+    largest = float(ml_dtypes.finfo(x.dtype).max)
     x = where(isnan(x), nan, x)
     x = where(isinf(x) & (x > 0), largest if posinf is None else posinf, x)
     return where(isinf(x) & (x < 0), -largest if neginf is None else neginf, x)
-
-
-def _largest(dtype: np.dtype):
-    return np.finfo(np.float32).max * 0.996 if dtype.kind == "V" else np.finfo(dtype).max
 
 
 @macro(
@@ -321,3 +350,7 @@ def heaviside(x, y):
     array([0. , 0.5, 1. ])
     """
     return where(isnan(x), x, where(x == 0, y, astype(x > 0, x.row)))
+
+
+for _name, _function in {"around": round, "degrees": rad2deg, "radians": deg2rad}.items():
+    alias(_name, _function)

@@ -940,7 +940,7 @@ def _cast_reference(x: np.ndarray[Any, Any], dtype_: str) -> np.ndarray[Any, Any
     cases=[case(draw(2, 3), name) for name in ALL] + [case(draw(), "float32"), case(draw(0), "int8")],
 )  # fmt: skip
 def astype(x, dtype_):
-    """``x`` converted to a dtype, as NumPy's ``astype``: floats are cut to integers, complex values lose their imaginary part.
+    """``x`` converted to a dtype as NumPy does: floats are cut to integers, complex values to their real parts.
 
     >>> evaluate(astype([1.9, -1.9], "int32"))
     array([ 1, -1], dtype=int32)
@@ -991,8 +991,9 @@ def divmod(x, y):
 
 
 for _name, _function in {
-    "absolute": abs, "arccos": acos, "arccosh": acosh, "arcsin": asin, "arcsinh": asinh, "arctan": atan, "arctan2": atan2,
-    "arctanh": atanh, "conjugate": conj, "invert": bitwise_invert, "bitwise_not": bitwise_invert, "mod": remainder,
-    "left_shift": bitwise_left_shift, "right_shift": bitwise_right_shift, "power": pow, "true_divide": divide,
+    "absolute": abs, "arccos": acos, "arccosh": acosh, "arcsin": asin, "arcsinh": asinh, "arctan": atan,
+    "arctan2": atan2, "arctanh": atanh, "conjugate": conj, "invert": bitwise_invert, "bitwise_not": bitwise_invert,
+    "mod": remainder, "left_shift": bitwise_left_shift, "right_shift": bitwise_right_shift, "power": pow,
+    "true_divide": divide,
 }.items():  # fmt: skip
     alias(_name, _function)

@@ -132,7 +132,8 @@ def expand_dims(g, x, out, axes):
 
 @op(
     AxesAttrs, onnx="Squeeze", dtypes=ALL,
-    cases=[case(draw(1, 3), 0), case(draw(3, 1), -1), case(draw(1, 3, 1), (0, 2)), case(draw(1, 1)), case(draw(0, 1), 1)],
+    cases=[case(draw(1, 3), 0), case(draw(3, 1), -1), case(draw(1, 3, 1), (0, 2)), case(draw(1, 1)),
+           case(draw(0, 1), 1)],
 )  # fmt: skip
 def squeeze(x, axis=None):
     """Without axes of size 1: these, or all that are known to be 1.
@@ -167,7 +168,8 @@ def squeeze(g, x, out, axes):
 
 @op(
     AxesAttrs, onnx="Transpose", dtypes=ALL,
-    cases=[case(draw(2, 3)), case(draw(2, 3, 4), (2, 0, 1)), case(draw(2, 3, 4), (-1, 0, 1)), case(draw()), case(draw(0, 2))],
+    cases=[case(draw(2, 3)), case(draw(2, 3, 4), (2, 0, 1)), case(draw(2, 3, 4), (-1, 0, 1)), case(draw()),
+           case(draw(0, 2))],
 )  # fmt: skip
 def transpose(x, axes=None):
     """The axes in another order, reversed by default.

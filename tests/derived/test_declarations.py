@@ -40,8 +40,8 @@ OTHERS = {
     "NumPy's": """einsum where clip pad roll flip tile repeat stack split diff cumsum cumprod logaddexp var std median
         percentile histogram searchsorted take_along_axis scatter_add scatter_set scatter_min scatter_max one_hot tri
         tril triu diagonal trace outer kron meshgrid""",
-    "special": """erf erfc erfinv gammaln digamma lbeta betainc gammainc i0 i1 ndtr log_ndtr sigmoid log_sigmoid softplus
-        expm1 log1p sinc xlogy xlog1py""",
+    "special": """erf erfc erfinv gammaln digamma lbeta betainc gammainc i0 i1 ndtr log_ndtr sigmoid log_sigmoid
+        softplus expm1 log1p sinc xlogy xlog1py""",
     "activations": """relu leaky_relu elu selu gelu silu mish softmax log_softmax logsumexp hard_sigmoid hard_swish
         softsign""",
     "losses": "cross_entropy binary_cross_entropy huber",
