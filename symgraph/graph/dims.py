@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import count
-from math import gcd, prod
+from math import gcd
 from threading import RLock
 from typing import NoReturn, TypeAlias, TypeGuard
 from weakref import WeakValueDictionary
@@ -38,18 +38,6 @@ DEEPEST = 32  # calls inside calls; each takes at most three levels of syntax
 DEEPEST_SYNTAX = 100
 MOST_PRODUCTS = 10_000
 MOST_CHOICES = 64
-
-
-class UnboundSize(ShapeError):
-    """A value was asked of an expression with a symbol, `size`, that has none."""
-
-    size: Size
-
-    @classmethod
-    def of(cls, size: Size) -> UnboundSize:
-        error = cls(f"size {size} is not known here")
-        error.size = size
-        return error
 
 
 class Size:
@@ -220,92 +208,6 @@ def same(a: Dim, b: Dim) -> bool | None:
     return False if differ else None
 
 
-def evaluate_dim(dim: Dim, sizes: Mapping[Size, int]) -> int:
-    """Its value where `sizes` has those of its symbols, or of whole expressions in it."""
-    if isinstance(dim, int):
-        return dim
-    value = sizes.get(dim)
-    if value is not None:
-        return value
-    if is_symbol(dim):
-        raise UnboundSize.of(dim)
-    result = _rebuild(dim, lambda part: evaluate_dim(part, sizes))
-    assert isinstance(result, int)
-    return result
-
-
-def substitute_dim(dim: Dim, mapping: Mapping[Size, Dim]) -> Dim:
-    """The size with symbols, or whole expressions in it, replaced, all at once."""
-    if isinstance(dim, int):
-        return dim
-    found = mapping.get(dim)
-    if found is not None:
-        return found
-    return dim if is_symbol(dim) else _rebuild(dim, lambda part: substitute_dim(part, mapping))
-
-
-def bind(declared: Sequence[Dim], actual: Sequence[int], sizes: dict[Size, int]) -> None:
-    """Add to `sizes` what one array's shape says of plain symbols; other expressions are for `solve`."""
-    if len(declared) != len(actual):
-        raise ShapeError(f"{len(actual)} axes are given, not {len(declared)}")
-    for axis, (dim, value) in enumerate(zip(declared, actual, strict=True)):
-        if isinstance(dim, int):
-            if dim != value:
-                raise ShapeError(f"axis {axis} is {value}, not {dim}")
-        elif is_symbol(dim) and sizes.setdefault(dim, value) != value:
-            raise ShapeError(f"axis {axis} is {value} but {dim} is {sizes[dim]} already")
-
-
-def solve(equations: Sequence[tuple[Dim, int]], sizes: dict[Size, int]) -> None:
-    """Add to `sizes` what follows from each expression having its value, one linear unknown at a time.
-
-    An equation with nothing unknown is checked; one that stays unknown binds its expression as a whole.
-    """
-    waiting = list(equations)
-    while waiting:
-        unsettled = [(dim, value) for dim, value in waiting if not _settle(dim, value, sizes)]
-        if len(unsettled) == len(waiting):
-            break
-        waiting = unsettled
-    for dim, value in waiting:
-        assert isinstance(dim, Size)
-        if sizes.setdefault(dim, value) != value:
-            raise ShapeError(f"size {dim} is {value} here but {sizes[dim]} already")
-
-
-def _settle(dim: Dim, value: int, sizes: dict[Size, int]) -> bool:
-    """Whether the equation could be checked, or solved for its one unknown symbol."""
-    try:
-        known = evaluate_dim(dim, sizes)
-    except UnboundSize:
-        return _solve_linear(dim, value, sizes)
-    if known != value:
-        raise ShapeError(f"size {dim} is {value} here but {known} by the other sizes")
-    return True
-
-
-def _solve_linear(dim: Dim, value: int, sizes: dict[Size, int]) -> bool:
-    unknown, *more = (s for s in symbols(dim) if s not in sizes)
-    if more:
-        return False
-    slope, rest = 0, value
-    for atoms, c in _terms(dim).items():
-        others = [atom for atom in atoms if atom is not unknown]
-        if len(atoms) > len(others) + 1 or any(unknown in symbols(atom) for atom in others):
-            return False
-        term = prod((evaluate_dim(atom, sizes) for atom in others), start=c)
-        if len(others) == len(atoms):
-            rest -= term
-        else:
-            slope += term
-    if slope == rest == 0:
-        return False
-    if slope == 0 or rest % slope or rest // slope < 0:
-        raise ShapeError(f"size {dim} is {value} here, which no {unknown} gives")
-    sizes[unknown] = rest // slope
-    return True
-
-
 def slice_size(start: Dim | None, stop: Dim | None, step: int, size: Dim) -> Dim:
     """How many elements ``x[start:stop:step]`` has where ``x`` has `size`."""
     if step == 0:
@@ -337,7 +239,7 @@ def dim_floordiv(top: Dim, bottom: Dim) -> Dim:
         return dim_floordiv(-top, -bottom)
     whole, rest = _long_division(top, bottom)
     if isinstance(bottom, int):
-        terms = _terms(rest)
+        terms = terms_of(rest)
         common = gcd(bottom, *(c for atoms, c in terms.items() if atoms))
         # (2*n + 1)//4 is n//2: the rest of the constant never counts.
         return whole + _floor(
@@ -370,7 +272,7 @@ def dim_mod(top: Dim, bottom: Dim) -> Dim:
     if _leading(bottom) < 0:
         return -dim_mod(-top, -bottom)
     if isinstance(bottom, int):
-        return _residue(_terms(top), bottom)
+        return _residue(terms_of(top), bottom)
     rest = _long_division(top, bottom)[1]
     factor, top_left, bottom_left = _common_factor(rest, bottom)
     if top_left == 0:
@@ -391,10 +293,10 @@ def _residue(terms: Terms, bottom: int) -> Dim:
 
 def _long_division(top: Dim, bottom: Dim) -> tuple[Dim, Dim]:
     """Quotient and rest: term by term where `bottom` has one term, else only if there is no rest."""
-    divisor = _terms(bottom)
+    divisor = terms_of(bottom)
     lead, unit = next(iter(divisor.items()))
     whole: Terms = {}
-    rest = _terms(top)
+    rest = terms_of(top)
     if len(divisor) == 1:
         for atoms in rest:
             left = _without(atoms, lead)
@@ -419,7 +321,7 @@ def _long_division(top: Dim, bottom: Dim) -> tuple[Dim, Dim]:
 
 def _common_factor(top: Dim, bottom: Dim) -> tuple[Dim, Dim, Dim]:
     """The largest term that divides every term of both, and both divided by it."""
-    terms = [*_terms(top).items(), *_terms(bottom).items()]
+    terms = [*terms_of(top).items(), *terms_of(bottom).items()]
     atoms = _sorted(reduce(operator.and_, (Counter(atoms) for atoms, _ in terms)).elements())
     factor = _polynomial({atoms: gcd(*(c for _, c in terms))})
     return factor, _long_division(top, factor)[0], _long_division(bottom, factor)[0]
@@ -455,7 +357,7 @@ def _flat(function: Callable[..., Dim], dim: Dim) -> tuple[Dim, ...]:
 
 def _split(dim: Dim) -> tuple[Dim, int]:
     """What varies, and the constant that is added to it."""
-    constant = _terms(dim).get((), 0)
+    constant = terms_of(dim).get((), 0)
     return (dim - constant if constant else dim), constant
 
 
@@ -493,14 +395,14 @@ def _subtract(a: Dim, b: Dim) -> Dim:
 
 
 def _combine(a: Dim, b: Dim, sign: int) -> Terms:
-    terms = _terms(a)
-    for atoms, c in _terms(b).items():
+    terms = terms_of(a)
+    for atoms, c in terms_of(b).items():
         terms[atoms] = terms.get(atoms, 0) + sign * c
     return terms
 
 
 def _multiply(a: Dim, b: Dim) -> Dim:
-    left, right = _terms(a), _terms(b)
+    left, right = terms_of(a), terms_of(b)
     if len(left) * len(right) > MOST_PRODUCTS:
         raise ShapeError(f"{a!s:.60} times {b!s:.60} has too many terms")
     terms: Terms = {}
@@ -525,14 +427,14 @@ def _are_ints(dims: tuple[Dim, ...]) -> TypeGuard[tuple[int, ...]]:
     return all(isinstance(dim, int) for dim in dims)
 
 
-def _terms(dim: Dim) -> Terms:
+def terms_of(dim: Dim) -> Terms:
     if isinstance(dim, int):
         return {(): dim}
     return dict(dim.form.terms) if isinstance(dim.form, Polynomial) else {(dim,): 1}
 
 
 def _leading(dim: Dim) -> int:
-    return next(iter(_terms(dim).values()))
+    return next(iter(terms_of(dim).values()))
 
 
 def _polynomial(terms: Terms) -> Dim:
@@ -573,7 +475,7 @@ def _parts(form: Symbol | Call | Polynomial) -> Iterable[Dim]:
             return (atom for atoms, _ in terms for atom in atoms)
 
 
-def _rebuild(size: Size, part: Callable[[Dim], Dim]) -> Dim:
+def rebuild_dim(size: Size, part: Callable[[Dim], Dim]) -> Dim:
     """The same expression over other parts."""
     match size.form:
         case Symbol():

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import DTypeError, GraphError, OutOfBoundsError, RunError, ShapeError, SymgraphError
-from symgraph.graph.dims import Size, bind, evaluate_dim, is_symbol, solve
+from symgraph.graph.binding import bind, evaluate_dim, solve
+from symgraph.graph.dims import Size, is_symbol
 from symgraph.graph.node import Node
 from symgraph.graph.op import PLACEHOLDER, VARIABLE, as_node
 from symgraph.graph.origin import describe

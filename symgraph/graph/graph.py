@@ -9,7 +9,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from symgraph.errors import DTypeError, GraphError
-from symgraph.graph.dims import Dim, Size, same, substitute_dim
+from symgraph.graph.binding import substitute_dim
+from symgraph.graph.dims import Dim, Size, same
 from symgraph.graph.node import Node, located, make, type_symbols
 from symgraph.graph.op import PLACEHOLDER, VARIABLE, PlaceholderAttrs
 from symgraph.graph.types import TensorType

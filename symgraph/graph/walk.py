@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 
-from symgraph.graph.dims import Dim, Size, substitute_dim
+from symgraph.graph.binding import substitute_dim
+from symgraph.graph.dims import Dim, Size
 from symgraph.graph.node import Node, make, type_symbols
 from symgraph.graph.origin import inherit
 from symgraph.graph.types import TupleType

@@ -6,7 +6,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.errors import ShapeError
-from symgraph.graph.dims import evaluate_dim, solve
+from symgraph.graph.binding import evaluate_dim, solve
 from symgraph.graph.evaluate import bind_sizes
 from tests.derived.closeness import mismatch
 from tests.derived.declared import FUNCTIONS_BY_NAME, WIDE, calls, failures, reference_of

@@ -11,23 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgraph.errors import ShapeError
+from symgraph.graph.binding import UnboundSize, bind, evaluate_dim, solve, substitute_dim
 from symgraph.graph.dims import (
     DEEPEST,
     Dim,
     Size,
-    UnboundSize,
-    bind,
     broadcast,
     dim_max,
     dim_min,
-    evaluate_dim,
     fresh,
     is_symbol,
     parse_dim,
     same,
     slice_size,
-    solve,
-    substitute_dim,
     symbol,
     symbols,
 )
