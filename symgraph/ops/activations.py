@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from symgraph.ops.cases import elementwise_cases
-from symgraph.ops.declare import FLOAT, FLOATS, INTEGERS, Family, elementwise, macro
-from symgraph.ops.math import sigmoid, softplus
-from symgraph.ops.primitives import abs, exp, expm1, maximum, minimum, tanh, where
+from symgraph.ops.declare import FLOAT, FLOATS, REAL, elementwise, macro
+from symgraph.ops.math import clip, sigmoid, softplus
+from symgraph.ops.primitives import abs, expm1, isinf, maximum, minimum, sign, tanh, where
 from symgraph.ops.scipy_door import special
-from symgraph.ops.special import erfc, ndtr
-
-_NUMBER = Family("real", (*INTEGERS, *FLOATS))
+from symgraph.ops.special import bell, erfc, ndtr
 
 
-@elementwise(_NUMBER, onnx="Relu", reference=lambda x: np.maximum(x, 0))
+@elementwise(REAL, onnx="Relu", reference=lambda x: np.maximum(x, 0))
 def relu(x):
     """``max(x, 0)``; the slope at 0 is 0.
 
@@ -56,7 +54,7 @@ def leaky_relu(x, negative_slope=0.01):
     >>> evaluate(leaky_relu([-1.0, 2.0]))
     array([-0.01,  2.  ])
     """
-    return where(x >= 0, x, x * negative_slope)
+    return where(x >= 0, x, negative_slope * minimum(x, 0))
 
 
 @elementwise(
@@ -68,7 +66,7 @@ def elu(x, alpha=1.0):
     >>> evaluate(elu([-1000.0, 2.0]))
     array([-1.,  2.])
     """
-    return where(x > 0, x, alpha * expm1(minimum(x, 0)))
+    return where(x > 0, x, alpha * expm1(where(x > 0, 0, x)))
 
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
@@ -86,7 +84,7 @@ def selu(x):
     >>> evaluate(selu([0.0, 1.0]))
     array([0.        , 1.05070099])
     """
-    return _SELU_SCALE * where(x > 0, x, _SELU_ALPHA * expm1(minimum(x, 0)))
+    return _SELU_SCALE * where(x > 0, x, _SELU_ALPHA * expm1(where(x > 0, 0, x)))
 
 
 @elementwise(
@@ -98,7 +96,7 @@ def celu(x, alpha=1.0):
     >>> evaluate(celu([-1000.0, 2.0]))
     array([-1.,  2.])
     """
-    return where(x > 0, x, alpha * expm1(minimum(x, 0) / alpha))
+    return where(x > 0, x, alpha * expm1(where(x > 0, 0, x) / alpha))
 
 
 @macro(dtypes=FLOATS, cases=elementwise_cases(1), reference=lambda x: _gelu_reference(x), tolerance=16)
@@ -122,12 +120,12 @@ def gelu_erf(x):
     >>> evaluate(gelu_erf([-10.0]))
     array([-7.61985302e-23])
     """
-    return x * (0.5 * erfc(x * -(0.5**0.5)))
+    return maximum(x, -100) * (0.5 * erfc(x * -(0.5**0.5)))  # at -100 the factor is 0, and at -inf no NaN follows
 
 
 @gelu_erf.vjp
 def gelu_erf(g, x, out):
-    return g * (ndtr(x) + x * exp(-0.5 * x * x) * (2 * np.pi) ** -0.5)
+    return g * (ndtr(x) + clip(x, -100, 100) * bell(x, 0.5) * (2 * np.pi) ** -0.5)
 
 
 @elementwise(
@@ -140,7 +138,19 @@ def gelu_tanh(x):
     >>> evaluate(gelu_tanh([-1.0, 1.0]))
     array([-0.15880801,  0.84119199])
     """
-    return x * sigmoid(2 * (2 / np.pi) ** 0.5 * (x + 0.044715 * x * x * x))
+    near = clip(x, -100, 100)
+    return maximum(x, -100) * sigmoid(_TANH_SCALE * (near + 0.044715 * near * near * near))
+
+
+@gelu_tanh.vjp
+def gelu_tanh(g, x, out):
+    near = clip(x, -100, 100)
+    inner = _TANH_SCALE * (near + 0.044715 * near * near * near)
+    slope = _TANH_SCALE * (1 + 3 * 0.044715 * near * near)
+    return g * (sigmoid(inner) + near * slope * sigmoid(inner) * sigmoid(-inner))
+
+
+_TANH_SCALE = 2 * (2 / np.pi) ** 0.5
 
 
 @elementwise(FLOAT, reference=lambda x: x / (1 + np.exp(-x)))
@@ -150,7 +160,12 @@ def silu(x):
     >>> evaluate(silu([-1000.0, 1.0]))
     array([-0.        ,  0.73105858])
     """
-    return x * sigmoid(x)
+    return maximum(x, -1000) * sigmoid(x)
+
+
+@silu.vjp
+def silu(g, x, out):
+    return g * (sigmoid(x) + clip(x, -1000, 1000) * sigmoid(x) * sigmoid(-x))
 
 
 @elementwise(FLOAT, onnx="Mish", reference=lambda x: x * np.tanh(np.log1p(np.exp(x))), tolerance=4)
@@ -160,7 +175,13 @@ def mish(x):
     >>> evaluate(mish([-1000.0, 1.0]))
     array([-0.        ,  0.86509839])
     """
-    return x * tanh(softplus(x))
+    return maximum(x, -1000) * tanh(softplus(x))
+
+
+@mish.vjp
+def mish(g, x, out):
+    gate = tanh(softplus(x))
+    return g * (gate + clip(x, -1000, 1000) * (1 - gate * gate) * sigmoid(x))
 
 
 @elementwise(
@@ -184,7 +205,7 @@ def hard_swish(x):
     >>> evaluate(hard_swish([-4.0, 1.0, 4.0]))
     array([-0.        ,  0.66666667,  4.        ])
     """
-    return x * hard_sigmoid(x)
+    return maximum(x, -3) * hard_sigmoid(x)
 
 
 @elementwise(FLOAT, reference=lambda x: np.clip(x, -1, 1))
@@ -199,7 +220,7 @@ def hard_tanh(x):
 
 @hard_tanh.vjp
 def hard_tanh(g, x, out):
-    return where(abs(x) < 1, g, 0)
+    return where(abs(x) > 1, 0, g)
 
 
 @elementwise(FLOAT, onnx="Softsign", reference=lambda x: x / (1 + np.abs(x)))
@@ -209,10 +230,10 @@ def softsign(x):
     >>> evaluate(softsign([-1.0, 3.0]))
     array([-0.5 ,  0.75])
     """
-    return x / (1 + abs(x))
+    return where(isinf(x), sign(x), x / (1 + abs(x)))
 
 
 @softsign.vjp
 def softsign(g, x, out):
     scale = 1 + abs(x)
-    return g / (scale * scale)
+    return g / scale / scale

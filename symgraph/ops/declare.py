@@ -12,7 +12,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,6 @@ class Function:
         self.op = op
         self.name = build.__name__
         self.group = build.__module__.rsplit(".", 1)[-1]
-        self.signature = inspect.signature(build)
         self.dtypes = tuple(dtypes or FLOATS)
         self.reference = reference if reference is not None else f"numpy.{self.name}"
         self.sample = sample
@@ -87,6 +87,11 @@ class Function:
         """The derivative: ``vjp(g, *inputs, out, **attrs)``, one node, or one (or None) for each input."""
         self._own_op.vjp = rule
         return self
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The parameters, as ``help`` shows them; found when asked for, since that takes time."""
+        return inspect.signature(self.build)
 
     @property
     def summary(self) -> str:
@@ -174,7 +179,7 @@ def primitive(
     """A scalar primitive, meaning this ufunc; its loops decide dtypes unless ``loops`` does."""
 
     def declare(f: Callable[..., Any]) -> Function:
-        arity = len(inspect.signature(f).parameters)
+        arity = len(_parameters(f))
         find = cache(loops if loops is not None else _ufunc_loops(ufunc))  # type: ignore[arg-type]
         op = Op(
             f.__name__, _elementwise_infer(find), ufunc, elementwise=True, commutative=commutative, onnx=onnx
@@ -190,7 +195,7 @@ def elementwise(
     """An elementwise composition: the decorated function's body is its definition, on nodes of one dtype."""
 
     def declare(f: Callable[..., Any]) -> Function:
-        arity = len(inspect.signature(f).parameters)
+        arity = len(_parameters(f))
 
         @cache
         def find(*kinds: Any) -> Loop:
@@ -241,24 +246,29 @@ def alias(name: str, function: Function) -> None:
 def _elementwise_function(
     f: Callable[..., Any], op: Op, find: Callable[..., Loop], arity: int, meta: dict[str, Any]
 ) -> Function:
-    names = list(inspect.signature(f).parameters)
-    defaults = {
-        name: p.default for name, p in inspect.signature(f).parameters.items() if p.default is not p.empty
-    }
+    names = _parameters(f)
+    given = f.__defaults__ or ()
+    defaults = dict(zip(names[len(names) - len(given) :], given, strict=True))
 
     def build(*args: Any, **kwargs: Any) -> Node:
         if kwargs or len(args) != arity:
-            bound = inspect.signature(f).bind(*args, **kwargs)
+            bound = FUNCTIONS[f.__name__].signature.bind(*args, **kwargs)  # type: ignore[attr-defined]
             args = tuple(
                 bound.arguments[name] if name in bound.arguments else defaults[name] for name in names
             )
         return op(*promoted(find, args))
 
     build.__name__, build.__module__, build.__doc__ = f.__name__, f.__module__, f.__doc__
-    build.__signature__ = inspect.signature(f)  # type: ignore[attr-defined]
+    build.__wrapped__ = f  # type: ignore[attr-defined]
     required = arity - len(defaults)
     meta.setdefault("cases", elementwise_cases(required))
     return Function(build, op, **meta)
+
+
+def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a plain function's parameters, without the cost of a whole signature."""
+    code: CodeType = f.__code__  # type: ignore[attr-defined]
+    return code.co_varnames[: code.co_argcount]
 
 
 def promoted(find: Callable[..., Loop], args: Sequence[Any]) -> list[Node]:

@@ -11,8 +11,8 @@ from symgraph.ops.axes import one_axis
 from symgraph.ops.cases import case, draw, elementwise_cases
 from symgraph.ops.declare import FLOAT, FLOATS, elementwise, macro
 from symgraph.ops.index import take_along_axis
-from symgraph.ops.math import softplus
-from symgraph.ops.primitives import abs, where
+from symgraph.ops.math import clip, sigmoid, softplus
+from symgraph.ops.primitives import where
 from symgraph.ops.reduce import log_softmax, sum
 from symgraph.ops.shape import expand_dims, squeeze
 
@@ -29,9 +29,11 @@ def _cross_entropy_reference(logits, labels, axis=-1):
 @macro(
     dtypes=FLOATS, reference=_cross_entropy_reference, tolerance=32,
     cases=[
+        case(draw(4, 3), draw(4, dtype="int64", interval=(0, 2))),
         case(draw(4, 3), [0, 2, 1, 0], symbolic=False),
         case(draw(3), 1),
-        case(draw(3, 2), [2, 0], axis=0, symbolic=False),
+        case(draw(2, 3, 2), draw(2, 2, dtype="uint8", interval=(0, 2)), axis=1),
+        case(draw(0, 3), draw(0, dtype="int32")),
         case(draw(2, 3), draw(2, 3)),
         case(draw(2, 3), draw(2, 3), axis=0),
     ],
@@ -39,29 +41,33 @@ def _cross_entropy_reference(logits, labels, axis=-1):
 def cross_entropy(logits, labels, axis=-1):
     """``-log softmax(logits)`` at the labels along an axis: integers, or probabilities in the shape of the logits.
 
-    One value for each example, from logits: nothing is lost where a probability is 0 or 1.
+    One value for each example, from logits: nothing is lost where a probability is 0 or 1. A class of probability 0
+    costs nothing, even where its logit is -inf. Integers below 0 count from the last class.
 
     >>> evaluate(cross_entropy([[0.0, 0.0], [1000.0, 0.0]], [0, 1]))
     array([6.93147181e-01, 1.00000000e+03])
 
-    Raises DTypeError for labels that are neither integers nor floats, ShapeError for other shapes.
+    Raises DTypeError for labels that are neither integers nor floats, ShapeError for other shapes, OutOfBoundsError at
+    the call for an integer that is no class.
     """
     logits, labels = as_node(logits), as_node(labels)
     place = one_axis(axis, logits)
     scores = log_softmax(logits, axis=place)
     if labels.row.is_integer:
-        if labels.ndim != logits.ndim - 1:
-            raise ShapeError(
-                f"integer labels for {logits.type} have rank {logits.ndim - 1}, not {labels.ndim}"
-            )
+        _check_shape(labels, (*logits.shape[:place], *logits.shape[place + 1 :]), "integer labels", logits)
         return -squeeze(take_along_axis(scores, expand_dims(labels, place), axis=place), place)
     if not labels.row.is_float:
         raise DTypeError(f"labels are integers or probabilities, not {labels.row.name}")
-    if labels.ndim != logits.ndim or any(
-        same(a, b) is False for a, b in zip(labels.shape, logits.shape, strict=True)
-    ):
-        raise ShapeError(f"probabilities for {logits.type} have its shape, not {labels.type}")
-    return -sum(labels * scores, axis=place)
+    _check_shape(labels, logits.shape, "probabilities", logits)
+    impossible = (labels == 0) & (scores == -np.inf)  # a logit of -inf masks a class
+    return -sum(labels * where(impossible, 0, scores), axis=place)
+
+
+def _check_shape(labels, shape, what, logits):
+    wrong = labels.ndim != len(shape) or any(same(a, b) is False for a, b in zip(labels.shape, shape, strict=True))
+    if wrong:
+        sizes = ", ".join(map(str, shape))
+        raise ShapeError(f"{what} for {logits.type} have shape [{sizes}], not [{', '.join(map(str, labels.shape))}]")
 
 
 @elementwise(
@@ -76,7 +82,13 @@ def binary_cross_entropy(logits, targets):
     >>> evaluate(binary_cross_entropy([0.0, 1000.0], [1.0, 1.0]))
     array([0.69314718, 0.        ])
     """
-    return targets * softplus(-logits) + (1 - targets) * softplus(logits)
+    hit = where(targets == 0, 0, targets * softplus(-logits))
+    return hit + where(targets == 1, 0, (1 - targets) * softplus(logits))
+
+
+@binary_cross_entropy.vjp
+def binary_cross_entropy(g, logits, targets, out):
+    return g * ((1 - targets) * sigmoid(logits) - targets * sigmoid(-logits)), -g * logits
 
 
 def _huber_reference(prediction, target):
@@ -93,5 +105,6 @@ def huber(prediction, target, delta=1.0):
     >>> evaluate(huber([0.5, 3.0], 0.0))
     array([0.125, 2.5  ])
     """
-    error = abs(prediction - target)
-    return where(error <= delta, 0.5 * error * error, delta * (error - 0.5 * delta))
+    error = prediction - target
+    near = clip(error, -delta, delta)
+    return near * (error - 0.5 * near)

@@ -18,12 +18,15 @@ from symgraph.ops.declare import (
     FLOATS,
     INTEGERS,
     NUMBER,
+    alias,
     elementwise,
     macro,
+    op,
 )  # fmt: skip
 from symgraph.ops.primitives import (
     abs,
     astype,
+    atanh,
     cos,
     exp,
     exp2,
@@ -259,7 +262,9 @@ class RoundAttrs(Attrs):
 
 @op(
     RoundAttrs, elementwise=True, dtypes=(*INTEGERS, *FLOATS, *COMPLEXES), tolerance=2,
-    cases=[case(draw(5)), case(draw(2, 3), 2), case(draw(4, interval=(-90, 90)), decimals=-1), case(draw()), case(draw(0))],
+    cases=[
+        case(draw(5)), case(draw(2, 3), 2), case(draw(4, interval=(-90, 90)), decimals=-1), case(draw()), case(draw(0)),
+    ],
 )  # fmt: skip
 def round(x, decimals=0):
     """``x`` rounded to so many decimals, halves to even; to tens, hundreds, … where ``decimals`` is negative.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from symgraph.errors import ArgumentError, GradientError
 from symgraph.graph.op import Attrs, as_node
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import FLOAT, FLOATS, Loop, _settled, cast_to, op, primitive
-from symgraph.ops.primitives import exp, log, log1p, sign, where
+from symgraph.ops.math import clip, whole, xlog1py, xlogy
+from symgraph.ops.primitives import abs, exp, isinf, minimum, sign, where
 from symgraph.ops.scipy_door import special
 
 
@@ -37,7 +38,7 @@ def erf(x):
 
 @erf.vjp
 def erf(g, x, out):
-    return g * (2 / np.pi**0.5 * exp(-x * x))
+    return g * (2 / np.pi**0.5 * bell(x, 1.0))
 
 
 @_scipy("erfc")
@@ -51,7 +52,32 @@ def erfc(x):
 
 @erfc.vjp
 def erfc(g, x, out):
-    return g * (-2 / np.pi**0.5 * exp(-x * x))
+    return g * (-2 / np.pi**0.5 * bell(x, 1.0))
+
+
+def bell(x, rate):
+    """``exp(-rate * x²)``, of which all derivatives are 0 at infinity."""
+    near = clip(x, -100, 100)
+    return exp(near * near * -rate)
+
+
+@_scipy("erfcx")
+def erfcx(x):
+    """``exp(x²) * erfc(x)``, which falls as slowly as ``1 / x``.
+
+    >>> evaluate(erfcx([0.0, 1000.0]))
+    array([1.00000000e+00, 5.64189301e-04])
+    """
+
+
+@erfcx.vjp
+def erfcx(g, x, out):
+    far = x > 15  # where the difference below cancels; DLMF 7.12.1
+    inverse, series = 1 / where(far, x, 15), 1
+    half = 0.5 * inverse * inverse
+    for k in range(21, 1, -2):
+        series = 1 - k * half * series
+    return g * where(far, series * inverse * inverse * -(np.pi**-0.5), 2 * where(far, 0, x) * out - 2 / np.pi**0.5)
 
 
 @_scipy("erfinv", sample=(-0.9, 0.9))
@@ -79,7 +105,7 @@ def ndtr(x):
 
 @ndtr.vjp
 def ndtr(g, x, out):
-    return g * ((2 * np.pi) ** -0.5 * exp(-0.5 * x * x))
+    return g * ((2 * np.pi) ** -0.5 * bell(x, 0.5))
 
 
 @_scipy("log_ndtr")
@@ -93,7 +119,7 @@ def log_ndtr(x):
 
 @log_ndtr.vjp
 def log_ndtr(g, x, out):
-    return g * ((2 * np.pi) ** -0.5 * exp(-0.5 * x * x - out))
+    return g * ((2 / np.pi) ** 0.5 / erfcx(x * -(0.5**0.5)))
 
 
 @_scipy("ndtri", sample=(0.05, 0.95))
@@ -155,7 +181,7 @@ def polygamma(n, x):
     >>> evaluate(polygamma(1, [1.0, 2.0]))
     array([1.64493407, 0.64493407])
     """
-    x, order = as_node(x), operator.index(n)
+    x, order = as_node(x), whole("the order of a derivative", n)
     if order < 0:
         raise ArgumentError(f"the order of a derivative is not negative: {order}")
     (row,), _ = _floats(x.row)
@@ -199,7 +225,20 @@ def _none(name: str, argument: str) -> GradientError:
     return GradientError(f"{name} has a derivative in x, and none here in {argument}")
 
 
-@_scipy("gammainc", sample=(0.5, 4), differentiable=False, tolerance=16)
+_WHOLE = {"dtype": "int8", "interval": (1, 4)}  # integers have no gradient, so that of ``x`` is tried alone
+_GAMMA_CASES = [
+    case(2.5, draw(3)), case(0.7, draw(2, 3)), case(draw(3, **_WHOLE), draw(3)), case(draw(2, 1, **_WHOLE), draw(3)),
+    case(draw(**_WHOLE), draw()), case(draw(1, **_WHOLE), draw(0)),
+]  # fmt: skip
+
+
+def _gamma_density(a, x):
+    """The derivative of ``gammainc`` in ``x``; 0 at infinity."""
+    x = minimum(x, float(ml_dtypes.finfo(x.dtype).max))
+    return exp(xlogy(a - 1, x) - x - gammaln(a))
+
+
+@_scipy("gammainc", sample=(0.5, 4), tolerance=16, cases=_GAMMA_CASES)
 def gammainc(a, x):
     """The regularised lower incomplete gamma function; its derivative is known in ``x`` alone.
 
@@ -210,10 +249,10 @@ def gammainc(a, x):
 
 @gammainc.vjp
 def gammainc(g, a, x, out):
-    return _none("gammainc", "a"), g * exp((a - 1) * log(x) - x - gammaln(a))
+    return _none("gammainc", "a"), g * _gamma_density(a, x)
 
 
-@_scipy("gammaincc", sample=(0.5, 4), differentiable=False, tolerance=16)
+@_scipy("gammaincc", sample=(0.5, 4), tolerance=16, cases=_GAMMA_CASES)
 def gammaincc(a, x):
     """The regularised upper incomplete gamma function; its derivative is known in ``x`` alone.
 
@@ -224,10 +263,16 @@ def gammaincc(a, x):
 
 @gammaincc.vjp
 def gammaincc(g, a, x, out):
-    return _none("gammaincc", "a"), -g * exp((a - 1) * log(x) - x - gammaln(a))
+    return _none("gammaincc", "a"), -g * _gamma_density(a, x)
 
 
-@_scipy("betainc", sample=((0.5, 4), (0.5, 4), (0.1, 0.9)), differentiable=False, tolerance=16)
+_BETA_CASES = [
+    case(2.5, 0.7, draw(3)), case(draw(2, 1, **_WHOLE), 1.5, draw(3)), case(draw(**_WHOLE), draw(**_WHOLE), draw()),
+    case(draw(3, **_WHOLE), draw(2, 1, **_WHOLE), draw(3)), case(2.5, draw(1, **_WHOLE), draw(0)),
+]  # fmt: skip
+
+
+@_scipy("betainc", sample=(0.1, 0.9), tolerance=16, cases=_BETA_CASES)
 def betainc(a, b, x):
     """The regularised incomplete beta function on ``[0, 1]``; its derivative is known in ``x`` alone.
 
@@ -238,7 +283,7 @@ def betainc(a, b, x):
 
 @betainc.vjp
 def betainc(g, a, b, x, out):
-    slope = exp((a - 1) * log(x) + (b - 1) * log1p(-x) - lbeta(a, b))
+    slope = exp(xlogy(a - 1, x) + xlog1py(b - 1, -x) - lbeta(a, b))
     return _none("betainc", "a"), _none("betainc", "b"), g * slope
 
 
@@ -267,7 +312,7 @@ def i1(x):
 
 @i1.vjp
 def i1(g, x, out):
-    return g * (i0(x) - where(x == 0, 0.5, out / where(x == 0, 1, x)))
+    return g * where(isinf(out), abs(out), i0(x) - _divided(x, out, 1))
 
 
 @_scipy("i0e", tolerance=8, sample=(0.3, 3))
@@ -295,4 +340,14 @@ def i1e(x):
 
 @i1e.vjp
 def i1e(g, x, out):
-    return g * (i0e(x) - out * sign(x) - where(x == 0, 0.5, out / where(x == 0, 1, x)))
+    return g * (i0e(x) - out * sign(x) - _divided(x, out, exp(-abs(x))))
+
+
+def _divided(x, out, scale):
+    """``out / x`` for ``scale * i1(x)``; near 0 by its power series (DLMF 10.25.2), which has derivatives."""
+    near = abs(x) < 1
+    small, far = where(near, x, 0), where(near, 1, x)
+    square, series = small * small, 1
+    for k in range(9, 0, -1):
+        series = 1 + square * series / (4 * k * (k + 1))
+    return where(near, 0.5 * scale * series, out / far)
