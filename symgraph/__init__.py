@@ -264,6 +264,7 @@ from symgraph.ops.special import (
     digamma,
     erf,
     erfc,
+    erfcx,
     erfinv,
     gammainc,
     gammaincc,
@@ -332,7 +333,7 @@ __all__ = [
     "celu", "elu", "gelu", "gelu_erf", "gelu_tanh", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu",
     "mish", "relu", "relu6", "selu", "silu", "softsign",
     # special functions
-    "betainc", "digamma", "erf", "erfc", "erfinv", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e",
+    "betainc", "digamma", "erf", "erfc", "erfcx", "erfinv", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e",
     "lbeta", "log_ndtr", "ndtr", "ndtri", "polygamma",
     # broadcasting
     "broadcast_arrays", "broadcast_to", "sum_to",

@@ -72,6 +72,9 @@ class Operators:
     __abs__, __invert__ = _unary("abs"), _unary("bitwise_invert")
     __getitem__ = _binary("index")
 
+    def __round__(self, decimals: int = 0) -> Node:
+        return FUNCTIONS["round"](self, decimals)  # type: ignore[no-any-return]
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return FUNCTIONS["__array_ufunc__"](ufunc, method, inputs, kwargs)
 

@@ -22,7 +22,7 @@ from symgraph.errors import ArgumentError, DTypeError, SymgraphError
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import Attrs, Op, as_node, placeholder, register
 from symgraph.graph.operators import FUNCTIONS
-from symgraph.graph.types import BY_NAME, DTYPES, DType, TensorType, Type, broadcast_shapes, dtype, promote
+from symgraph.graph.types import BOOL, BY_NAME, DTYPES, DType, TensorType, Type, broadcast_shapes, dtype, promote
 from symgraph.ops.cases import Case, elementwise_cases
 
 
@@ -277,11 +277,21 @@ def promoted(find: Callable[..., Loop], args: Sequence[Any]) -> list[Node]:
     values = [x if type(x) in weak else as_node(x) for x in args]
     if not any(isinstance(x, Node) for x in values):
         values = [as_node(x) for x in values]
-    rows, _ = find(*(x.row if isinstance(x, Node) else type(x) for x in values))
+    rows, gives = find(*(x.row if isinstance(x, Node) else type(x) for x in values))
+    if gives is BOOL and any(_is_outside(x, row) for x, row in zip(values, rows, strict=True)):
+        return promoted(find, [as_node(x) for x in values])  # uint8 > -1 is true, and not an overflow
     return [
         cast_to(x, row) if isinstance(x, Node) else as_node(x, row)
         for x, row in zip(values, rows, strict=True)
     ]
+
+
+def _is_outside(value: Any, row: DType) -> bool:
+    """Whether a Python integer does not fit an integer dtype."""
+    if type(value) is not int or not row.is_integer:
+        return False
+    bounds = np.iinfo(row.numpy)
+    return not bounds.min <= value <= bounds.max
 
 
 def cast_to(x: Node, row: DType) -> Node:

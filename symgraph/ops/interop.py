@@ -12,6 +12,7 @@ from symgraph.graph.operators import FUNCTIONS
 from symgraph.ops.declare import Function
 
 _NAMES = {
+    np.transpose: "transpose",  # np.permute_dims is the same object and takes fewer arguments
     np.linalg.norm: "norm",
     np.linalg.matrix_transpose: "matrix_transpose",
     np.linalg.vecdot: "vecdot",
@@ -20,11 +21,11 @@ _NAMES = {
 
 def _table() -> dict[Any, Function]:
     """NumPy's functions and ufuncs, each with the function of the same name here."""
-    table = {function: FUNCTIONS[name] for function, name in _NAMES.items()}
+    table = {}
     for name, function in FUNCTIONS.items():
         if isinstance(function, Function) and callable(theirs := getattr(np, name, None)):
             table[theirs] = function
-    return table  # type: ignore[return-value]
+    return table | {function: FUNCTIONS[name] for function, name in _NAMES.items()}  # type: ignore[return-value]
 
 
 _functions: dict[Any, Function] = {}

@@ -37,6 +37,7 @@ from symgraph.ops.primitives import (
     log1p,
     maximum,
     minimum,
+    remainder,
     rint,
     sin,
     where,
@@ -197,8 +198,8 @@ def sinc(x):
     >>> evaluate(sinc([0.0, 0.5, 1.0]).round(12))
     array([1.        , 0.63661977, 0.        ])
     """
-    angle = where(x == 0, 1, x) * np.pi
-    return where(x == 0, 1, sin(angle) / angle)
+    safe = where(x == 0, 1, abs(x))
+    return where(x == 0, 1, _turned(safe)[0] / (safe * np.pi))
 
 
 @sinc.vjp
@@ -213,8 +214,16 @@ def _sinc_slope(x):
     square, series = small * small, 1
     for k in range(9, 0, -1):
         series = 1 - square * series / (2 * k * (2 * k + 3))
-    angle = far * np.pi
-    return where(near, small * series * (-np.pi / 3), (cos(angle) - sin(angle) / angle) / far)
+    sine, cosine = _turned(far)
+    return where(near, small * series * (-np.pi / 3), (cosine - sine / (far * np.pi)) / far)
+
+
+def _turned(x):
+    """``sin(πx)`` and ``cos(πx)``, from the distance to the nearest integer, which is exact for large ``x`` too."""
+    nearest = rint(x)
+    angle = (x - nearest) * np.pi
+    sign = 1 - 2 * remainder(nearest, 2)
+    return sign * sin(angle) + 0.0, sign * cos(angle)  # + 0.0, which makes 0.0 of -0.0
 
 
 @elementwise(FLOAT)

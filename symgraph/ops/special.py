@@ -119,7 +119,9 @@ def log_ndtr(x):
 
 @log_ndtr.vjp
 def log_ndtr(g, x, out):
-    return g * ((2 / np.pi) ** 0.5 / erfcx(x * -(0.5**0.5)))
+    below, above = where(x < 0, x, 0), where(x < 0, 0, x)
+    left = (2 / np.pi) ** 0.5 / erfcx(below * -(0.5**0.5))
+    return g * where(x < 0, left, (2 * np.pi) ** -0.5 * bell(above, 0.5) / ndtr(above))
 
 
 @_scipy("ndtri", sample=(0.05, 0.95))

@@ -248,3 +248,18 @@ def test_numpy_functions_build_nodes():
     assert np.sum(x, axis=0) is sg.sum(x, axis=0)
     assert (array @ x) is sg.matmul(array, x)
     assert (np.float64(2) * x) is sg.multiply(np.float64(2), x)
+    assert np.transpose(sg.outer(x, x), (1, 0)) is sg.transpose(sg.outer(x, x), (1, 0))
+
+
+def test_python_integers_that_fit_no_element_compare_as_in_numpy():
+    x = vector(dtype="uint8")
+    f = sg.function([x], [x > -1, x == 300, x < 256])
+
+    assert [[True], [False], [True]] == [result.tolist() for result in f(np.array([255], "uint8"))]
+
+
+def test_a_masked_array_is_refused():
+    x = vector()
+
+    with pytest.raises(sg.ArgumentError, match="mask would be lost"):
+        sg.function([x], x * 2)(np.ma.masked_array([1.0, 2.0], mask=[True, False]))
