@@ -1,0 +1,108 @@
+"""Drawn programs: the evaluator is NumPy, types and sizes hold, text reads back, derivatives are slopes."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.graph.binding import evaluate_dim
+from symgraph.graph.dims import symbols
+from symgraph.graph.graph import graph
+from symgraph.graph.op import as_node
+from tests.fuzz.drawing import draw_program
+
+GROUPS, OF_ANY_KIND, SMOOTH = 10, 35, 15  # 10 groups of 35 and 15 programs: 500
+
+
+@pytest.fixture
+def first_seed(request):
+    """Programs are drawn from this seed and those after it."""
+    return request.config.getoption("--fuzz-seed")
+
+
+def tolerance(program):
+    """Rounding of the least precise dtype in a program, which reaches the others."""
+    return 5e-4 if any(array.dtype in ("float32", "complex64") for _, array in program.values) else 1e-9
+
+
+def described(seed, program):
+    return f"seed {seed}:\n{sg.show([node for node, _ in program.values])}"
+
+
+def inputs_of(program):
+    return dict(program.inputs)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_drawn_programs_mean_what_numpy_means(group, first_seed):
+    for seed in range(first_seed + group * OF_ANY_KIND, first_seed + (group + 1) * OF_ANY_KIND):
+        program = draw_program(seed)
+        nodes = [node for node, _ in program.values]
+        results = sg.evaluate(nodes, inputs_of(program))
+        for node, (_, expected), result in zip(nodes, program.values, results, strict=True):
+            where = f"{node!r} of {described(seed, program)}"
+            assert expected.dtype == result.dtype == node.dtype, where
+            assert expected.shape == result.shape, where
+            assert_shape_is_inferred(node, result, program.sizes, where)
+            limit = tolerance(program) if result.dtype.kind in "fc" else 0
+            np.testing.assert_allclose(result, expected, rtol=limit, atol=limit, err_msg=where)
+
+
+def assert_shape_is_inferred(node, result, sizes, where):
+    decided_before = [all(size.source is None for size in symbols(dim)) for dim in node.shape]
+    inferred = [
+        evaluate_dim(dim, sizes) for dim, known in zip(node.shape, decided_before, strict=True) if known
+    ]
+    actual = [size for size, known in zip(result.shape, decided_before, strict=True) if known]
+
+    assert inferred == actual, where
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_drawn_programs_read_back_into_the_same_graph(group, first_seed):
+    for seed in range(first_seed + group * OF_ANY_KIND, first_seed + (group + 1) * OF_ANY_KIND):
+        program = draw_program(seed)
+        g = graph([node for node, _ in program.inputs], [node for node, _ in program.values[-5:]])
+
+        assert sg.parse(sg.show(g)) is g, described(seed, program)
+        sg.verify(g)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_first_and_second_derivatives_of_drawn_programs_are_slopes(group, first_seed):
+    for seed in range(first_seed + group * SMOOTH, first_seed + (group + 1) * SMOOTH):
+        program = draw_program(seed, smooth=True)
+        loss = as_node(0.0)
+        for node, _ in program.values[-4:]:
+            loss = loss + (sg.sin(node * 0.1)).sum()
+        nodes = [node for node, _ in program.inputs]
+        directions = [program.rng.normal(size=array.shape) for _, array in program.inputs]
+        slope = directional(loss, nodes, directions)
+        curvature = directional(slope, nodes, directions)
+
+        at = [array for _, array in program.inputs]
+        assert_slope(loss, slope, nodes, at, directions, described(seed, program))
+        assert_slope(slope, curvature, nodes, at, directions, described(seed, program))
+
+
+def directional(loss, nodes, directions):
+    """The derivative along a direction, as a node."""
+    gradients = sg.grad(loss, nodes, disconnected="zero")
+    return sum(((g * v).sum() for g, v in zip(gradients, directions, strict=True)), start=as_node(0.0))
+
+
+def assert_slope(value, slope, nodes, at, directions, where):
+    def along(step):
+        moved = {node: a + step * v for node, a, v in zip(nodes, at, directions, strict=True)}
+        return float(sg.evaluate(value, moved))
+
+    def central(h):
+        return (along(h) - along(-h)) / (2 * h)
+
+    h = 1e-3
+    coarse, fine, finest = central(h), central(h / 2), central(h / 4)
+    better, best = (4 * fine - coarse) / 3, (4 * finest - fine) / 3
+    expected = (16 * best - better) / 15
+    found = float(sg.evaluate(slope, dict(zip(nodes, at, strict=True))))
+    noise = abs(expected - best)
+
+    assert abs(found - expected) <= 1e-6 * max(1.0, abs(expected)) + 10 * noise, (found, expected, where)
