@@ -41,7 +41,6 @@ from symgraph.graph.text import show
 from symgraph.graph.types import DType, TensorType, TupleType
 from symgraph.graph.verify import verify
 from symgraph.graph.walk import toposort
-from symgraph.ops import interop as _interop  # noqa: F401  (np.exp(node) and its like)
 from symgraph.ops.activations import (
     celu,
     elu,
@@ -183,9 +182,9 @@ from symgraph.ops.primitives import (
     less,
     less_equal,
     log,
+    log10,
     log1p,
     log2,
-    log10,
     logical_and,
     logical_not,
     logical_or,
@@ -280,6 +279,7 @@ from symgraph.ops.special import (
     polygamma,
 )
 from symgraph.ops.statistics import average, mean, std, var
+from symgraph.ops import interop as _interop  # noqa: F401  (np.exp(node) and its like)
 from symgraph.options import Options
 
 # NumPy's other names.
@@ -291,14 +291,17 @@ arcsinh = asinh
 arctan = atan
 arctan2 = atan2
 arctanh = atanh
+around = round
 bitwise_not = bitwise_invert
 concatenate = concat
 conjugate = conj
+degrees = rad2deg
 flatten = ravel
 invert = bitwise_invert
 left_shift = bitwise_left_shift
 mod = remainder
 power = pow
+radians = deg2rad
 right_shift = bitwise_right_shift
 true_divide = divide
 
@@ -327,14 +330,15 @@ __all__ = [
     "positive", "pow", "power", "real", "reciprocal", "remainder", "right_shift", "rint", "sign", "signbit",
     "sin", "sinh", "sqrt", "subtract", "tan", "tanh", "true_divide", "trunc", "where",
     # more elementwise functions
-    "clip", "deg2rad", "heaviside", "isclose", "log_sigmoid", "logaddexp", "logaddexp2", "logit", "nan_to_num",
-    "rad2deg", "round", "sigmoid", "sinc", "softplus", "square", "xlog1py", "xlogy",
+    "around", "clip", "deg2rad", "degrees", "heaviside", "isclose", "log_sigmoid", "logaddexp", "logaddexp2",
+    "logit", "nan_to_num", "rad2deg", "radians", "round", "sigmoid", "sinc", "softplus", "square", "xlog1py",
+    "xlogy",
     # activations
     "celu", "elu", "gelu", "gelu_erf", "gelu_tanh", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu",
     "mish", "relu", "relu6", "selu", "silu", "softsign",
     # special functions
-    "betainc", "digamma", "erf", "erfc", "erfcx", "erfinv", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e",
-    "lbeta", "log_ndtr", "ndtr", "ndtri", "polygamma",
+    "betainc", "digamma", "erf", "erfc", "erfcx", "erfinv", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1",
+    "i1e", "lbeta", "log_ndtr", "ndtr", "ndtri", "polygamma",
     # broadcasting
     "broadcast_arrays", "broadcast_to", "sum_to",
     # shape

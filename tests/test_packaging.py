@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = {"symgraph": "symgraph"} | {name: f"symgraph.{name}" for name in ("optimizations", "codegen", "examples")}
+SOURCES = {"symgraph": "symgraph"} | {
+    name: f"symgraph.{name}" for name in ("optimizations", "codegen", "examples")
+}
 LINKED = [name for name in SOURCES if name != "symgraph"]
 
 # Prints the folder of each module: all under one home, or a part came from another copy.

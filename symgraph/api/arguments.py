@@ -42,7 +42,9 @@ def _as_array(value: Any, node: Node, name: str) -> Array:
     if isinstance(value, Node):
         raise _refusal(ArgumentError, node, name, f"was given {value!r}, which is a node and has no value")
     if isinstance(value, np.ma.MaskedArray):
-        raise _refusal(ArgumentError, node, name, "was given a masked array, whose mask would be lost; use .filled()")
+        raise _refusal(
+            ArgumentError, node, name, "was given a masked array, whose mask would be lost; use .filled()"
+        )
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
     elif hasattr(value, "__array__") or hasattr(value, "__dlpack__"):

@@ -18,9 +18,11 @@ from symgraph.graph.types import TensorType, TupleType
 from symgraph.graph.walk import expand, toposort
 from symgraph.ops.broadcast import broadcast_to, sum_to
 from symgraph.ops.create import ones_like, zeros_like
+from symgraph.ops.custom import stop_gradient
 from symgraph.ops.primitives import astype, real
 
 Cotangent = Node | None
+STOP_GRADIENT = stop_gradient.op
 
 
 @overload
@@ -251,7 +253,13 @@ def _check_connected(outputs: Sequence[Node], inputs: Sequence[Node], found: Seq
     lost = [x for x, g in zip(inputs, found, strict=True) if g is None]
     if not lost:
         return
+    # What is reached through comparisons and integers alone has slope zero; what is not reached has none.
     reach = set(toposort(outputs))
-    why = {x: "through integers or stop_gradient only" if x in reach else "not at all" for x in lost}
+    stopped = {node for node in reach if node.op is STOP_GRADIENT}
+    open_way = set(toposort(outputs, stop=stopped))
+    lost = [x for x in lost if x not in open_way or x in stopped]
+    if not lost:
+        return
+    why = {x: "through stop_gradient only" if x in reach else "not at all" for x in lost}
     text = "; ".join(f"the loss depends on {x.name or x.op.name} {why[x]}" for x in lost)
     raise located(GradientError(f'{text} (disconnected="zero" makes such gradients zero)'), [*outputs, *lost])

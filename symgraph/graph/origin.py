@@ -35,6 +35,7 @@ _OURS = tuple(
     {f"{folder}/" for path in (_PACKAGE, _PACKAGE.parent / "optimizations", _PACKAGE.parent / "codegen")
      for folder in (path, path.resolve())}
 )  # fmt: skip
+_EXAMPLES = tuple(f"{path}/" for path in (_PACKAGE / "examples", (_PACKAGE / "examples").resolve()))
 _is_ours: dict[str, bool] = {}
 _known: dict[tuple[str, int], Origin] = {}  # one object a line, not one a node
 _inherited = threading.local()
@@ -47,7 +48,7 @@ def user_frame() -> FrameType | None:
         file = frame.f_code.co_filename
         ours = _is_ours.get(file)
         if ours is None:
-            ours = _is_ours[file] = file.startswith(_OURS)
+            ours = _is_ours[file] = file.startswith(_OURS) and not file.startswith(_EXAMPLES)
         if not ours:
             return frame
         frame = frame.f_back

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from symgraph.errors import ArgumentError
 from symgraph.ops.cases import elementwise_cases
 from symgraph.ops.declare import FLOAT, FLOATS, REAL, elementwise, macro
 from symgraph.ops.math import clip, sigmoid, softplus
@@ -106,6 +107,8 @@ def gelu(x, approximate=False):
     >>> evaluate(gelu([-1.0, 1.0]))
     array([-0.15865525,  0.84134475])
     """
+    if not isinstance(approximate, bool):
+        raise ArgumentError(f"approximate is True or False, not {approximate!r}")
     return gelu_tanh(x) if approximate else gelu_erf(x)
 
 
@@ -120,7 +123,8 @@ def gelu_erf(x):
     >>> evaluate(gelu_erf([-10.0]))
     array([-7.61985302e-23])
     """
-    return maximum(x, -100) * (0.5 * erfc(x * -(0.5**0.5)))  # at -100 the factor is 0, and at -inf no NaN follows
+    below = 0.5 * erfc(x * -(0.5**0.5))
+    return maximum(x, -100) * below  # where x is less this is 0, at -inf too, where x * below is NaN
 
 
 @gelu_erf.vjp

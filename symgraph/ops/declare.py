@@ -22,7 +22,17 @@ from symgraph.errors import ArgumentError, DTypeError, SymgraphError
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import Attrs, Op, as_node, placeholder, register
 from symgraph.graph.operators import FUNCTIONS
-from symgraph.graph.types import BOOL, BY_NAME, DTYPES, DType, TensorType, Type, broadcast_shapes, dtype, promote
+from symgraph.graph.types import (
+    BOOL,
+    BY_NAME,
+    DTYPES,
+    DType,
+    TensorType,
+    Type,
+    broadcast_shapes,
+    dtype,
+    promote,
+)
 from symgraph.ops.cases import Case, elementwise_cases
 
 
@@ -267,7 +277,7 @@ def _elementwise_function(
 
 def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
     """The names of a plain function's parameters, without the cost of a whole signature."""
-    code: CodeType = f.__code__  # type: ignore[attr-defined]
+    code: CodeType = f.__code__
     return code.co_varnames[: code.co_argcount]
 
 

@@ -17,6 +17,8 @@ _NAMES = {
     np.linalg.matrix_transpose: "matrix_transpose",
     np.linalg.vecdot: "vecdot",
 }
+_KEYWORDS = {"a": "x", "a_min": "min", "a_max": "max"}
+"""NumPy's older names of arguments."""
 
 
 def _table() -> dict[Any, Function]:
@@ -63,7 +65,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
 
 def call_function(theirs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``np.function(node, …)`` means: the function of the same name, given the same arguments."""
-    return _found(theirs)(*args, **kwargs)
+    return _found(theirs)(*args, **{_KEYWORDS.get(key, key): value for key, value in kwargs.items()})
 
 
 FUNCTIONS["__array_ufunc__"] = call_ufunc

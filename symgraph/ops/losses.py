@@ -64,10 +64,10 @@ def cross_entropy(logits, labels, axis=-1):
 
 
 def _check_shape(labels, shape, what, logits):
-    wrong = labels.ndim != len(shape) or any(same(a, b) is False for a, b in zip(labels.shape, shape, strict=True))
-    if wrong:
-        sizes = ", ".join(map(str, shape))
-        raise ShapeError(f"{what} for {logits.type} have shape [{sizes}], not [{', '.join(map(str, labels.shape))}]")
+    pairs = zip(labels.shape, shape, strict=False)
+    if labels.ndim != len(shape) or any(same(a, b) is False for a, b in pairs):
+        wanted, given = (", ".join(map(str, sizes)) for sizes in (shape, labels.shape))
+        raise ShapeError(f"{what} for {logits.type} have shape [{wanted}], not [{given}]")
 
 
 @elementwise(

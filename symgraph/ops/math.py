@@ -303,6 +303,8 @@ def round(x, decimals):
 @round.body
 def round(x, decimals):
     scale = float(f"1e{builtins.abs(decimals)}")
+    if x.row.is_inexact and scale > largest(x):
+        return x if decimals >= 0 else where(isfinite(x), x * 0.0, x)
     if decimals >= 0:
         scaled = x * scale
         return where(isfinite(scaled), rint(scaled) / scale, x)
@@ -313,6 +315,11 @@ def round(x, decimals):
 @round.vjp
 def round(g, x, out, decimals):
     return 0
+
+
+def largest(x):
+    """The largest finite number in the dtype of a floating-point or complex node."""
+    return float(ml_dtypes.finfo(x.dtype).max)
 
 
 def whole(name, value):
@@ -335,10 +342,9 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
         return nan_to_num(x.real, nan, posinf, neginf) + 1j * nan_to_num(x.imag, nan, posinf, neginf)
     if not x.row.is_float:
         return x
-    largest = float(ml_dtypes.finfo(x.dtype).max)
     x = where(isnan(x), nan, x)
-    x = where(isinf(x) & (x > 0), largest if posinf is None else posinf, x)
-    return where(isinf(x) & (x < 0), -largest if neginf is None else neginf, x)
+    x = where(isinf(x) & (x > 0), largest(x) if posinf is None else posinf, x)
+    return where(isinf(x) & (x < 0), -largest(x) if neginf is None else neginf, x)
 
 
 @macro(

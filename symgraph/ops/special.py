@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from symgraph.errors import ArgumentError, GradientError
 from symgraph.graph.op import Attrs, as_node
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import FLOAT, FLOATS, Loop, _settled, cast_to, op, primitive
-from symgraph.ops.math import clip, whole, xlog1py, xlogy
+from symgraph.ops.math import clip, largest, whole, xlog1py, xlogy
 from symgraph.ops.primitives import abs, exp, isinf, minimum, sign, where
 from symgraph.ops.scipy_door import special
 
@@ -77,7 +76,8 @@ def erfcx(g, x, out):
     half = 0.5 * inverse * inverse
     for k in range(21, 1, -2):
         series = 1 - k * half * series
-    return g * where(far, series * inverse * inverse * -(np.pi**-0.5), 2 * where(far, 0, x) * out - 2 / np.pi**0.5)
+    near = 2 * where(far, 0, x) * out - 2 / np.pi**0.5
+    return g * where(far, series * inverse * inverse * -(np.pi**-0.5), near)
 
 
 @_scipy("erfinv", sample=(-0.9, 0.9))
@@ -120,7 +120,9 @@ def log_ndtr(x):
 @log_ndtr.vjp
 def log_ndtr(g, x, out):
     below, above = where(x < 0, x, 0), where(x < 0, 0, x)
-    left = (2 / np.pi) ** 0.5 / erfcx(below * -(0.5**0.5))
+    far = -min(1e8, largest(x))
+    near = where(x < far, far, below)
+    left = (2 / np.pi) ** 0.5 / erfcx(near * -(0.5**0.5)) + where(x < far, far - x, 0)
     return g * where(x < 0, left, (2 * np.pi) ** -0.5 * bell(above, 0.5) / ndtr(above))
 
 
@@ -227,16 +229,20 @@ def _none(name: str, argument: str) -> GradientError:
     return GradientError(f"{name} has a derivative in x, and none here in {argument}")
 
 
-_WHOLE = {"dtype": "int8", "interval": (1, 4)}  # integers have no gradient, so that of ``x`` is tried alone
+def _whole(*shape):
+    """Integers have no gradient, so that what has none in these arguments is tried in ``x`` alone."""
+    return draw(*shape, interval=(1, 4), dtype="int8")
+
+
 _GAMMA_CASES = [
-    case(2.5, draw(3)), case(0.7, draw(2, 3)), case(draw(3, **_WHOLE), draw(3)), case(draw(2, 1, **_WHOLE), draw(3)),
-    case(draw(**_WHOLE), draw()), case(draw(1, **_WHOLE), draw(0)),
+    case(2.5, draw(3)), case(0.7, draw(2, 3)), case(_whole(3), draw(3)), case(_whole(2, 1), draw(3)),
+    case(_whole(), draw()), case(_whole(1), draw(0)),
 ]  # fmt: skip
 
 
 def _gamma_density(a, x):
     """The derivative of ``gammainc`` in ``x``; 0 at infinity."""
-    x = minimum(x, float(ml_dtypes.finfo(x.dtype).max))
+    x = minimum(x, largest(x))
     return exp(xlogy(a - 1, x) - x - gammaln(a))
 
 
@@ -269,8 +275,8 @@ def gammaincc(g, a, x, out):
 
 
 _BETA_CASES = [
-    case(2.5, 0.7, draw(3)), case(draw(2, 1, **_WHOLE), 1.5, draw(3)), case(draw(**_WHOLE), draw(**_WHOLE), draw()),
-    case(draw(3, **_WHOLE), draw(2, 1, **_WHOLE), draw(3)), case(2.5, draw(1, **_WHOLE), draw(0)),
+    case(2.5, 0.7, draw(3)), case(_whole(2, 1), 1.5, draw(3)), case(_whole(), _whole(), draw()),
+    case(_whole(3), _whole(2, 1), draw(3)), case(2.5, _whole(1), draw(0)),
 ]  # fmt: skip
 
 

@@ -248,6 +248,7 @@ def test_numpy_functions_build_nodes():
     assert np.sum(x, axis=0) is sg.sum(x, axis=0)
     assert (array @ x) is sg.matmul(array, x)
     assert (np.float64(2) * x) is sg.multiply(np.float64(2), x)
+    assert np.clip(x, a_min=0, a_max=1) is sg.clip(x, 0, 1)
     assert np.transpose(sg.outer(x, x), (1, 0)) is sg.transpose(sg.outer(x, x), (1, 0))
 
 

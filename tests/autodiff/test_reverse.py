@@ -59,6 +59,13 @@ def test_a_slope_of_zero_connects():
     assert 0.0 == value(sg.grad(sg.floor(x), x), {x: 1.5})
 
 
+def test_a_slope_through_comparisons_alone_is_zero():
+    x = scalar()
+
+    assert 0.0 == value(sg.grad(sg.grad(sg.relu(x), x), x), {x: 1.5})
+    assert 0.0 == value(sg.grad((x > 1).astype("float64"), x), {x: 1.5})
+
+
 def test_kinks_follow_the_usual_subgradients():
     x = scalar()
 

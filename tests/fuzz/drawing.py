@@ -47,7 +47,8 @@ def draw_program(seed: int, *, smooth: bool = False) -> Program:
     tries = 0
     while len(program.values) < len(program.inputs) + ops and tries < 20 * ops:
         tries += 1
-        made = program.one_of(steps)(program)
+        with np.errstate(all="ignore"):  # what is not finite is not kept
+            made = program.one_of(steps)(program)
         if made is not None and _is_tame(made[1]):
             program.values.append(made)
     return program
