@@ -41,6 +41,7 @@ from symgraph.graph.text import show
 from symgraph.graph.types import DType, TensorType, TupleType
 from symgraph.graph.verify import verify
 from symgraph.graph.walk import toposort
+from symgraph.ops import interop as _interop  # noqa: F401  (np.exp(node) and its like)
 from symgraph.ops.activations import (
     celu,
     elu,
@@ -182,9 +183,9 @@ from symgraph.ops.primitives import (
     less,
     less_equal,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     logical_and,
     logical_not,
     logical_or,
@@ -279,7 +280,6 @@ from symgraph.ops.special import (
     polygamma,
 )
 from symgraph.ops.statistics import average, mean, std, var
-from symgraph.ops import interop as _interop  # noqa: F401  (np.exp(node) and its like)
 from symgraph.options import Options
 
 # NumPy's other names.
