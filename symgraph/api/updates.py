@@ -10,7 +10,7 @@ from symgraph.api.variable import Variable
 from symgraph.errors import ArgumentError, GraphError
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import as_node
-from symgraph.ops.primitives import add
+from symgraph.ops.arithmetic import add
 
 
 @dataclass(frozen=True, slots=True, eq=False)

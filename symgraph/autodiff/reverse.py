@@ -16,10 +16,10 @@ from symgraph.graph.op import ITEM, PACK, as_node, items
 from symgraph.graph.origin import inherit
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.graph.walk import expand, toposort
+from symgraph.ops.arithmetic import astype, real
 from symgraph.ops.broadcast import broadcast_to, sum_to
 from symgraph.ops.create import ones_like, zeros_like
 from symgraph.ops.custom import stop_gradient
-from symgraph.ops.primitives import astype, real
 
 Cotangent = Node | None
 STOP_GRADIENT = stop_gradient.op

@@ -8,7 +8,9 @@ from symgraph.graph.operators import FUNCTIONS
 from symgraph.ops.declare import Function
 
 TITLES = {
-    "primitives": "Scalar primitives",
+    "arithmetic": "Arithmetic, rounding, choice, conversion",
+    "comparison": "Comparisons, logic, bits",
+    "transcendental": "Powers, logarithms, trigonometry",
     "math": "More elementwise functions",
     "activations": "Activations",
     "special": "Special functions",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from symgraph.errors import ArgumentError
+from symgraph.ops.arithmetic import abs, maximum, minimum, sign, where
 from symgraph.ops.cases import elementwise_cases
+from symgraph.ops.comparison import isinf
 from symgraph.ops.declare import FLOAT, FLOATS, REAL, elementwise, macro
 from symgraph.ops.math import clip, sigmoid, softplus
-from symgraph.ops.primitives import abs, expm1, isinf, maximum, minimum, sign, tanh, where
 from symgraph.ops.scipy_door import special
 from symgraph.ops.special import bell, erfc, ndtr
+from symgraph.ops.transcendental import expm1, tanh
 
 
 @elementwise(REAL, onnx="Relu", reference=lambda x: np.maximum(x, 0))

@@ -12,11 +12,11 @@ from symgraph.graph.dims import Dim, Size, dim_floordiv, dim_max
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node, constant
 from symgraph.graph.types import DType, TensorType, as_shape, dtype
+from symgraph.ops.arithmetic import astype, where
 from symgraph.ops.axes import new_axes
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import ALL, INTEGERS, cast_to, macro, op
-from symgraph.ops.primitives import astype, where
 from symgraph.ops.shape import expand_dims, reshape
 
 _MADE = {"dtypes": ("float64",), "differentiable": False}

@@ -140,6 +140,10 @@ def _brief(value: Any) -> str:
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 COMPLEXES = ("complex64", "complex128")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+INEXACTS = (*FLOATS, *COMPLEXES)
+REALS = (*INTEGERS, *FLOATS)
+NUMBERS = (*INTEGERS, *FLOATS, *COMPLEXES)
+BITS = ("bool", *INTEGERS)
 ALL = tuple(row.name for row in DTYPES)
 
 _BFLOAT16 = BY_NAME["bfloat16"]
@@ -167,11 +171,11 @@ class Family:
 
 
 FLOAT = Family("floating-point", FLOATS, lifts_integers=True)
-INEXACT = Family("floating-point or complex", FLOATS + COMPLEXES, lifts_integers=True)
+INEXACT = Family("floating-point or complex", INEXACTS, lifts_integers=True)
 INTEGER = Family("integer", INTEGERS)
-INTEGER_OR_BOOL = Family("integer or bool", ("bool", *INTEGERS))
-REAL = Family("real", (*INTEGERS, *FLOATS))
-NUMBER = Family("numeric", (*INTEGERS, *FLOATS, *COMPLEXES))
+INTEGER_OR_BOOL = Family("integer or bool", BITS)
+REAL = Family("real", REALS)
+NUMBER = Family("numeric", NUMBERS)
 ANY = Family("any", ALL)
 
 
@@ -209,7 +213,7 @@ def elementwise(
 
         @cache
         def find(*kinds: Any) -> Loop:
-            row = family.row(*_settled(kinds))
+            row = family.row(*settled(kinds))
             scalars = [placeholder(row, (), name=f"x{i}") for i in range(arity)]
             return (row,) * arity, f(*scalars).row
 
@@ -335,7 +339,7 @@ def _ufunc_loops(ufunc: np.ufunc) -> Callable[..., Loop]:
         try:
             found = ufunc.resolve_dtypes((*given, *outs))
         except TypeError:
-            row = promote(*_settled(kinds))
+            row = promote(*settled(kinds))
             try:
                 found = ufunc.resolve_dtypes((row.numpy,) * ufunc.nin + outs)
             except TypeError:
@@ -346,7 +350,7 @@ def _ufunc_loops(ufunc: np.ufunc) -> Callable[..., Loop]:
     return find
 
 
-def _settled(kinds: Sequence[Any]) -> tuple[DType, ...]:
+def settled(kinds: Sequence[Any]) -> tuple[DType, ...]:
     """Rows for dtypes and weak Python kinds together, the weak ones taking the others' precision."""
     rows = [kind for kind in kinds if isinstance(kind, DType)]
     met = promote(*(rows or [dtype(kind) for kind in kinds]))

@@ -17,12 +17,12 @@ from symgraph.graph.dims import Dim, broadcast, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs
 from symgraph.graph.types import TensorType
+from symgraph.ops.arithmetic import conj, where
 from symgraph.ops.broadcast import broadcast_to, sum_to
 from symgraph.ops.cases import case, draw, in_float32
 from symgraph.ops.create import iota
 from symgraph.ops.declare import ALL, op
 from symgraph.ops.linalg import same_dtype, summed_in_float32
-from symgraph.ops.primitives import conj, where
 from symgraph.ops.shape import expand_dims
 
 Label = str | int

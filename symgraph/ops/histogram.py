@@ -12,13 +12,14 @@ from symgraph.graph.dims import Dim, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node, constant, size_value
 from symgraph.graph.types import BOOL, INT64, DType, TensorType, as_shape
+from symgraph.ops.arithmetic import minimum, where
 from symgraph.ops.axes import one_axis
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.cases import case, draw
-from symgraph.ops.declare import ALL, FLOATS, _settled, cast_to, macro, op
+from symgraph.ops.comparison import logical_and, not_equal
+from symgraph.ops.declare import ALL, FLOATS, cast_to, macro, op, settled
 from symgraph.ops.index import take
 from symgraph.ops.join import concat
-from symgraph.ops.primitives import logical_and, minimum, not_equal, where
 from symgraph.ops.reduce import sum
 from symgraph.ops.shape import reshape
 from symgraph.ops.sort import searchsorted
@@ -117,7 +118,7 @@ def histogram(x, bins, range=None, density=None, weights=None):
     array([1, 2])
     """
     x = as_node(x)
-    edges = _edges(bins, range, _settled((x.row, float))[0])
+    edges = _edges(bins, range, settled((x.row, float))[0])
     count = edges.shape[0] - 1
     x = reshape(x, (x.size,))
     lowest, highest = take(edges, 0, 0), take(edges, size_value(count), 0)

@@ -14,13 +14,13 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node, size_value
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.types import TensorType, broadcast_shapes
+from symgraph.ops.arithmetic import astype, where
 from symgraph.ops.axes import one_axis
 from symgraph.ops.broadcast import sum_to
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import full, iota, ones_like, zeros
 from symgraph.ops.declare import ALL, FLOATS, INTEGERS, cast_to, macro, op
 from symgraph.ops.nonzero import nonzero
-from symgraph.ops.primitives import astype, where
 from symgraph.ops.shape import ravel, reshape
 
 

@@ -17,12 +17,12 @@ from symgraph.graph.dims import Dim, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import FLOAT64, DType, TensorType, broadcast_shapes, promote
+from symgraph.ops.arithmetic import abs, astype, conj, multiply, where
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.broadcast import pairwise_sum, sum_to
 from symgraph.ops.cases import case, draw, in_float32
 from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, cast_to, macro, op
 from symgraph.ops.join import roll
-from symgraph.ops.primitives import abs, astype, conj, multiply, where
 from symgraph.ops.reduce import max, min, sum
 from symgraph.ops.shape import (
     expand_dims,

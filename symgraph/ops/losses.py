@@ -7,12 +7,12 @@ import numpy as np
 from symgraph.errors import DTypeError, ShapeError
 from symgraph.graph.dims import same
 from symgraph.graph.op import as_node
+from symgraph.ops.arithmetic import where
 from symgraph.ops.axes import one_axis
 from symgraph.ops.cases import case, draw, elementwise_cases
 from symgraph.ops.declare import FLOAT, FLOATS, elementwise, macro
 from symgraph.ops.index import take_along_axis
 from symgraph.ops.math import clip, sigmoid, softplus
-from symgraph.ops.primitives import where
 from symgraph.ops.reduce import log_softmax, sum
 from symgraph.ops.shape import expand_dims, squeeze
 

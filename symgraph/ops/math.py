@@ -11,7 +11,9 @@ import numpy as np
 
 from symgraph.errors import ArgumentError, DTypeError
 from symgraph.graph.op import Attrs, as_node
+from symgraph.ops.arithmetic import abs, astype, maximum, minimum, remainder, rint, where
 from symgraph.ops.cases import case, draw
+from symgraph.ops.comparison import isfinite, isinf, isnan
 from symgraph.ops.declare import (
     COMPLEXES,
     FLOAT,
@@ -23,25 +25,7 @@ from symgraph.ops.declare import (
     macro,
     op,
 )  # fmt: skip
-from symgraph.ops.primitives import (
-    abs,
-    astype,
-    atanh,
-    cos,
-    exp,
-    exp2,
-    isfinite,
-    isinf,
-    isnan,
-    log,
-    log1p,
-    maximum,
-    minimum,
-    remainder,
-    rint,
-    sin,
-    where,
-)  # fmt: skip
+from symgraph.ops.transcendental import atanh, cos, exp, exp2, log, log1p, sin
 
 
 @elementwise(NUMBER)

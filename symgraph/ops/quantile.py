@@ -11,22 +11,12 @@ from symgraph.graph.dims import same
 from symgraph.graph.node import Node
 from symgraph.graph.op import as_node, size_value
 from symgraph.graph.types import FLOAT64, INT64, DType
+from symgraph.ops.arithmetic import astype, floor, maximum, minimum, rint, where
 from symgraph.ops.axes import many_axes, reduced_shape
 from symgraph.ops.cases import case, draw, in_float32, reduction_cases
-from symgraph.ops.declare import FLOATS, INTEGERS, _settled, cast_to, macro
+from symgraph.ops.comparison import isinf, isnan, logical_and, logical_or
+from symgraph.ops.declare import FLOATS, INTEGERS, cast_to, macro, settled
 from symgraph.ops.index import take
-from symgraph.ops.primitives import (
-    astype,
-    floor,
-    isinf,
-    isnan,
-    logical_and,
-    logical_or,
-    maximum,
-    minimum,
-    rint,
-    where,
-)  # fmt: skip
 from symgraph.ops.reduce import widened
 from symgraph.ops.shape import reshape, transpose
 from symgraph.ops.sort import sort
@@ -159,7 +149,7 @@ def _fractions(x: Node, q, unit: int) -> tuple[Node, DType]:
         raise DTypeError(f"q is a real number, not {q.type}")
     else:
         q = q / unit if unit != 1 else q
-    row = _settled((x.row, float if weak else q.row))[0]
+    row = settled((x.row, float if weak else q.row))[0]
     return q, row if row.is_inexact else FLOAT64
 
 

@@ -10,13 +10,15 @@ from symgraph.errors import DTypeError, ShapeError
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import BOOL, FLOAT32, INT64, TensorType
+from symgraph.ops.arithmetic import astype, conj, where
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.broadcast import broadcast_to, pairwise_sum
 from symgraph.ops.cases import case, draw, in_float32, reduction_cases
+from symgraph.ops.comparison import isfinite
 from symgraph.ops.declare import ALL, FLOAT, FLOATS, INTEGERS, cast_to, macro, op
-from symgraph.ops.primitives import astype, conj, exp, isfinite, log, where
 from symgraph.ops.scan import accumulator, cumulative_prod
 from symgraph.ops.shape import expand_dims, reshape, squeeze
+from symgraph.ops.transcendental import exp, log
 
 _ORDERED = ("bool", *INTEGERS, *FLOATS)
 

@@ -12,12 +12,12 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import BY_NAME, INT64, DType, TensorType
 from symgraph.graph.types import dtype as dtype_row
+from symgraph.ops.arithmetic import conj
 from symgraph.ops.axes import check_axis, one_axis
 from symgraph.ops.broadcast import broadcast_arrays, broadcast_to
 from symgraph.ops.cases import case, draw, in_float32
 from symgraph.ops.declare import COMPLEXES, FLOATS, INEXACT, INTEGERS, cast_to, macro, op
 from symgraph.ops.join import concat
-from symgraph.ops.primitives import conj
 from symgraph.ops.shape import reshape
 
 _NUMBERS = (*INTEGERS, *FLOATS, *COMPLEXES)

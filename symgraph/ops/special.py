@@ -9,15 +9,17 @@ import numpy as np
 
 from symgraph.errors import ArgumentError, GradientError
 from symgraph.graph.op import Attrs, as_node
+from symgraph.ops.arithmetic import abs, minimum, sign, where
 from symgraph.ops.cases import case, draw
-from symgraph.ops.declare import FLOAT, FLOATS, Loop, _settled, cast_to, op, primitive
+from symgraph.ops.comparison import isinf
+from symgraph.ops.declare import FLOAT, FLOATS, Loop, cast_to, op, primitive, settled
 from symgraph.ops.math import clip, largest, whole, xlog1py, xlogy
-from symgraph.ops.primitives import abs, exp, isinf, minimum, sign, where
 from symgraph.ops.scipy_door import special
+from symgraph.ops.transcendental import exp
 
 
 def _floats(*kinds: Any) -> Loop:
-    row = FLOAT.row(*_settled(kinds))
+    row = FLOAT.row(*settled(kinds))
     return (row,) * len(kinds), row
 
 

@@ -12,13 +12,14 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import as_node, size_value
 from symgraph.graph.types import FLOAT64, DType
 from symgraph.graph.types import dtype as dtype_row
+from symgraph.ops.arithmetic import astype, conj, maximum, real
 from symgraph.ops.axes import many_axes
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.cases import case, draw, in_float32, reduction_cases
 from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, cast_to, macro, op
-from symgraph.ops.primitives import astype, conj, maximum, real, sqrt
 from symgraph.ops.reduce import ReduceAttrs, kept, sum, widened
 from symgraph.ops.shape import expand_dims
+from symgraph.ops.transcendental import sqrt
 
 
 @op(ReduceAttrs, onnx="ReduceMean", dtypes=ALL, reference=in_float32("mean"), cases=reduction_cases())

@@ -30,7 +30,9 @@ from symgraph.graph.origin import Origin, inherit
 from symgraph.graph.parse import parse
 from symgraph.graph.text import show, variable_names
 from symgraph.graph.types import DTYPES, FLOAT32, INT64, DType, TensorType, TupleType, dtype
-from symgraph.ops.primitives import abs, add, astype, equal, exp, multiply, negative, subtract, where
+from symgraph.ops.arithmetic import abs, add, astype, multiply, negative, subtract, where
+from symgraph.ops.comparison import equal
+from symgraph.ops.transcendental import exp
 
 # Ops with every kind of attribute, known to these tests only
 
@@ -392,7 +394,7 @@ def test_a_second_process_reads_the_same_text(tmp_path):
     g = graph([x], [z, astype(z, "bfloat16")], {w: w + 1}, name="a step")
     (tmp_path / "g.sg").write_text(show(g), encoding="utf-8")
     program = (
-        "import sys, symgraph.ops.primitives\n"
+        "import sys, symgraph.ops.arithmetic\n"
         "from symgraph.graph.parse import parse\nfrom symgraph.graph.text import show\n"
         "text = open(sys.argv[1], encoding='utf-8').read()\nassert show(parse(text)) == text\n"
     )

@@ -26,7 +26,8 @@ from symgraph.graph.op import (
 )
 from symgraph.graph.types import FLOAT32, FLOAT64, INT64, TensorType, TupleType
 from symgraph.graph.verify import verify
-from symgraph.ops.primitives import add, exp
+from symgraph.ops.arithmetic import add
+from symgraph.ops.transcendental import exp
 
 x = placeholder("float32", ("n",), name="x")
 F32N = TensorType(FLOAT32, (symbol("n"),))
