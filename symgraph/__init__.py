@@ -134,18 +134,7 @@ from symgraph.ops.custom import custom_gradient, stop_gradient
 from symgraph.ops.diagonals import diag, diagonal, trace
 from symgraph.ops.einsum import einsum
 from symgraph.ops.histogram import bincount, diff, histogram
-from symgraph.ops.index import (
-    dynamic_slice,
-    dynamic_update_slice,
-    index,
-    scatter_add,
-    scatter_max,
-    scatter_min,
-    scatter_set,
-    take,
-    take_along_axis,
-    update,
-)
+from symgraph.ops.index import dynamic_slice, index, take, take_along_axis
 from symgraph.ops.join import (
     array_split,
     concat,
@@ -164,7 +153,6 @@ from symgraph.ops.linalg import (
     inner,
     kron,
     matmul,
-    norm,
     outer,
     tensordot,
     vdot,
@@ -191,6 +179,7 @@ from symgraph.ops.math import (
     xlogy,
 )
 from symgraph.ops.nonzero import flatnonzero, nonzero
+from symgraph.ops.norm import norm
 from symgraph.ops.quantile import median, percentile, quantile
 from symgraph.ops.reduce import (
     all,
@@ -284,6 +273,14 @@ from symgraph.ops.transcendental import (
     tan,
     tanh,
 )
+from symgraph.ops.update import (
+    dynamic_update_slice,
+    scatter_add,
+    scatter_max,
+    scatter_min,
+    scatter_set,
+    update,
+)
 from symgraph.options import Options
 
 # NumPy's other names.
@@ -357,8 +354,9 @@ __all__ = [
     "arange", "asarray", "empty", "empty_like", "eye", "full", "full_like", "iota", "linspace", "meshgrid",
     "one_hot", "ones", "ones_like", "tri", "tril", "triu", "zeros", "zeros_like",
     # indexing
-    "dynamic_slice", "dynamic_update_slice", "index", "scatter_add", "scatter_max", "scatter_min", "scatter_set",
-    "take", "take_along_axis", "update",
+    "dynamic_slice", "index", "take", "take_along_axis",
+    # replacing and scattering
+    "dynamic_update_slice", "scatter_add", "scatter_max", "scatter_min", "scatter_set", "update",
     # where values are not zero
     "flatnonzero", "nonzero",
     # reductions
@@ -374,15 +372,17 @@ __all__ = [
     "bincount", "diff", "histogram",
     # sorting, searching, sets
     "argsort", "searchsorted", "sort", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    # diagonals
+    "diag", "diagonal", "trace",
     # linear algebra
-    "cross", "dot", "inner", "kron", "matmul", "norm", "outer", "tensordot", "vdot", "vecdot",
+    "cross", "dot", "inner", "kron", "matmul", "outer", "tensordot", "vdot", "vecdot",
+    # norms
+    "norm",
     # einsum
     "einsum",
     # losses
     "binary_cross_entropy", "cross_entropy", "huber",
     # gradients of one's own
     "custom_gradient", "stop_gradient",
-    # diagonals
-    "diag", "diagonal", "trace",
 ]
 # fmt: on

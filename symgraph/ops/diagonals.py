@@ -11,9 +11,10 @@ from symgraph.ops.axes import one_axis
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import iota, zeros
 from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, macro
-from symgraph.ops.index import index, update
+from symgraph.ops.index import index
 from symgraph.ops.reduce import sum
 from symgraph.ops.shape import moveaxis
+from symgraph.ops.update import update
 
 _CASES = [
     case(draw(3, 3)),

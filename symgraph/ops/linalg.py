@@ -16,14 +16,13 @@ from symgraph.errors import ArgumentError, DTypeError, ShapeError
 from symgraph.graph.dims import Dim, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
-from symgraph.graph.types import FLOAT64, DType, TensorType, broadcast_shapes, promote
-from symgraph.ops.arithmetic import abs, astype, conj, multiply, where
+from symgraph.graph.types import TensorType, broadcast_shapes, promote
+from symgraph.ops.arithmetic import conj, multiply
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
-from symgraph.ops.broadcast import pairwise_sum, sum_to
+from symgraph.ops.broadcast import sum_to
 from symgraph.ops.cases import case, draw, in_float32
 from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, cast_to, macro, op
 from symgraph.ops.join import roll
-from symgraph.ops.reduce import max, min, sum
 from symgraph.ops.shape import (
     expand_dims,
     matrix_transpose,
@@ -415,123 +414,3 @@ def _flat(x: Node) -> Node:
 
 
 # Norms
-
-
-@dataclass(frozen=True, slots=True)
-class NormAttrs(Attrs):
-    axes: tuple[int, ...]
-    keepdims: bool
-
-
-@op(
-    NormAttrs, dtypes=_INEXACT, reference=in_float32(np.linalg.norm), sample=(0.3, 3),
-    cases=[
-        case(draw(5)),
-        case(draw(2, 3)),
-        case(draw(2, 3), axis=-1),
-        case(draw(2, 3), axis=0, keepdims=True),
-        case(draw(2, 3, 4), axis=(0, 2)),
-        case(draw(2, 3, 4)),
-        case(draw(0)),
-        case(draw(0, 3), axis=0),
-        case(draw(2, 3), None, (0, 1), True),
-        *(case(draw(5), ord) for ord in (0, 1, 2, np.inf, -np.inf)),
-        *(case(draw(2, 3), ord) for ord in ("fro", 1, -1, np.inf, -np.inf)),
-        *(case(draw(2, 3), ord, axis=1) for ord in (1, np.inf)),
-        *(case(draw(2, 3, 4), ord, axis=(2, 0), keepdims=True) for ord in ("fro", 1, -np.inf)),
-    ],
-)  # fmt: skip
-def norm(x, ord=None, axis=None, keepdims=False):
-    """The norm of a vector or a matrix, as ``numpy.linalg.norm``; by default, the root of the sum of squares.
-
-    Of vectors, ``ord`` is 2, 1, inf, -inf or 0 (how many elements are not zero); of matrices ``"fro"``, 1, -1, inf or
-    -inf (the largest or smallest sum of absolute values in a column or row). An int for ``axis`` means vectors, a pair
-    matrices, None all of ``x``. Nothing overflows unless the result does, and the derivative of a norm at zero is 0.
-
-    >>> evaluate(norm([3e200, 4e200]))
-    array(5.e+200)
-
-    Raises ArgumentError for the norms of matrices that are singular values, and for other orders.
-    """
-    x = as_node(x)
-    x = x if x.row.is_inexact else astype(x, FLOAT64)
-    keepdims = bool(keepdims)
-    if ord is None:
-        return norm.op(x, axes=many_axes(axis, x), keepdims=keepdims)
-    if not isinstance(ord, int | float | str):
-        raise ArgumentError(f"ord is a number or a string, not {ord!r}")
-    axes = _norm_axes(axis, x)
-    if len(axes) == 1:
-        return _vector_norm(x, ord, axes[0], keepdims)
-    return _matrix_norm(x, ord, axes, keepdims)
-
-
-@norm.infer
-def norm(x, axes, keepdims):
-    if not x.dtype.is_inexact:
-        raise DTypeError(f"takes floating-point or complex values, not {x.dtype.name}")
-    return TensorType(_real_row(x.dtype), reduced_shape(x.shape, axes, keepdims))
-
-
-@norm.numpy
-def norm(x, axes, keepdims):
-    size = np.abs(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
-    largest = np.max(size, axis=axes, keepdims=True, initial=0)
-    # A power of two, so that scaling rounds nothing.
-    scale = np.ldexp(np.ones_like(largest), np.frexp(largest)[1] - 1)
-    scale = np.where(np.isfinite(largest) & (largest > 0), scale, 1)
-    squares = (size / scale) ** 2
-    total = np.sqrt(pairwise_sum(squares, axes)) * np.squeeze(scale, axes)
-    if keepdims:
-        total = np.expand_dims(total, axes)
-    return np.asarray(total).astype(x.dtype if x.dtype.kind != "c" else total.dtype, copy=False)
-
-
-@norm.vjp
-def norm(g, x, out, axes, keepdims):
-    if not keepdims:
-        g, out = expand_dims(g, axes), expand_dims(out, axes)
-    zero = out == 0
-    return where(zero, 0, g * (x / where(zero, 1, out)))
-
-
-def _real_row(row: DType) -> DType:
-    return abs.op.infer(TensorType(row, ())).dtype
-
-
-def _norm_axes(axis: Any, x: Node) -> tuple[int, ...]:
-    """One axis for vectors, two for matrices: rows first."""
-    given = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
-    if len(given) not in (1, 2):
-        raise ShapeError(f"a norm with ord is of one axis or two, not of {len(given)}")
-    many_axes(given, x)
-    return tuple(one_axis(each, x) for each in given)
-
-
-def _vector_norm(x: Node, ord: Any, axis: int, keepdims: bool) -> Node:
-    match ord:
-        case 2:
-            return norm.op(x, axes=(axis,), keepdims=keepdims)
-        case 1:
-            return sum(abs(x), axis=axis, keepdims=keepdims)
-        case 0:
-            return sum(astype(x != 0, _real_row(x.row)), axis=axis, keepdims=keepdims)
-        case math.inf:
-            return max(abs(x), axis=axis, keepdims=keepdims)
-    if ord == -math.inf:
-        return min(abs(x), axis=axis, keepdims=keepdims)
-    raise ArgumentError(f"ord of a vector's norm is 0, 1, 2, inf or -inf, not {ord!r}")
-
-
-def _matrix_norm(x: Node, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Node:
-    if ord == "fro":
-        return norm.op(x, axes=tuple(sorted(axes)), keepdims=keepdims)
-    if ord in (2, -2, "nuc"):
-        raise ArgumentError(f"ord {ord!r} of a matrix is of its singular values, which are not computed here")
-    if ord not in (1, -1, math.inf, -math.inf):
-        raise ArgumentError(f"ord of a matrix's norm is 'fro', 1, -1, inf or -inf, not {ord!r}")
-    rows, columns = axes
-    along, across = (rows, columns) if ord in (1, -1) else (columns, rows)
-    totals = sum(abs(x), axis=along, keepdims=True)
-    chosen = (max if ord > 0 else min)(totals, axis=across, keepdims=True)
-    return chosen if keepdims else squeeze(chosen, axes)

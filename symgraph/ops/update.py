@@ -1,0 +1,274 @@
+"""An array with some of its elements replaced: ``x.at[key].set(value)`` and scattering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError
+from symgraph.graph.dims import Dim, same
+from symgraph.graph.node import Node
+from symgraph.graph.op import Attrs, as_node
+from symgraph.graph.operators import FUNCTIONS
+from symgraph.ops.arithmetic import astype, where
+from symgraph.ops.axes import one_axis
+from symgraph.ops.broadcast import sum_to
+from symgraph.ops.cases import case, draw
+from symgraph.ops.create import full, iota, ones_like, zeros
+from symgraph.ops.declare import ALL, FLOATS, INTEGERS, cast_to, macro, op
+from symgraph.ops.index import block_key, dynamic_reference, index
+from symgraph.ops.keys import (
+    Gather,
+    NewAxis,
+    Slice,
+    check_items,
+    indexed_shape,
+    numpy_key,
+    parse_key,
+    plain_key,
+)
+from symgraph.ops.shape import reshape
+
+_MODES = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum}
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAttrs(Attrs):
+    """``mode`` is set, add, multiply, min or max."""
+
+    items: tuple[Dim | Slice | NewAxis | Gather, ...]
+    mode: str
+
+
+def _numpy_update(x, value, key, mode="set"):
+    x = x.copy()
+    if mode == "set":
+        x[plain_key(key)] = value
+    else:
+        _MODES[mode].at(x, plain_key(key), np.asarray(value, x.dtype))
+    return x
+
+
+_UPDATE_CASES = [
+    case(draw(2, 3), draw(3), 1),
+    case(draw(2, 3), draw(), (slice(None), 0)),
+    case(draw(4), draw(2), slice(1, None, 2)),
+    case(draw(4), draw(3), [0, 2, 3]),
+    case(draw(4), draw(3), [0, 2, 3], mode="add"),
+    case(draw(4), draw(3), [0, 2, 2], mode="add"),
+    case(draw(2, 3), draw(2), ([0, 1], [2, 2]), mode="add"),
+    case(draw(4), draw(3), [0, 2, 2], mode="max"),
+    case(draw(4), draw(3), [0, 2, 2], mode="min"),
+    case(draw(4), draw(0), slice(0, 0)),
+]
+
+
+@op(UpdateAttrs, dtypes=(*INTEGERS, *FLOATS), reference=_numpy_update, cases=_UPDATE_CASES)
+def update(x, value, key, mode="set"):
+    """``x`` with the elements at ``x[key]`` set to a value, or with the value added to them, and so on.
+
+    ``x.at[key].set(value)`` says the same. Where an index is named twice, ``set`` keeps the last value and the others
+    take all. ``value`` broadcasts to the shape of ``x[key]`` and takes the dtype of ``x``.
+
+    >>> evaluate(update([1, 2, 3], 9, 1))
+    array([1, 9, 3])
+    """
+    x = as_node(x)
+    if mode != "set" and mode not in _MODES:
+        raise ArgumentError(f"mode is one of set, {', '.join(_MODES)}, not {mode!r}")
+    value = as_node(value, x.row)
+    if not np.can_cast(value.dtype, x.dtype, "same_kind"):
+        raise DTypeError(f"a value of {value.row.name} does not fit {x.row.name}; convert it with astype")
+    items, arrays = parse_key(x, key)
+    return update.op(x, cast_to(value, x.row), *arrays, items=items, mode=mode)
+
+
+@update.infer
+def update(x, value, *arrays, items, mode):
+    if value.dtype is not x.dtype or (mode != "set" and mode not in _MODES):
+        raise DTypeError(f"takes values of {x.dtype.name} and a mode, not {value.dtype.name} and {mode!r}")
+    check_items(x, arrays, items)
+    place = indexed_shape(x.shape, [array.shape for array in arrays], items)
+    if len(value.shape) > len(place) or any(
+        same(a, b) is False and same(a, 1) is False
+        for a, b in zip(value.shape[::-1], place[::-1], strict=False)
+    ):
+        raise ShapeError(f"a value of shape {value.shape} does not broadcast to the indexed shape {place}")
+    return x
+
+
+@update.numpy
+def update(x, value, *arrays, items, mode):
+    key = numpy_key(items, arrays)
+    narrow = x.dtype.kind in "fV" and x.dtype.itemsize == 2
+    out = x.astype(np.float32) if narrow else x.copy()
+    value = value.astype(out.dtype)
+    if mode == "set":
+        out[key] = value
+    elif arrays:
+        _MODES[mode].at(out, key, value)
+    else:
+        out[key] = _MODES[mode](out[key], value)
+    return out.astype(x.dtype, copy=False)
+
+
+@update.vjp
+def update(g, x, value, *arrays_and_out, items, mode):
+    *arrays, out = arrays_and_out
+    rest = tuple(None for _ in arrays)
+
+    def at(array: Node) -> Node:
+        return index.op(array, *arrays, items=items)
+
+    def put(start: Node, new: Node, how: str) -> Node:
+        return update.op(start, new, *arrays, items=items, mode=how)
+
+    if mode == "add":
+        return (g, sum_to(at(g), value.shape), *rest)
+    if mode == "set":
+        kept = put(g, zeros((), g.row), "set")
+        return (kept, sum_to(_last_of_each(at, put, x, at(g), arrays), value.shape), *rest)
+    if mode == "multiply":
+        if value.row.is_inexact and value.inputs:
+            raise GradientError(
+                "the product with a computed value has no derivative here; use x * y of whole arrays"
+            )
+        return (g * put(ones_like(x), value, "multiply"), None, *rest)
+    mine, theirs = x == out, value == at(out)
+    shares = put(astype(mine, g.row), astype(theirs, g.row), "add")
+    slope_x = where(mine, g / where(mine, shares, 1), 0)
+    slope_value = where(theirs, at(g) / where(theirs, at(shares), 1), 0)
+    return (slope_x, sum_to(slope_value, value.shape), *rest)
+
+
+def _last_of_each(at, put, x: Node, g: Node, arrays: list[Node]) -> Node:
+    """``g`` where a value was written and stayed; 0 where a later one took its place."""
+    if not arrays:
+        return g
+    numbers = reshape(iota(g.size), g.shape)
+    winners = at(put(full(x.shape, -1, "int64"), numbers, "set"))
+    return where(winners == numbers, g, 0)
+
+
+class At:
+    """``x.at``: indexed, it offers ``set``, ``add``, ``multiply``, ``min`` and ``max``."""
+
+    __slots__ = ("_key", "_x")
+
+    def __init__(self, x: Node, key: Any = None) -> None:
+        self._x = x
+        self._key = key
+
+    def __getitem__(self, key: Any) -> At:
+        return At(self._x, (key,))
+
+    def set(self, value: Any) -> Node:
+        """A copy of x in which the elements are the value."""
+        return self._update(value, "set")
+
+    def add(self, value: Any) -> Node:
+        """A copy of x in which the value is added to the elements."""
+        return self._update(value, "add")
+
+    def multiply(self, value: Any) -> Node:
+        """A copy of x in which the elements are multiplied by the value."""
+        return self._update(value, "multiply")
+
+    def min(self, value: Any) -> Node:
+        """A copy of x in which an element is the smaller of it and the value."""
+        return self._update(value, "min")
+
+    def max(self, value: Any) -> Node:
+        """A copy of x in which an element is the larger of it and the value."""
+        return self._update(value, "max")
+
+    def _update(self, value: Any, mode: str) -> Node:
+        if self._key is None:
+            raise ArgumentError("x.at is indexed first: x.at[0].set(1)")
+        return update(self._x, value, self._key[0], mode)
+
+
+FUNCTIONS["__at__"] = At
+
+
+def _scattered(mode: str):
+    return lambda x, indices, updates, axis=0: _numpy_update(
+        x, updates, (slice(None),) * axis + (np.asarray(indices),), mode
+    )
+
+
+_SCATTERED = [
+    case(draw(5), [0, 3], draw(2)),
+    case(draw(3, 2), [2, 0], draw(2, 2)),
+    case(draw(3, 2), [1], draw(3, 1), axis=1),
+    case(draw(4), 2, draw()),
+]
+_REPEATED = [*_SCATTERED, case(draw(4), [1, 1, 3], draw(3))]
+
+
+@macro(dtypes=FLOATS + INTEGERS, cases=_SCATTERED, reference=_scattered("set"))
+def scatter_set(x, indices, updates, axis=0):
+    """``x`` with the slices at these places along an axis set to the updates.
+
+    >>> evaluate(scatter_set([1, 2, 3], [0, 2], [8, 9]))
+    array([8, 2, 9])
+    """
+    return _scatter(x, indices, updates, axis, "set")
+
+
+@macro(dtypes=FLOATS + INTEGERS, cases=_REPEATED, reference=_scattered("add"))
+def scatter_add(x, indices, updates, axis=0):
+    """``x`` with updates added to the slices at these places along an axis; repeated places take all.
+
+    >>> evaluate(scatter_add([1, 2, 3], [0, 0], [10, 20]))
+    array([31,  2,  3])
+    """
+    return _scatter(x, indices, updates, axis, "add")
+
+
+@macro(dtypes=FLOATS + INTEGERS, cases=_REPEATED, reference=_scattered("min"))
+def scatter_min(x, indices, updates, axis=0):
+    """``x`` with the smaller of each slice and its updates at these places along an axis.
+
+    >>> evaluate(scatter_min([1, 2, 3], [0, 2], [5, 0]))
+    array([1, 2, 0])
+    """
+    return _scatter(x, indices, updates, axis, "min")
+
+
+@macro(dtypes=FLOATS + INTEGERS, cases=_REPEATED, reference=_scattered("max"))
+def scatter_max(x, indices, updates, axis=0):
+    """``x`` with the larger of each slice and its updates at these places along an axis.
+
+    >>> evaluate(scatter_max([1, 2, 3], [0, 2], [5, 0]))
+    array([5, 2, 3])
+    """
+    return _scatter(x, indices, updates, axis, "max")
+
+
+def _scatter(x, indices, updates, axis, mode: str) -> Node:
+    x, indices = as_node(x), as_node(indices)
+    return update(x, updates, (slice(None),) * one_axis(axis, x) + (indices,), mode)
+
+
+@macro(
+    dtypes=ALL, cases=[case(draw(5), draw(2), [1]), case(draw(3, 4), draw(2, 2), [9, -5])],
+    reference=lambda x, block, starts: _put_block(x.copy(), block, starts),
+)  # fmt: skip
+def dynamic_update_slice(x, block, starts):
+    """``x`` with a block put at places that are known at the call, moved inwards where it would stick out.
+
+    >>> evaluate(dynamic_update_slice([1, 2, 3, 4], [8, 9], [1]))
+    array([1, 8, 9, 4])
+    """
+    x = as_node(x)
+    block = as_node(block, x.row)
+    return update.op(x, cast_to(block, x.row), *parse_key(x, block_key(x, starts, block.shape))[1],
+                     items=tuple(Gather(i) for i in range(x.ndim)), mode="set")  # fmt: skip
+
+
+def _put_block(x, block, starts):
+    dynamic_reference(x, starts, block.shape)[...] = block
+    return x
