@@ -12,7 +12,7 @@ from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.types import TensorType, as_shape, broadcast_shapes
 from symgraph.ops.cases import case, draw
-from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, macro, op
+from symgraph.ops.declare import ALL, NUMBERS, macro, op
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def _sum_to_reference(x, shape):
 
 
 @op(
-    BroadcastAttrs, dtypes=(*INTEGERS, *FLOATS, *COMPLEXES), reference=_sum_to_reference,
+    BroadcastAttrs, dtypes=NUMBERS, reference=_sum_to_reference,
     cases=[
         case(draw(2, 3), (3,)),
         case(draw(2, 3), ()),

@@ -10,7 +10,7 @@ from symgraph.graph.op import as_node
 from symgraph.ops.axes import one_axis
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import iota, zeros
-from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, macro
+from symgraph.ops.declare import ALL, NUMBERS, REALS, macro
 from symgraph.ops.index import index
 from symgraph.ops.reduce import sum
 from symgraph.ops.shape import moveaxis
@@ -44,7 +44,7 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     return index(x, (..., count - min(k, 0), count + max(k, 0)))
 
 
-@macro(dtypes=(*INTEGERS, *FLOATS, *COMPLEXES), cases=_CASES)
+@macro(dtypes=NUMBERS, cases=_CASES)
 def trace(x, offset=0, axis1=0, axis2=1, dtype=None):
     """The sum of a diagonal.
 
@@ -55,7 +55,7 @@ def trace(x, offset=0, axis1=0, axis2=1, dtype=None):
 
 
 @macro(
-    dtypes=(*INTEGERS, *FLOATS),
+    dtypes=REALS,
     cases=[case(draw(3)), case(draw(2), 1), case(draw(2), -2), case(draw(3, 2)), case(draw(0))],
 )
 def diag(x, k=0):

@@ -18,7 +18,7 @@ from symgraph.ops.axes import one_axis
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import arange
-from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, alias, cast_to, macro, op
+from symgraph.ops.declare import ALL, NUMBERS, alias, cast_to, macro, op
 from symgraph.ops.index import index, take
 from symgraph.ops.shape import expand_dims, ravel, reshape
 
@@ -297,7 +297,7 @@ class PadAttrs(Attrs):
 
 
 @op(
-    PadAttrs, onnx="Pad", dtypes=(*INTEGERS, *FLOATS, *COMPLEXES),
+    PadAttrs, onnx="Pad", dtypes=NUMBERS,
     cases=[
         case(draw(3), 2),
         case(draw(2, 3), ((1, 0), (0, 2))),

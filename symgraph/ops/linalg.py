@@ -21,7 +21,7 @@ from symgraph.ops.arithmetic import conj, multiply
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.broadcast import sum_to
 from symgraph.ops.cases import case, draw, in_float32
-from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, INTEGERS, cast_to, macro, op
+from symgraph.ops.declare import ALL, NUMBERS, cast_to, macro, op
 from symgraph.ops.join import roll
 from symgraph.ops.shape import (
     expand_dims,
@@ -31,9 +31,6 @@ from symgraph.ops.shape import (
     squeeze,
     transpose,
 )
-
-_NUMBERS = (*INTEGERS, *FLOATS, *COMPLEXES)
-_INEXACT = (*FLOATS, *COMPLEXES)
 
 
 def summed_in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,7 +165,7 @@ def dot(a, b):
 
 
 @macro(
-    dtypes=_NUMBERS, reference=in_float32(np.vdot),
+    dtypes=NUMBERS, reference=in_float32(np.vdot),
     cases=[case(draw(3), draw(3)), case(draw(2, 3), draw(2, 3)), case(draw(), draw()), case(draw(0), draw(0))],
 )  # fmt: skip
 def vdot(a, b):
@@ -182,7 +179,7 @@ def vdot(a, b):
 
 
 @macro(
-    dtypes=_NUMBERS, reference=in_float32(np.linalg.vecdot),
+    dtypes=NUMBERS, reference=in_float32(np.linalg.vecdot),
     cases=[
         case(draw(3), draw(3)),
         case(draw(2, 3), draw(2, 3)),
@@ -380,7 +377,7 @@ def kron(a, b):
 
 
 @macro(
-    dtypes=_NUMBERS, reference=np.linalg.cross,
+    dtypes=NUMBERS, reference=np.linalg.cross,
     cases=[
         case(draw(3), draw(3), symbolic=False),
         case(draw(2, 3), draw(2, 3), symbolic=False),

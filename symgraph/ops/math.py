@@ -15,16 +15,16 @@ from symgraph.ops.arithmetic import abs, astype, maximum, minimum, remainder, ri
 from symgraph.ops.cases import case, draw
 from symgraph.ops.comparison import isfinite, isinf, isnan
 from symgraph.ops.declare import (
-    COMPLEXES,
     FLOAT,
-    FLOATS,
-    INTEGERS,
+    INEXACTS,
     NUMBER,
+    NUMBERS,
+    REALS,
     alias,
     elementwise,
     macro,
     op,
-)  # fmt: skip
+)
 from symgraph.ops.transcendental import atanh, cos, exp, exp2, log, log1p, sin
 
 
@@ -231,7 +231,7 @@ def rad2deg(x):
 
 
 @macro(
-    dtypes=(*INTEGERS, *FLOATS), sample=(0, 9),
+    dtypes=REALS, sample=(0, 9),
     cases=[case(draw(5), 2, 6), case(draw(5), None, 4), case(draw(2, 3), draw(3), 9), case(draw(), 1),
            case(draw(0), 1, 2), case(draw(4), min=3), case(draw(4))],
     reference=lambda x, min=None, max=None: np.clip(x, min, max),
@@ -254,7 +254,7 @@ class RoundAttrs(Attrs):
 
 
 @op(
-    RoundAttrs, elementwise=True, dtypes=(*INTEGERS, *FLOATS, *COMPLEXES), tolerance=2,
+    RoundAttrs, elementwise=True, dtypes=NUMBERS, tolerance=2,
     cases=[
         case(draw(5)), case(draw(2, 3), 2), case(draw(4, interval=(-90, 90)), decimals=-1), case(draw()), case(draw(0)),
     ],
@@ -314,7 +314,7 @@ def whole(name, value):
         raise ArgumentError(f"{name} is an int, not {value!r}") from None
 
 
-@macro(dtypes=(*FLOATS, *COMPLEXES), cases=[case(draw(3)), case(draw(2), nan=1.0), case(draw(0))])
+@macro(dtypes=INEXACTS, cases=[case(draw(3)), case(draw(2), nan=1.0), case(draw(0))])
 def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
     """``x`` with NaN replaced by ``nan``, infinities by other values, the largest finite ones by default.
 
@@ -332,7 +332,7 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
 
 
 @macro(
-    dtypes=(*INTEGERS, *FLOATS), differentiable=False,
+    dtypes=REALS, differentiable=False,
     cases=[case(draw(3), draw(3)), case(draw(2, 1), draw(3)), case(draw(3), draw(3), atol=1.0)],
 )  # fmt: skip
 def isclose(x, y, rtol=1e-05, atol=1e-08, equal_nan=False):

@@ -16,14 +16,12 @@ from symgraph.ops.arithmetic import abs, astype, where
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.broadcast import pairwise_sum
 from symgraph.ops.cases import case, draw, in_float32
-from symgraph.ops.declare import COMPLEXES, FLOATS, op
+from symgraph.ops.declare import INEXACTS, op
 from symgraph.ops.reduce import max, min, sum
 from symgraph.ops.shape import (
     expand_dims,
     squeeze,
 )
-
-_INEXACT = (*FLOATS, *COMPLEXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class NormAttrs(Attrs):
 
 
 @op(
-    NormAttrs, dtypes=_INEXACT, reference=in_float32(np.linalg.norm), sample=(0.3, 3),
+    NormAttrs, dtypes=INEXACTS, reference=in_float32(np.linalg.norm), sample=(0.3, 3),
     cases=[
         case(draw(5)),
         case(draw(2, 3)),

@@ -16,11 +16,10 @@ from symgraph.ops.arithmetic import conj
 from symgraph.ops.axes import check_axis, one_axis
 from symgraph.ops.broadcast import broadcast_arrays, broadcast_to
 from symgraph.ops.cases import case, draw, in_float32
-from symgraph.ops.declare import COMPLEXES, FLOATS, INEXACT, INTEGERS, cast_to, macro, op
+from symgraph.ops.declare import INEXACT, INEXACTS, NUMBERS, cast_to, macro, op
 from symgraph.ops.join import concat
 from symgraph.ops.shape import reshape
 
-_NUMBERS = (*INTEGERS, *FLOATS, *COMPLEXES)
 _CASES = (
     case(draw(5)),
     case(draw(5), include_initial=True),
@@ -50,9 +49,7 @@ class ScanAttrs(Attrs):
     exclusive: bool
 
 
-@op(
-    ScanAttrs, onnx="CumSum", dtypes=("bool", *_NUMBERS), reference=in_float32("cumulative_sum"), cases=_CASES
-)
+@op(ScanAttrs, onnx="CumSum", dtypes=("bool", *NUMBERS), reference=in_float32("cumulative_sum"), cases=_CASES)
 def cumulative_sum(x, axis=None, dtype=None, include_initial=False):
     """The sums of the first 1, 2, … elements along an axis; with ``include_initial``, of the first 0, 1, 2, ….
 
@@ -80,7 +77,7 @@ def cumulative_sum(g, x, out, axis, reverse, exclusive):
 
 
 @op(
-    ScanAttrs, dtypes=("bool", *_NUMBERS), sample=(-2, 2), reference=in_float32("cumulative_prod"), cases=_CASES
+    ScanAttrs, dtypes=("bool", *NUMBERS), sample=(-2, 2), reference=in_float32("cumulative_prod"), cases=_CASES
 )  # fmt: skip
 def cumulative_prod(x, axis=None, dtype=None, include_initial=False):
     """The products of the first 1, 2, … elements along an axis; with ``include_initial``, of the first 0, 1, 2, ….
@@ -113,7 +110,7 @@ def cumulative_prod(g, x, out, axis, reverse, exclusive):
     return conj(cumulative_prod.op(x, axis=axis, reverse=reverse, exclusive=True)) * behind
 
 
-@macro(dtypes=("bool", *_NUMBERS), reference=in_float32("cumsum"), cases=_FLAT_CASES)
+@macro(dtypes=("bool", *NUMBERS), reference=in_float32("cumsum"), cases=_FLAT_CASES)
 def cumsum(x, axis=None, dtype=None):
     """``cumulative_sum``, which without an axis takes the elements in row-major order.
 
@@ -124,7 +121,7 @@ def cumsum(x, axis=None, dtype=None):
     return cumulative_sum(_flat(x) if axis is None else x, axis, dtype)
 
 
-@macro(dtypes=("bool", *_NUMBERS), sample=(-2, 2), reference=in_float32("cumprod"), cases=_FLAT_CASES)
+@macro(dtypes=("bool", *NUMBERS), sample=(-2, 2), reference=in_float32("cumprod"), cases=_FLAT_CASES)
 def cumprod(x, axis=None, dtype=None):
     """``cumulative_prod``, which without an axis takes the elements in row-major order.
 
@@ -155,7 +152,7 @@ def _recurrence_reference(a, b, axis=-1, reverse=False):
 
 
 @op(
-    RecurrenceAttrs, dtypes=(*FLOATS, *COMPLEXES), sample=(-1.5, 1.5), reference=in_float32(_recurrence_reference),
+    RecurrenceAttrs, dtypes=INEXACTS, sample=(-1.5, 1.5), reference=in_float32(_recurrence_reference),
     cases=[
         case(draw(5), draw(5)),
         case(draw(5), draw(5), reverse=True),
@@ -224,7 +221,7 @@ def _shift_reference(x, by, axis=-1):
 
 
 @op(
-    ShiftAttrs, dtypes=("bool", *_NUMBERS), reference=_shift_reference,
+    ShiftAttrs, dtypes=("bool", *NUMBERS), reference=_shift_reference,
     cases=[
         case(draw(5), 1),
         case(draw(5), -2),

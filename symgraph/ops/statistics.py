@@ -16,7 +16,7 @@ from symgraph.ops.arithmetic import astype, conj, maximum, real
 from symgraph.ops.axes import many_axes
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.cases import case, draw, in_float32, reduction_cases
-from symgraph.ops.declare import ALL, COMPLEXES, FLOATS, cast_to, macro, op
+from symgraph.ops.declare import ALL, INEXACTS, cast_to, macro, op
 from symgraph.ops.reduce import ReduceAttrs, kept, sum, widened
 from symgraph.ops.shape import expand_dims
 from symgraph.ops.transcendental import sqrt
@@ -127,7 +127,7 @@ def _average_reference(x, axis=None, weights=None, keepdims=False):
 
 
 @macro(
-    dtypes=(*FLOATS, *COMPLEXES), reference=in_float32(_average_reference),
+    dtypes=INEXACTS, reference=in_float32(_average_reference),
     cases=[
         case(draw(2, 3)),
         case(draw(2, 3), axis=0),

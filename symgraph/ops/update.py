@@ -17,7 +17,7 @@ from symgraph.ops.axes import one_axis
 from symgraph.ops.broadcast import sum_to
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import full, iota, ones_like, zeros
-from symgraph.ops.declare import ALL, FLOATS, INTEGERS, cast_to, macro, op
+from symgraph.ops.declare import ALL, REALS, cast_to, macro, op
 from symgraph.ops.index import block_key, dynamic_reference, index
 from symgraph.ops.keys import (
     Gather,
@@ -65,7 +65,7 @@ _UPDATE_CASES = [
 ]
 
 
-@op(UpdateAttrs, dtypes=(*INTEGERS, *FLOATS), reference=_numpy_update, cases=_UPDATE_CASES)
+@op(UpdateAttrs, dtypes=REALS, reference=_numpy_update, cases=_UPDATE_CASES)
 def update(x, value, key, mode="set"):
     """``x`` with the elements at ``x[key]`` set to a value, or with the value added to them, and so on.
 
@@ -208,7 +208,7 @@ _SCATTERED = [
 _REPEATED = [*_SCATTERED, case(draw(4), [1, 1, 3], draw(3))]
 
 
-@macro(dtypes=FLOATS + INTEGERS, cases=_SCATTERED, reference=_scattered("set"))
+@macro(dtypes=REALS, cases=_SCATTERED, reference=_scattered("set"))
 def scatter_set(x, indices, updates, axis=0):
     """``x`` with the slices at these places along an axis set to the updates.
 
@@ -218,7 +218,7 @@ def scatter_set(x, indices, updates, axis=0):
     return _scatter(x, indices, updates, axis, "set")
 
 
-@macro(dtypes=FLOATS + INTEGERS, cases=_REPEATED, reference=_scattered("add"))
+@macro(dtypes=REALS, cases=_REPEATED, reference=_scattered("add"))
 def scatter_add(x, indices, updates, axis=0):
     """``x`` with updates added to the slices at these places along an axis; repeated places take all.
 
@@ -228,7 +228,7 @@ def scatter_add(x, indices, updates, axis=0):
     return _scatter(x, indices, updates, axis, "add")
 
 
-@macro(dtypes=FLOATS + INTEGERS, cases=_REPEATED, reference=_scattered("min"))
+@macro(dtypes=REALS, cases=_REPEATED, reference=_scattered("min"))
 def scatter_min(x, indices, updates, axis=0):
     """``x`` with the smaller of each slice and its updates at these places along an axis.
 
@@ -238,7 +238,7 @@ def scatter_min(x, indices, updates, axis=0):
     return _scatter(x, indices, updates, axis, "min")
 
 
-@macro(dtypes=FLOATS + INTEGERS, cases=_REPEATED, reference=_scattered("max"))
+@macro(dtypes=REALS, cases=_REPEATED, reference=_scattered("max"))
 def scatter_max(x, indices, updates, axis=0):
     """``x`` with the larger of each slice and its updates at these places along an axis.
 
