@@ -86,6 +86,7 @@ from symgraph.ops.arithmetic import (
     where,
 )
 from symgraph.ops.broadcast import broadcast_arrays, broadcast_to, sum_to
+from symgraph.ops.choose import argwhere, compress, extract, select
 from symgraph.ops.comparison import (
     bitwise_and,
     bitwise_invert,
@@ -358,7 +359,7 @@ __all__ = [
     # replacing and scattering
     "dynamic_update_slice", "scatter_add", "scatter_max", "scatter_min", "scatter_set", "update",
     # where values are not zero
-    "flatnonzero", "nonzero",
+    "argwhere", "compress", "extract", "flatnonzero", "nonzero", "select",
     # reductions
     "all", "any", "argmax", "argmin", "count_nonzero", "log_softmax", "logsumexp", "max", "min", "prod",
     "softmax", "sum",

@@ -167,6 +167,8 @@ def as_shape(spec: object) -> tuple[Dim, ...]:
     """
     if spec is None:
         return ()
+    if isinstance(spec, np.ndarray):
+        spec = spec.tolist()
     entries: Iterable[object] = spec if isinstance(spec, Sequence) and not isinstance(spec, str) else (spec,)
     return tuple(map(_as_dim, entries))
 
@@ -180,7 +182,7 @@ def _as_dim(entry: object) -> Dim:
         return symbol(entry) if entry.isidentifier() else _parsed_dim(entry)
     try:
         size = entry.__index__()  # type: ignore[attr-defined]
-    except AttributeError:
+    except (AttributeError, TypeError):
         raise ShapeError(f"a size is an int, a name or None, not {entry!r}") from None
     if size < 0:
         raise ShapeError(f"a size cannot be negative: {size}")

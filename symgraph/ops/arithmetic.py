@@ -178,7 +178,7 @@ def reciprocal(g, x, out):
     return -g * conj(out * out)
 
 
-@primitive(np.absolute, onnx="Abs", dtypes=ALL, sample=(-3, -0.3))
+@primitive(np.absolute, onnx="Abs", dtypes=ALL)
 def abs(x):
     """The absolute value; of a complex number, its modulus, which is real.
 

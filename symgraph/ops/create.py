@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +9,14 @@ import numpy as np
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.graph.dims import Dim, Size, dim_floordiv, dim_max
 from symgraph.graph.node import Node
-from symgraph.graph.op import Attrs, as_node, constant
+from symgraph.graph.op import Attrs, as_node, constant, size_value
 from symgraph.graph.types import DType, TensorType, as_shape, dtype
 from symgraph.ops.arithmetic import astype, where
 from symgraph.ops.axes import new_axes
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import ALL, INTEGERS, cast_to, macro, op
+from symgraph.ops.math import whole
 from symgraph.ops.shape import expand_dims, reshape
 
 _MADE = {"dtypes": ("float64",), "differentiable": False}
@@ -30,7 +30,7 @@ def zeros(shape, dtype="float64"):
     >>> evaluate(zeros(3))
     array([0., 0., 0.])
     """
-    return full(shape, 0, dtype)
+    return full(shape, 0, _row(dtype))
 
 
 @macro(**_MADE, cases=[case((2, 3)), case(4), case(()), case((0, 2), dtype="bool")])
@@ -40,7 +40,7 @@ def ones(shape, dtype="float64"):
     >>> evaluate(ones(3, "int64"))
     array([1, 1, 1])
     """
-    return full(shape, 1, dtype)
+    return full(shape, 1, _row(dtype))
 
 
 @macro(**_MADE, cases=[case((2, 3))], reference="numpy.zeros")
@@ -50,7 +50,7 @@ def empty(shape, dtype="float64"):
     >>> evaluate(empty(2))
     array([0., 0.])
     """
-    return full(shape, 0, dtype)
+    return full(shape, 0, _row(dtype))
 
 
 @macro(
@@ -147,8 +147,10 @@ def iota(size, dtype="int64"):
     >>> evaluate(iota(3))
     array([0, 1, 2])
     """
-    (size,) = as_shape(size)
-    return iota.op(size=size, dtype=_row(dtype))
+    sizes = as_shape(size)
+    if len(sizes) != 1:
+        raise ShapeError(f"takes one size, not {size!r}")
+    return iota.op(size=sizes[0], dtype=_row(dtype))
 
 
 @iota.infer
@@ -162,13 +164,14 @@ def iota(size, dtype):
 
 
 def _row(spec) -> DType:
-    return dtype(spec)
+    """A dtype; float64 for None, as NumPy has it."""
+    return dtype("float64" if spec is None else spec)
 
 
 @macro(
     **_MADE,
     cases=[case(5), case(2, 7), case(2, 9, 3), case(5, 0, -2), case(0), case(3, 1), case(0.0, 1.0, 0.25),
-           case(4, dtype="float32"), case(1, 2.5, 0.5, dtype="float64")],
+           case(4, dtype="float32"), case(1, 2.5, 0.5, dtype="float64"), case(np.int64(3)), case(np.int32(1), 4)],
 )  # fmt: skip
 def arange(start, stop=None, step=1, dtype=None):
     """Numbers from ``start`` (0 if only one bound is given) up to ``stop`` in steps; bounds may be symbolic sizes.
@@ -184,13 +187,21 @@ def arange(start, stop=None, step=1, dtype=None):
         )
     if step == 0:
         raise ArgumentError("the step cannot be 0")
-    whole = all(isinstance(bound, (int, np.integer, Size)) for bound in (start, stop, step))
-    row = _row(dtype if dtype is not None else "int64" if whole else "float64")
-    if not whole and any(isinstance(bound, Size) for bound in (start, stop, step)):
-        raise ArgumentError("symbolic bounds go with an integer start and step")
-    if not whole:
-        return constant(np.arange(start, stop, step).astype(row.numpy))
-    count = iota(_steps(start, stop, operator.index(step)), "int64")
+    for bound in (start, stop, step):
+        if not isinstance(bound, (int, float, np.integer, np.floating, Size)):
+            raise ArgumentError(f"a bound is a number or a size, not {bound!r}")
+    are_whole = all(isinstance(bound, (int, np.integer, Size)) for bound in (start, stop, step))
+    row = _row(dtype if dtype is not None else "int64" if are_whole else "float64")
+    if not are_whole:
+        if any(isinstance(bound, Size) for bound in (start, stop, step)):
+            raise ArgumentError("symbolic bounds go with an integer start and step")
+        try:
+            return constant(np.arange(start, stop, step).astype(row.numpy))
+        except (ValueError, OverflowError) as error:
+            raise ArgumentError(f"there are no numbers from {start} to {stop} by {step}: {error}") from None
+    start, stop = (bound if isinstance(bound, Size) else int(bound) for bound in (start, stop))
+    step = whole("the step", step)
+    count = iota(_steps(start, stop, step), "int64")
     scaled = count if step == 1 else count * step
     return cast_to(scaled if _is_zero(start) else scaled + start, row)
 
@@ -207,23 +218,26 @@ def _is_zero(start) -> bool:
 @macro(
     dtypes=("float64",), sample=(-2, 3),
     cases=[case(0.0, 1.0, 5), case(draw(), draw(), 4), case(0, 1, 3, endpoint=False),
-           case(2.0, 3.0, 1), case(0.0, 1.0, 0)],
+           case(2.0, 3.0, 1), case(0.0, 1.0, 0), case(draw(3), draw(2, 1), 4), case(draw(2), 5.0, 3, False)],
 )  # fmt: skip
-def linspace(start, stop, num=50, dtype=None, endpoint=True):
+def linspace(start, stop, num=50, endpoint=True, dtype=None):
     """So many numbers at equal distances from ``start`` to ``stop``, the last one included or not.
+
+    They stand along a new first axis where the ends are arrays; ``num`` may be a symbolic size.
 
     >>> evaluate(linspace(0.0, 1.0, 5))
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    count = operator.index(num)
-    if count < 0:
-        raise ShapeError(f"there cannot be {count} numbers")
+    count = num if isinstance(num, Size) else whole("the number of numbers", num)
     start, stop = as_node(start) * 1.0, as_node(stop) * 1.0
-    intervals = max(count - 1 if endpoint else count, 1)
+    across = stop - start
+    intervals = astype(size_value(dim_max(count - 1 if endpoint else count, 1)), across.row)
     places = iota(count, "int64")
-    values = start + (stop - start) / intervals * places
-    if endpoint and count > 1:
-        values = where(places == count - 1, stop, values)
+    if across.ndim:
+        places = expand_dims(places, tuple(range(1, across.ndim + 1)))
+    values = start + across / intervals * astype(places, across.row)
+    if endpoint:  # but one number alone is the start
+        values = where((places == count - 1) & (places > 0), stop, values)
     return values if dtype is None else astype(values, dtype)
 
 
@@ -236,7 +250,7 @@ def eye(N, M=None, k=0, dtype="float64"):
            [0., 1.]])
     """
     rows, columns = iota(N), iota(N if M is None else M)
-    return astype(expand_dims(rows, 1) + k == columns, dtype)
+    return astype(expand_dims(rows, 1) + whole("k", k) == columns, _row(dtype))
 
 
 @macro(**_MADE, cases=[case(3), case(2, 4), case(3, 3, 1), case(3, k=-1)])
@@ -248,7 +262,7 @@ def tri(N, M=None, k=0, dtype="float64"):
            [1., 1.]])
     """
     rows, columns = iota(N), iota(N if M is None else M)
-    return astype(expand_dims(rows, 1) + k >= columns, dtype)
+    return astype(expand_dims(rows, 1) + whole("k", k) >= columns, _row(dtype))
 
 
 _TRIANGLES = [case(draw(3, 3)), case(draw(2, 4), 1), case(draw(2, 3, 2), k=-1), case(draw(0, 2))]
@@ -275,7 +289,7 @@ def triu(x, k=0):
            [0, 4]])
     """
     x = _matrix(x)
-    return where(tri(*x.shape[-2:], k - 1, "bool"), zeros((), x.row), x)
+    return where(tri(*x.shape[-2:], whole("k", k) - 1, "bool"), zeros((), x.row), x)
 
 
 def _matrix(x) -> Node:

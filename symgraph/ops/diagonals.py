@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-
 from symgraph.errors import ShapeError
 from symgraph.graph.dims import dim_max, dim_min
 from symgraph.graph.op import as_node
@@ -12,6 +10,7 @@ from symgraph.ops.cases import case, draw
 from symgraph.ops.create import iota, zeros
 from symgraph.ops.declare import ALL, NUMBERS, REALS, macro
 from symgraph.ops.index import index
+from symgraph.ops.math import whole
 from symgraph.ops.reduce import sum
 from symgraph.ops.shape import moveaxis
 from symgraph.ops.update import update
@@ -34,7 +33,7 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     >>> evaluate(diagonal([[1, 2], [3, 4]]))
     array([1, 4])
     """
-    x, k = as_node(x), operator.index(offset)
+    x, k = as_node(x), whole("an offset", offset)
     rows, columns = one_axis(axis1, x), one_axis(axis2, x)
     if rows == columns:
         raise ShapeError(f"a diagonal is of two axes, and both are {rows}")
@@ -65,7 +64,7 @@ def diag(x, k=0):
     array([[1, 0],
            [0, 2]])
     """
-    x, k = as_node(x), operator.index(k)
+    x, k = as_node(x), whole("k", k)
     if x.ndim == 2:
         return diagonal(x, k)
     if x.ndim != 1:

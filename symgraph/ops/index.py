@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import ShapeError
-from symgraph.graph.dims import Dim, Size
+from symgraph.errors import DTypeError, ShapeError
+from symgraph.graph.dims import Dim, Size, dim_max, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node, size_value
 from symgraph.graph.operators import FUNCTIONS
-from symgraph.graph.types import TensorType
+from symgraph.graph.types import INT64, TensorType, as_shape
+from symgraph.ops.arithmetic import maximum, minimum
 from symgraph.ops.axes import one_axis
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import iota, zeros
-from symgraph.ops.declare import ALL, macro, op
+from symgraph.ops.declare import ALL, cast_to, macro, op
 from symgraph.ops.keys import (
     Gather,
     NewAxis,
@@ -100,7 +101,7 @@ def take(x, indices, axis=None):
     >>> evaluate(take([10, 20, 30], [2, 0]))
     array([30, 10])
     """
-    x, indices = as_node(x), as_node(indices)
+    x, indices = as_node(x), integers(indices)
     if axis is None:
         x, axis = ravel(x), 0
     return index(x, (slice(None),) * one_axis(axis, x) + (indices,))
@@ -122,8 +123,16 @@ def take_along_axis(x, indices, axis=-1):
     array([[20],
            [30]])
     """
-    x, indices = as_node(x), as_node(indices)
+    x, indices = as_node(x), integers(indices)
     return index(x, _along(x, indices, one_axis(axis, x)))
+
+
+def integers(indices: Any) -> Node:
+    """An array of indices, which a mask is not; raises DTypeError."""
+    node = as_node(np.zeros(0, np.int64) if isinstance(indices, (list, tuple)) and not indices else indices)
+    if not node.row.is_integer:
+        raise DTypeError(f"indices are integers, not {node.row.name}; x[mask] selects by a mask")
+    return node
 
 
 def _along(x: Node, indices: Node, axis: int) -> tuple[Node, ...]:
@@ -155,12 +164,18 @@ def dynamic_slice(x, starts, sizes):
 
 
 def block_key(x: Node, starts, sizes) -> tuple[Node, ...]:
-    starts, sizes = list(starts), list(sizes)
+    many = isinstance(starts, (list, tuple, np.ndarray)) or (isinstance(starts, Node) and starts.ndim)
+    starts, sizes = list(starts) if many else [starts], as_shape(sizes)
     if len(starts) != x.ndim or len(sizes) != x.ndim:
         raise ShapeError(f"{len(starts)} starts and {len(sizes)} sizes for {x.ndim} axes")
     places = []
     for axis, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-        first = FUNCTIONS["clip"](as_node(start), 0, _as_number(x.shape[axis] - size))
+        whole_axis = x.shape[axis]
+        if same(dim_max(size, whole_axis), whole_axis) is False:
+            raise ShapeError(f"a block of {size} does not fit axis {axis} of {x.type}")
+        last = _as_number(whole_axis - size)
+        # The 0 comes last, so that a block that turns out too long at the call sticks out and is refused.
+        first = maximum(minimum(cast_to(integers(start), INT64), last), 0)
         shape = (*(1,) * axis, size, *(1,) * (x.ndim - 1 - axis))
         places.append(reshape(first + iota(size), shape))
     return tuple(places)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,12 +12,14 @@ from symgraph.graph.dims import Dim, Size, dim_max, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import TensorType, promote
-from symgraph.ops.axes import one_axis
+from symgraph.ops.arithmetic import minimum
+from symgraph.ops.axes import many_axes, one_axis
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import arange
 from symgraph.ops.declare import ALL, NUMBERS, alias, cast_to, macro, op
 from symgraph.ops.index import index, take
+from symgraph.ops.math import whole
 from symgraph.ops.shape import expand_dims, ravel, reshape
 
 
@@ -140,10 +140,10 @@ def split(x, indices_or_sections, axis=0):
     x = as_node(x)
     axis = one_axis(axis, x)
     size = x.shape[axis]
-    if isinstance(indices_or_sections, (list, tuple)):
+    if isinstance(indices_or_sections, (list, tuple, np.ndarray)):
         cuts = [0, *indices_or_sections, size]
     else:
-        sections = operator.index(indices_or_sections)
+        sections = whole("a number of parts", indices_or_sections)
         if sections < 1 or same(size % max(sections, 1), 0) is not True:
             raise ShapeError(
                 f"axis {axis} is {size}, which is not known to divide into {sections} equal parts"
@@ -161,13 +161,15 @@ def array_split(x, indices_or_sections, axis=0):
     """
     x = as_node(x)
     size = x.shape[one_axis(axis, x)]
-    if isinstance(indices_or_sections, (list, tuple)):
+    if isinstance(indices_or_sections, (list, tuple, np.ndarray)):
         return split(x, indices_or_sections, axis)
+    sections = whole("a number of parts", indices_or_sections)
+    if sections < 1:
+        raise ShapeError(f"there cannot be {sections} parts")
     if isinstance(size, Size):
         raise ShapeError(f"axis {axis} is {size}; parts need a size that is known")
-    each, extra = divmod(size, operator.index(indices_or_sections))
-    cuts = [k * each + min(k, extra) for k in range(1, indices_or_sections)]
-    return split(x, cuts, axis)
+    each, extra = divmod(size, sections)
+    return split(x, [k * each + min(k, extra) for k in range(1, sections)], axis)
 
 
 @macro(dtypes=ALL, cases=[case(draw(3, 2), symbolic=False), case(draw(2, 3), axis=-1, symbolic=False)],
@@ -203,15 +205,14 @@ def flip(x, axis=None):
     array([3, 2, 1])
     """
     x = as_node(x)
-    given = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = {one_axis(each, x) for each in given}
+    axes = many_axes(axis, x)
     return index(x, tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim)))
 
 
 @macro(
     dtypes=ALL,
     cases=[case(draw(5), 2), case(draw(5), -7), case(draw(2, 3), 1, axis=1), case(draw(2, 3), (1, 2), axis=(0, 1)),
-           case(draw(2, 3), 4), case(draw(0), 3)],
+           case(draw(2, 3), 4), case(draw(0), 3), case(draw(5), (1, 2), axis=0), case(draw(2, 3), [1], axis=(0, 1))],
 )  # fmt: skip
 def roll(x, shift, axis=None):
     """Elements moved along axes by so many places, those beyond the end coming in at the front.
@@ -222,16 +223,25 @@ def roll(x, shift, axis=None):
     x = as_node(x)
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
+    axes, shifts = _listed_one(axis), _listed_one(shift)
+    axes, shifts = (
+        axes * (len(shifts) if len(axes) == 1 else 1),
+        shifts * (len(axes) if len(shifts) == 1 else 1),
+    )
     if len(shifts) != len(axes):
         raise ArgumentError(f"{len(shifts)} shifts for {len(axes)} axes")
     for by, each in zip(shifts, axes, strict=True):
-        x = _rolled(x, operator.index(by), one_axis(each, x))
+        x = _rolled(x, by if isinstance(by, Size) else whole("a shift", by), one_axis(each, x))
     return x
 
 
-def _rolled(x: Node, by: int, axis: int) -> Node:
+def _listed_one(value) -> list:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return list(value) if isinstance(value, (tuple, list)) else [value]
+
+
+def _rolled(x: Node, by: Dim, axis: int) -> Node:
     size = x.shape[axis]
     if size == 0 or by == 0:
         return x
@@ -254,7 +264,7 @@ def tile(x, repetitions):
     array([1, 2, 1, 2])
     """
     x = as_node(x)
-    reps = tuple(repetitions) if isinstance(repetitions, (tuple, list)) else (repetitions,)
+    reps = tuple(_amount("a number of repetitions", rep) for rep in _listed_one(repetitions))
     rank = max(len(reps), x.ndim)
     reps = (1,) * (rank - len(reps)) + reps
     shape = (1,) * (rank - x.ndim) + x.shape
@@ -265,8 +275,8 @@ def tile(x, repetitions):
 
 @macro(
     dtypes=ALL,
-    cases=[case(draw(3), 2), case(draw(2, 3), 2, axis=1), case(draw(2, 3), 2), case(draw(3), [1, 0, 2], symbolic=False),
-           case(draw(), 2), case(draw(0), 2)],
+    cases=[case(draw(3), 2), case(draw(2, 3), 2, axis=1), case(draw(2, 3), 2), case(draw(3), [1, 0, 2]),
+           case(draw(3, 2), [1, 0, 2], axis=0), case(draw(3), [2]), case(draw(), 2), case(draw(0), 2)],
 )  # fmt: skip
 def repeat(x, repeats, axis=None):
     """Each element so many times in a row; ``repeats`` is one number, or one for each element along the axis.
@@ -279,14 +289,25 @@ def repeat(x, repeats, axis=None):
         return repeat(ravel(x), repeats, 0)
     axis = one_axis(axis, x)
     if isinstance(repeats, (list, tuple, np.ndarray)):
-        counts = np.asarray(repeats)
-        if counts.ndim != 1 or same(counts.size, x.shape[axis]) is False:
-            raise ShapeError(f"{counts.size} numbers of repeats for axis {axis} of {x.type}")
-        return take(x, np.repeat(np.arange(counts.size), counts), axis=axis)
-    shape = x.shape
-    wide = (*shape[: axis + 1], operator.index(repeats), *shape[axis + 1 :])
+        counts = [whole("a number of repeats", count) for count in _listed_one(repeats)]
+        if len(counts) != 1:
+            return _repeated_each(x, counts, axis)
+        (repeats,) = counts
+    shape, repeats = x.shape, _amount("a number of repeats", repeats)
+    wide = (*shape[: axis + 1], repeats, *shape[axis + 1 :])
     spread = broadcast_to(expand_dims(x, axis + 1), wide)
     return reshape(spread, (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]))
+
+
+def _repeated_each(x: Node, counts: list[int], axis: int) -> Node:
+    if same(len(counts), x.shape[axis]) is False:
+        raise ShapeError(f"{len(counts)} numbers of repeats for axis {axis} of {x.type}")
+    if any(count < 0 for count in counts):
+        raise ShapeError(f"a number of repeats cannot be negative: {min(counts)}")
+    x = reshape(
+        x, (*x.shape[:axis], len(counts), *x.shape[axis + 1 :])
+    )  # a symbolic size is held to it at the call
+    return take(x, np.repeat(np.arange(len(counts)), counts), axis=axis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,16 +325,18 @@ class PadAttrs(Attrs):
         case(draw(2, 3), 1, constant_values=5),
         case(draw(0), 2),
         case(draw(3), (1, 2), mode="edge"),
-        case(draw(4), (2, 3), mode="reflect", symbolic=False),
-        case(draw(2, 4), ((0, 1), (2, 2)), mode="symmetric", symbolic=False),
-        case(draw(4), (2, 3), mode="wrap", symbolic=False),
+        case(draw(4), (2, 3), mode="reflect"),
+        case(draw(2, 1), (5, 2), mode="reflect"),
+        case(draw(2, 4), ((0, 1), (9, 2)), mode="symmetric"),
+        case(draw(4), (2, 9), mode="wrap"),
+        case(draw(2, 3), ((1,),)),
     ],
 )  # fmt: skip
 def pad(x, pad_width, mode="constant", constant_values=0):
     """``x`` with elements added before and after each axis.
 
     ``pad_width`` is a number, a pair (before, after), or a pair for each axis. Modes are NumPy's ``constant``,
-    ``edge``, ``reflect``, ``symmetric`` and ``wrap``; the last three need sizes that are known.
+    ``edge``, ``reflect``, ``symmetric`` and ``wrap``; all but the first need an element to repeat.
 
     >>> evaluate(pad([1, 2], (1, 2)))
     array([0, 1, 2, 0, 0])
@@ -322,11 +345,15 @@ def pad(x, pad_width, mode="constant", constant_values=0):
     widths = _pad_widths(pad_width, x)
     if mode == "constant":
         return pad.op(x, cast_to(as_node(constant_values, x.row), x.row), widths=widths)
-    if mode not in _PAD_PLACES:
+    if not isinstance(mode, str) or mode not in _PAD_PLACES:
         raise ArgumentError(f"mode is one of constant, {', '.join(_PAD_PLACES)}, not {mode!r}")
     for axis, (before, after) in enumerate(widths):
-        if before != 0 or after != 0:
-            x = take(x, _PAD_PLACES[mode](x.shape[axis], before, after), axis=axis)
+        size = x.shape[axis]
+        if before == 0 and after == 0:
+            continue
+        if size == 0:
+            raise ShapeError(f"axis {axis} of {x.type} is empty, so {mode} has nothing to pad it with")
+        x = take(x, _PAD_PLACES[mode](arange(-before, size + after), size), axis=axis)
     return x
 
 
@@ -352,42 +379,48 @@ def pad(g, x, value, out, widths):
 
 
 def _pad_widths(width, x: Node) -> tuple[tuple[Dim, Dim], ...]:
-    if not isinstance(width, (tuple, list, np.ndarray)):
-        width = (width, width)
-    pairs = list(width)
-    if len(pairs) == 2 and not any(isinstance(part, (tuple, list, np.ndarray)) for part in pairs):
-        pairs = [pairs] * x.ndim
-    elif len(pairs) == 1:
-        pairs = [pairs[0] if isinstance(pairs[0], (tuple, list)) else (pairs[0], pairs[0])] * x.ndim
-    if len(pairs) != x.ndim or any(len(pair) != 2 for pair in pairs):
+    """A pair for each axis, by NumPy's broadcasting of what was given to that."""
+    rows = width.tolist() if isinstance(width, np.ndarray) else width
+    rows = list(rows) if isinstance(rows, (tuple, list)) else [rows]
+    if not any(isinstance(row, (tuple, list, np.ndarray)) for row in rows):
+        rows = [rows]
+    pairs = [tuple(row) * (2 if len(row) == 1 else 1) for row in map(_listed_one, rows)]
+    if len(pairs) not in (1, x.ndim) or any(len(pair) != 2 for pair in pairs):
         raise ShapeError(f"{width} is no pair (before, after) for each of the {x.ndim} axes")
-    made = tuple((_width(a), _width(b)) for a, b in pairs)
-    return made
+    amounts = [(_amount("a width", a), _amount("a width", b)) for a, b in pairs]
+    return tuple(amounts * x.ndim if len(amounts) == 1 else amounts)
 
 
-def _width(value) -> Dim:
+def _amount(name: str, value) -> Dim:
     if isinstance(value, Size):
         return value
-    number = operator.index(value)
+    number = whole(name, value)
     if number < 0:
-        raise ShapeError(f"a width of padding cannot be negative: {number}")
+        raise ShapeError(f"{name} cannot be negative: {number}")
     return number
 
 
-def _edge_places(size: Dim, before: Dim, after: Dim) -> Node:
-    places = arange(-before, size + after)
+# For the places of the result, counted from the first element of the input, the places in the input.
+
+
+def _edge(places: Node, size: Dim) -> Node:
     return places.clip(0, size - 1)
 
 
-def _numpy_places(mode: Any):
-    def places(size: Any, before: Any, after: Any) -> np.ndarray:
-        if any(isinstance(part, Size) for part in (size, before, after)):
-            raise ShapeError(f"padding by {mode} needs sizes that are known, and the axis has {size}")
-        return np.pad(np.arange(size), (before, after), mode=mode)
-
-    return places
+def _reflect(places: Node, size: Dim) -> Node:
+    period = dim_max(2 * size - 2, 1)
+    there = places % period
+    return minimum(there, period - there)
 
 
-_PAD_PLACES = {"edge": _edge_places} | {
-    mode: _numpy_places(mode) for mode in ("reflect", "symmetric", "wrap")
-}
+def _symmetric(places: Node, size: Dim) -> Node:
+    period = dim_max(2 * size, 1)
+    there = places % period
+    return minimum(there, period - 1 - there)
+
+
+def _wrap(places: Node, size: Dim) -> Node:
+    return places % dim_max(size, 1)
+
+
+_PAD_PLACES = {"edge": _edge, "reflect": _reflect, "symmetric": _symmetric, "wrap": _wrap}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,8 +10,9 @@ import numpy as np
 from symgraph.errors import ArgumentError, OutOfBoundsError, ShapeError
 from symgraph.graph.dims import Dim, Size, same, slice_size
 from symgraph.graph.node import Node
-from symgraph.graph.op import Attrs, as_node
+from symgraph.graph.op import CONSTANT, Attrs, as_node
 from symgraph.graph.types import TensorType, broadcast_shapes
+from symgraph.ops.math import whole
 from symgraph.ops.nonzero import nonzero
 from symgraph.ops.shape import reshape
 
@@ -58,11 +58,22 @@ def parse_key(x: Node, key: Any) -> tuple[tuple[Item, ...], list[Node]]:
                     items.append(Gather(len(arrays)))
                     arrays.append(places)
             case Node():
+                _check_places(part, x, axis=sum(not isinstance(item, NewAxis) for item in items))
                 items.append(Gather(len(arrays)))
                 arrays.append(part)
             case _:
                 items.append(part)
     return tuple(items), arrays
+
+
+def _check_places(array: Node, x: Node, axis: int) -> None:
+    """Refuse known indices outside an axis of known size."""
+    size = x.shape[axis]
+    if array.op is CONSTANT and isinstance(size, int):
+        places = array.attrs.value  # type: ignore[union-attr]
+        outside = places[(places < -size) | (places >= size)]
+        if outside.size:
+            raise OutOfBoundsError(f"index {outside[0]} is outside axis {axis}, whose size is {size}")
 
 
 def _normal(part: Any) -> Any:
@@ -104,7 +115,7 @@ def _axes_of(part: Any) -> int:
 
 
 def _as_slice(part: slice) -> Slice:
-    step = 1 if part.step is None else operator.index(part.step)
+    step = 1 if part.step is None else whole("the step of a slice", part.step)
     if step == 0:
         raise ArgumentError("the step of a slice cannot be 0")
     return Slice(_bound(part.start), _bound(part.stop), step)
@@ -115,7 +126,7 @@ def _bound(value: Any) -> Dim | None:
         return value
     if isinstance(value, Node):
         raise ArgumentError("a bound of a slice is no node; sg.dynamic_slice starts where a node says")
-    return operator.index(value)
+    return whole("a bound of a slice", value)
 
 
 def _mask_places(mask: Node, x: Node, axis: int) -> tuple[Node, ...]:

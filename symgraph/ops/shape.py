@@ -65,6 +65,7 @@ def reshape(g, x, out, shape):
 
 
 def _completed(shape, x: Node) -> tuple[Dim, ...]:
+    shape = shape.tolist() if isinstance(shape, np.ndarray) else shape
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     holes = [i for i, size in enumerate(sizes) if not isinstance(size, (Size, str)) and size == -1]
     if len(holes) > 1:
@@ -179,9 +180,9 @@ def transpose(x, axes=None):
            [2, 4]])
     """
     x = as_node(x)
-    order = tuple(range(x.ndim))[::-1] if axes is None else tuple(one_axis(axis, x) for axis in axes)
+    order = tuple(range(x.ndim))[::-1] if axes is None else tuple(_axis_list(axes, x))
     if sorted(order) != list(range(x.ndim)):
-        raise ShapeError(f"axes {tuple(axes)} are no order of the {x.ndim} axes of {x.type}")
+        raise ShapeError(f"axes {_spell(order)} are no order of the {x.ndim} axes of {x.type}")
     return x if order == tuple(range(x.ndim)) else transpose.op(x, axes=order)
 
 

@@ -311,7 +311,7 @@ def i0(g, x, out):
     return g * i1(x)
 
 
-@_scipy("i1", tolerance=8, sample=(0.3, 3))
+@_scipy("i1", tolerance=8)
 def i1(x):
     """The modified Bessel function of the first kind of order 1.
 
@@ -325,7 +325,7 @@ def i1(g, x, out):
     return g * where(isinf(out), abs(out), i0(x) - _divided(x, out, 1))
 
 
-@_scipy("i0e", tolerance=8, sample=(0.3, 3))
+@_scipy("i0e", tolerance=8)
 def i0e(x):
     """``exp(-|x|) * i0(x)``, which does not overflow.
 
@@ -339,7 +339,7 @@ def i0e(g, x, out):
     return g * (i1e(x) - sign(x) * out)
 
 
-@_scipy("i1e", tolerance=8, sample=(0.3, 3))
+@_scipy("i1e", tolerance=8)
 def i1e(x):
     """``exp(-|x|) * i1(x)``, which does not overflow.
 

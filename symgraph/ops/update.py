@@ -10,17 +10,19 @@ import numpy as np
 from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from symgraph.graph.dims import Dim, same
 from symgraph.graph.node import Node
-from symgraph.graph.op import Attrs, as_node
+from symgraph.graph.op import CONSTANT, ITEM, Attrs, as_node
 from symgraph.graph.operators import FUNCTIONS
-from symgraph.ops.arithmetic import astype, where
+from symgraph.graph.types import TupleType
+from symgraph.ops.arithmetic import astype, conj, where
 from symgraph.ops.axes import one_axis
 from symgraph.ops.broadcast import sum_to
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import full, iota, ones_like, zeros
-from symgraph.ops.declare import ALL, REALS, cast_to, macro, op
-from symgraph.ops.index import block_key, dynamic_reference, index
+from symgraph.ops.declare import ALL, NUMBERS, REALS, cast_to, macro, op
+from symgraph.ops.index import block_key, dynamic_reference, index, integers
 from symgraph.ops.keys import (
     Gather,
+    Item,
     NewAxis,
     Slice,
     check_items,
@@ -29,6 +31,7 @@ from symgraph.ops.keys import (
     parse_key,
     plain_key,
 )
+from symgraph.ops.nonzero import nonzero
 from symgraph.ops.shape import reshape
 
 _MODES = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum}
@@ -61,11 +64,14 @@ _UPDATE_CASES = [
     case(draw(2, 3), draw(2), ([0, 1], [2, 2]), mode="add"),
     case(draw(4), draw(3), [0, 2, 2], mode="max"),
     case(draw(4), draw(3), [0, 2, 2], mode="min"),
+    case(draw(4), draw(3), [0, 2, 3], mode="multiply"),
+    case(draw(2, 3), draw(), (slice(None), 1), mode="multiply"),
+    case(draw(2, 3), draw(2, 1), ([0, 1], slice(None)), mode="multiply"),
     case(draw(4), draw(0), slice(0, 0)),
 ]
 
 
-@op(UpdateAttrs, dtypes=REALS, reference=_numpy_update, cases=_UPDATE_CASES)
+@op(UpdateAttrs, dtypes=NUMBERS, reference=_numpy_update, cases=_UPDATE_CASES)
 def update(x, value, key, mode="set"):
     """``x`` with the elements at ``x[key]`` set to a value, or with the value added to them, and so on.
 
@@ -129,13 +135,14 @@ def update(g, x, value, *arrays_and_out, items, mode):
         return (g, sum_to(at(g), value.shape), *rest)
     if mode == "set":
         kept = put(g, zeros((), g.row), "set")
-        return (kept, sum_to(_last_of_each(at, put, x, at(g), arrays), value.shape), *rest)
+        stayed = at(g) if _named_once(x, arrays, items) else _last_of_each(at, put, x, at(g))
+        return (kept, sum_to(stayed, value.shape), *rest)
     if mode == "multiply":
-        if value.row.is_inexact and value.inputs:
-            raise GradientError(
-                "the product with a computed value has no derivative here; use x * y of whole arrays"
-            )
-        return (g * put(ones_like(x), value, "multiply"), None, *rest)
+        slope_x = g * conj(put(ones_like(x), value, "multiply"))
+        if not _named_once(x, arrays, items):  # a factor's slope would be the product of the others
+            text = "multiply has no derivative in the value where an index may be named twice"
+            return (slope_x, GradientError(f"{text}; use a mask, or x * y of whole arrays"), *rest)
+        return (slope_x, sum_to(at(g * conj(x)), value.shape), *rest)
     mine, theirs = x == out, value == at(out)
     shares = put(astype(mine, g.row), astype(theirs, g.row), "add")
     slope_x = where(mine, g / where(mine, shares, 1), 0)
@@ -143,13 +150,41 @@ def update(g, x, value, *arrays_and_out, items, mode):
     return (slope_x, sum_to(slope_value, value.shape), *rest)
 
 
-def _last_of_each(at, put, x: Node, g: Node, arrays: list[Node]) -> Node:
+def _last_of_each(at, put, x: Node, g: Node) -> Node:
     """``g`` where a value was written and stayed; 0 where a later one took its place."""
-    if not arrays:
-        return g
     numbers = reshape(iota(g.size), g.shape)
     winners = at(put(full(x.shape, -1, "int64"), numbers, "set"))
     return where(winners == numbers, g, 0)
+
+
+def _named_once(x: Node, arrays, items: tuple[Item, ...]) -> bool:
+    """Whether no element is named twice for sure: one mask says where, or the indices are known and differ."""
+    wide = [array for array in arrays if array.ndim]
+    masks = {array.inputs[0] for array in wide if array.op is ITEM and array.inputs[0].op is nonzero.op}
+    if len(masks) == 1:
+        (mask,) = masks
+        assert isinstance(mask.type, TupleType)
+        return len(set(wide)) == len(wide) == len(mask.type.items)
+    if any(array.op is not CONSTANT for array in wide):
+        return False
+    axes = [item for item in items if not isinstance(item, NewAxis)]
+    columns = []
+    for item, size in zip(axes, x.shape, strict=True):
+        if isinstance(item, Gather) and arrays[item.array].ndim:
+            places = _from_front(arrays[item.array].attrs.value, size)
+            if places is None:
+                return False
+            columns.append(places)
+    rows = np.array([column.ravel() for column in np.broadcast_arrays(*columns)])
+    return not columns or len(np.unique(rows, axis=1).T) == len(rows.T)
+
+
+def _from_front(places: np.ndarray, size: Dim) -> np.ndarray | None:
+    """Indices that differ when they name different places; None where only the call can tell."""
+    places = places.astype(np.int64)
+    if isinstance(size, int):
+        return np.where(places < 0, places + size, places)
+    return None if (places < 0).any() and (places >= 0).any() else places
 
 
 class At:
@@ -249,7 +284,7 @@ def scatter_max(x, indices, updates, axis=0):
 
 
 def _scatter(x, indices, updates, axis, mode: str) -> Node:
-    x, indices = as_node(x), as_node(indices)
+    x, indices = as_node(x), integers(indices)
     return update(x, updates, (slice(None),) * one_axis(axis, x) + (indices,), mode)
 
 

@@ -163,9 +163,9 @@ def _values(rng: np.random.Generator, places: Array, interval: tuple[float, floa
             top = max(bottom, int(np.floor(high)))
             return (bottom + np.floor(places * (top - bottom + 1))).astype(row.numpy)
         case "complex":
-            turned = rng.permutation(places)
-            parts = _off_kinks(places, low, high) + 1j * _off_kinks(turned, low, high)
-            return parts.astype(row.numpy)
+            upwards = _places(rng, len(places))  # not the same places again: i + 2j is as long as 2 + i
+            values = _off_kinks(places, low, high) + 1j * _off_kinks(upwards, low, high)
+            return values.astype(row.numpy)
     return _off_kinks(places, low, high).astype(row.numpy)
 
 

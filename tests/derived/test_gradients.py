@@ -11,7 +11,7 @@ from tests.derived.declared import FUNCTIONS_BY_NAME, calls, failures
 DIFFERENTIABLE = {name: f for name, f in FUNCTIONS_BY_NAME.items() if f.differentiable}
 EVERY = pytest.mark.parametrize("f", DIFFERENTIABLE.values(), ids=DIFFERENTIABLE)
 PRECISE = ("float64", "complex128")
-STEP = 4e-4
+STEP = 1e-4
 TOLERANCE = 1e-6
 
 
