@@ -160,7 +160,7 @@ def _is_inexact(node: Node) -> bool:
 
 def _push(node: Node, active: set[Node], sums: _Sums) -> None:
     """Carry the cotangent of a node to its active inputs."""
-    if not node.inputs:
+    if not node.inputs or node.op is STOP_GRADIENT:
         return
     if sums.is_zero(node):
         for x in node.inputs:
@@ -172,18 +172,22 @@ def _push(node: Node, active: set[Node], sums: _Sums) -> None:
         return
     g: Any = sums.parts(node) if isinstance(node.type, TupleType) else sums.total(node)
     for x, contribution in zip(node.inputs, _contributions(node, g), strict=True):
-        if x not in active or contribution is None or not _is_inexact(x):
+        if x not in active or not _is_inexact(x):
             continue
-        if isinstance(contribution, GradientError):
-            raise located(contribution, [node])
-        if isinstance(contribution, Node):
-            sums.add(x, _fitted(contribution, x, node))
-        else:
-            sums.add(x, None)
+        match contribution:
+            case Node():
+                sums.add(x, _fitted(contribution, x, node))
+            case 0:
+                sums.add(x, None)
+            case GradientError():
+                raise located(contribution, [node])
+            case _:
+                text = f"the derivative of {node.op.name} gives {contribution!r} for {x!r}, neither a node nor 0"
+                raise located(GradientError(text), [node])
 
 
 def _contributions(node: Node, g: Any) -> Sequence[Any]:
-    """What the op's rule says, or the derivative of its body: a node, None or 0 for each input."""
+    """For each input what the op's rule says, or the derivative of its body; anything at all for an integer."""
     op = node.op
     if op is PACK:
         return tuple(g)
@@ -206,7 +210,9 @@ def _contributions(node: Node, g: Any) -> Sequence[Any]:
         )
     else:
         total = dict(zip(distinct, pullback([expand(node)], [g], distinct, opaque=True), strict=True))
-    return [total.pop(x, None) for x in node.inputs]
+    # An input used twice gets the whole at its first place.
+    slopes = (total.pop(x, None) for x in node.inputs)
+    return [0 if slope is None else slope for slope in slopes]
 
 
 def _fitted(g: Node, x: Node, node: Node) -> Node:

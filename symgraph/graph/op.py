@@ -94,7 +94,7 @@ class Op:
 
         infer(*types, **attrs) -> Type
         numpy(*arrays, **attrs) -> array, or a tuple of arrays for a TupleType
-        vjp(g, *inputs, out, **attrs) -> one node, or a tuple with a node or None for each input
+        vjp(g, *inputs, out, **attrs) -> for each input a node, 0 for no slope, or the GradientError to raise
         body(*inputs, **attrs) -> Node
 
     An op has a ``numpy`` meaning, or a ``body`` that says it in terms of other ops, or both.

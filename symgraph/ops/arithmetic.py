@@ -363,7 +363,7 @@ def where(condition, x, y):
 
 @where.vjp
 def where(g, condition, x, y, out):
-    return None, where(condition, g, 0), where(condition, 0, g)
+    return 0, where(condition, g, 0), where(condition, 0, g)
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,7 +404,7 @@ def astype(x, dtype):
 @astype.vjp
 def astype(g, x, out, dtype):
     if not (x.row.is_inexact and dtype.is_inexact):
-        return None
+        return 0
     if g.row.is_complex and not x.row.is_complex:
         g = real(g)
     return astype(g, x.row)

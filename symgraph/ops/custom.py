@@ -38,11 +38,6 @@ def stop_gradient(x):
     return x
 
 
-@stop_gradient.vjp
-def stop_gradient(g, x, out):
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class CallAttrs(Attrs):
     """``body`` is what is computed; ``gradient`` takes the same inputs and the cotangents of the outputs."""
@@ -69,7 +64,7 @@ def _call_vjp(g: Any, *inputs_and_out: Node, body: Graph, gradient: Graph) -> tu
     cotangents = g if isinstance(g, tuple) else (g,)
     given = [part for part in cotangents if part is not None]
     found = inline(gradient, [*inputs, *given])
-    return (*found, *(None for _ in inputs[len(found) :]))
+    return (*found, *(0 for _ in inputs[len(found) :]))
 
 
 CALL = register(Op("call", infer=_infer_call, body=_call_body, vjp=_call_vjp, attrs=CallAttrs))
@@ -106,7 +101,7 @@ def custom_gradient(f):
         inputs, roots = [*stands, *cut.stands], cut.roots
         body = graph(inputs, roots[: len(outputs)], name="body", inner=True)
         gradient = graph([*inputs, *seeds], roots[len(outputs) :], name="gradient", inner=True)
-        call = CALL(*nodes, *cut.outer, body=body, gradient=gradient)
+        call = CALL(*nodes, *map(stop_gradient, cut.outer), body=body, gradient=gradient)
         if not many:
             return call
         return type(results)(items(call) if len(outputs) > 1 else [call])

@@ -87,7 +87,7 @@ def index(x, *arrays, items):
 def index(g, x, *arrays_and_out, items):
     *arrays, _ = arrays_and_out
     start = zeros(x.shape, g.row)
-    return (FUNCTIONS["update"].op(start, g, *arrays, items=items, mode="add"), *(None for _ in arrays))  # type: ignore[attr-defined]
+    return (FUNCTIONS["update"].op(start, g, *arrays, items=items, mode="add"), *(0 for _ in arrays))  # type: ignore[attr-defined]
 
 
 @macro(

@@ -123,7 +123,7 @@ def update(x, value, *arrays, items, mode):
 @update.vjp
 def update(g, x, value, *arrays_and_out, items, mode):
     *arrays, out = arrays_and_out
-    rest = tuple(None for _ in arrays)
+    rest = tuple(0 for _ in arrays)
 
     def at(array: Node) -> Node:
         return index.op(array, *arrays, items=items)

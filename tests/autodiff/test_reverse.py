@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from symgraph.graph.node import make
+from symgraph.graph.op import Op
 
 
 def value(node, feed):
@@ -176,3 +178,24 @@ def test_a_long_chain_has_a_gradient():
     for _ in range(5_000):
         y = sg.sin(y) + x
     assert np.isfinite(value(sg.grad(y, x), {x: 0.3}))
+
+
+def test_a_rule_that_forgets_an_input_raises():
+    forgetful = Op("forgetful", infer=lambda x, y: x, numpy=np.add, vjp=lambda g, x, y, out: (g, None))
+    x, y = scalar("x"), scalar("y")
+    z = make(forgetful, (x, y))
+
+    assert 1.0 == value(sg.grad(z, x), {x: 2.0, y: 3.0})
+    with pytest.raises(sg.GradientError, match="the derivative of forgetful gives None for <y"):
+        sg.grad(z, y)
+
+
+def test_what_custom_gradient_reads_from_outside_is_not_connected():
+    scale, x = scalar("scale"), scalar("x")
+
+    @sg.custom_gradient
+    def scaled(x):
+        return x * scale, lambda g: g * scale
+
+    with pytest.raises(sg.GradientError, match="depends on scale through stop_gradient only"):
+        sg.grad(scaled(x), scale)
