@@ -8,7 +8,7 @@ import numpy as np
 import symgraph as sg
 
 
-def call_price(spot, strike, years, rate, volatility):
+def call_price(spot: sg.Node, strike: sg.Node, years: sg.Node, rate: sg.Node, volatility: sg.Node) -> sg.Node:
     """The price of a European call, elementwise."""
     spread = volatility * sg.sqrt(years)
     d1 = (sg.log(spot / strike) + (rate + 0.5 * volatility**2) * years) / spread
@@ -30,11 +30,13 @@ greeks = sg.function(
 )
 
 
-def main():
+def main() -> dict[str, np.ndarray]:
     """Print a table for one expiry and return it."""
     strikes = np.arange(80.0, 125.0, 5.0)
     ones = np.ones_like(strikes)
-    table = greeks(100 * ones, strikes, 0.5 * ones, 0.02 * ones, volatility=0.25 * ones)
+    table: dict[str, np.ndarray] = greeks(
+        100 * ones, strikes, 0.5 * ones, 0.02 * ones, volatility=0.25 * ones
+    )
     print("strike  " + "".join(f"{name:>10}" for name in table))
     for row, k in enumerate(strikes):
         print(f"{k:6.1f}  " + "".join(f"{column[row]:10.4f}" for column in table.values()))

@@ -13,7 +13,7 @@ from tqdm import tqdm
 import symgraph as sg
 
 
-def load_digits(seed=0):
+def load_digits(seed: int = 0) -> tuple[np.ndarray, ...]:
     """The digits in a drawn order: training images and labels, held-out images and labels."""
     with resources.files("symgraph").joinpath("data/digits.npz").open("rb") as file:
         data = np.load(file)
@@ -25,7 +25,9 @@ def load_digits(seed=0):
     return images[held_out:], labels[held_out:], images[:held_out], labels[:held_out]
 
 
-def network(sizes=(64, 128, 64, 10), seed=0):
+def network(
+    sizes: tuple[int, ...] = (64, 128, 64, 10), seed: int = 0
+) -> tuple[sg.Node, sg.Node, list[sg.Variable]]:
     """Placeholders, logits and weights of a fully connected network."""
     rng = np.random.default_rng(seed)
     x = sg.placeholder("float32", ("batch", sizes[0]), name="x")
@@ -42,7 +44,14 @@ def network(sizes=(64, 128, 64, 10), seed=0):
     return x, hidden, weights
 
 
-def adam(loss, weights, rate=2e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
+def adam(
+    loss: sg.Node,
+    weights: list[sg.Variable],
+    rate: float = 2e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> dict[sg.Variable, sg.Node]:
     """Updates by Adam (Kingma and Ba, ICLR 2015, algorithm 1)."""
     step = sg.variable(0.0, name="step", dtype="float32", trainable=False)
     now = step + 1
@@ -57,7 +66,7 @@ def adam(loss, weights, rate=2e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
     return updates
 
 
-def main(epochs=30, batch=64):
+def main(epochs: int = 30, batch: int = 64) -> float:
     """Train, report the accuracy on held-out digits, and return it."""
     train_x, train_t, test_x, test_t = load_digits()
     x, logits, weights = network()
@@ -84,7 +93,7 @@ def main(epochs=30, batch=64):
     return accuracy
 
 
-def show_some(images, guesses, labels, count=6):
+def show_some(images: np.ndarray, guesses: np.ndarray, labels: np.ndarray, count: int = 6) -> None:
     """The first few held-out digits in characters, with what the network takes them for."""
     shades = np.array(list(" .:-=+*#%"))
     rows = [["".join(shades[np.intp(line * 8)]) for line in image.reshape(8, 8)] for image in images[:count]]

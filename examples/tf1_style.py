@@ -20,7 +20,7 @@ train = sg.group(
 )
 
 
-def main():
+def main() -> dict[str, np.ndarray]:
     """Fit ``y = 3x - 1`` in a session and return slope, offset and the number of steps."""
     rng = np.random.default_rng(0)
     with sg.Session() as sess:
@@ -28,7 +28,7 @@ def main():
             xs = rng.uniform(-1, 1, 50).astype("float32")
             ys = 3 * xs - 1 + rng.normal(0, 0.01, 50).astype("float32")
             _, value = sess.run([train, loss], feed_dict={x: xs, y: ys})
-        fitted = sess.run({"slope": slope, "offset": offset, "steps": steps})
+        fitted: dict[str, np.ndarray] = sess.run({"slope": slope, "offset": offset, "steps": steps})
         print(
             f"loss {value:.5f}, y = {fitted['slope']:.3f} x + {fitted['offset']:.3f}, {fitted['steps']} steps"
         )

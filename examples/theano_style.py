@@ -37,7 +37,7 @@ train = sg.function(
 predict = sg.function([x], prediction, name="predict")
 
 
-def main(steps=200):
+def main(steps: int = 200) -> tuple[list[float], float]:
     """Train; return the loss of each step and the accuracy on the training data."""
     losses = []
     for _ in range(steps):

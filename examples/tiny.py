@@ -55,6 +55,7 @@ except sg.ShapeError as error:
     print(error)
 
 
-def main():
+def main() -> np.ndarray:
     """What the tests look at."""
-    return f(points)
+    values: np.ndarray = f(points)
+    return values

@@ -182,7 +182,9 @@ def _push(node: Node, active: set[Node], sums: _Sums) -> None:
             case GradientError():
                 raise located(contribution, [node])
             case _:
-                text = f"the derivative of {node.op.name} gives {contribution!r} for {x!r}, neither a node nor 0"
+                text = (
+                    f"the derivative of {node.op.name} gives {contribution!r} for {x!r}, neither a node nor 0"
+                )
                 raise located(GradientError(text), [node])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.ops.declare import Function
@@ -36,7 +37,7 @@ TITLES = {
 }
 
 
-def operations() -> dict[str, Function]:
+def operations() -> dict[str, Function[..., Any]]:
     """Every public op by its name, aliases included."""
     return {name: f for name, f in FUNCTIONS.items() if isinstance(f, Function) and name[0] != "_"}
 
@@ -66,7 +67,7 @@ def ops_page() -> str:
     return "\n".join(parts)
 
 
-def _entry(f: Function, aliases: list[str]) -> str:
+def _entry(f: Function[..., Any], aliases: list[str]) -> str:
     doc = textwrap.dedent("    " + (f.__doc__ or "").strip()).strip()
     prose, _, example = doc.partition(">>>")
     blocks = [f"### `{f.name}{f.signature}`\n", prose.strip() + "\n"]
@@ -79,11 +80,11 @@ def _entry(f: Function, aliases: list[str]) -> str:
     return "\n".join(blocks)
 
 
-def _aliases(f: Function, group: dict[str, Function]) -> list[str]:
+def _aliases(f: Function[..., Any], group: dict[str, Function[..., Any]]) -> list[str]:
     return [name for name, other in group.items() if other is f and name != f.name]
 
 
-def _groups() -> list[tuple[str, dict[str, Function]]]:
+def _groups() -> list[tuple[str, dict[str, Function[..., Any]]]]:
     table = operations()
     known = {f.group for f in table.values()}
     order = [group for group in TITLES if group in known] + sorted(known - set(TITLES))

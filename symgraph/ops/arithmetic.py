@@ -16,6 +16,7 @@ import numpy as np
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import BOOL, BY_NAME, DType, TensorType, dtype
+from symgraph.ops.annotations import Array, ArrayLike, DTypeLike, Slopes
 from symgraph.ops.cases import case, draw, elementwise_cases
 from symgraph.ops.declare import (
     ALL,
@@ -33,7 +34,7 @@ from symgraph.ops.declare import (
 
 
 @primitive(np.add, commutative=True, onnx="Add", dtypes=ALL)
-def add(x, y):
+def add(x: ArrayLike, y: ArrayLike) -> Node:
     """The sum ``x + y``; of booleans, the logical or.
 
     >>> evaluate(add([1.0, 2.0], 1))
@@ -42,12 +43,12 @@ def add(x, y):
 
 
 @add.vjp
-def add(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return g, g
 
 
 @primitive(np.subtract, onnx="Sub", dtypes=NUMBERS)
-def subtract(x, y):
+def subtract(x: ArrayLike, y: ArrayLike) -> Node:
     """The difference ``x - y``.
 
     >>> evaluate(subtract([1.0, 2.0], 1))
@@ -56,12 +57,12 @@ def subtract(x, y):
 
 
 @subtract.vjp
-def subtract(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return g, -g
 
 
 @primitive(np.multiply, commutative=True, onnx="Mul", dtypes=ALL)
-def multiply(x, y):
+def multiply(x: ArrayLike, y: ArrayLike) -> Node:
     """The product ``x * y``; of booleans, the logical and.
 
     >>> evaluate(multiply([1.0, 2.0], 3))
@@ -70,12 +71,12 @@ def multiply(x, y):
 
 
 @multiply.vjp
-def multiply(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return g * conj(y), g * conj(x)
 
 
 @primitive(np.true_divide, onnx="Div", dtypes=NUMBERS, sample=((-3, 3), (0.5, 3)), reference="numpy.divide")
-def divide(x, y):
+def divide(x: ArrayLike, y: ArrayLike) -> Node:
     """The quotient ``x / y``; of integers, in float64.
 
     >>> evaluate(divide([1.0, 2.0], 4))
@@ -84,12 +85,12 @@ def divide(x, y):
 
 
 @divide.vjp
-def divide(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return g / conj(y), -g * conj(out / y)
 
 
 @primitive(np.floor_divide, dtypes=REALS, sample=((-9, 9), (0.6, 4)))
-def floor_divide(x, y):
+def floor_divide(x: ArrayLike, y: ArrayLike) -> Node:
     """The quotient rounded towards minus infinity, as Python's ``//``; an integer divided by 0 is 0.
 
     >>> evaluate(floor_divide([7, -7], 2))
@@ -98,12 +99,12 @@ def floor_divide(x, y):
 
 
 @floor_divide.vjp
-def floor_divide(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return 0, 0
 
 
 @primitive(np.remainder, dtypes=REALS, sample=((-9, 9), (0.6, 4)))
-def remainder(x, y):
+def remainder(x: ArrayLike, y: ArrayLike) -> Node:
     """What is left of ``x // y``, with the sign of ``y``, as Python's ``%``.
 
     >>> evaluate(remainder([7, -7], 3))
@@ -112,12 +113,12 @@ def remainder(x, y):
 
 
 @remainder.vjp
-def remainder(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return g, -g * floor(x / y)
 
 
 @primitive(np.fmod, dtypes=REALS, sample=((-9, 9), (0.6, 4)))
-def fmod(x, y):
+def fmod(x: ArrayLike, y: ArrayLike) -> Node:
     """What is left of the division rounded towards zero, with the sign of ``x``, as C's ``fmod``.
 
     >>> evaluate(fmod([7.0, -7.0], 3))
@@ -126,12 +127,12 @@ def fmod(x, y):
 
 
 @fmod.vjp
-def fmod(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return g, -g * trunc(x / y)
 
 
 @macro(dtypes=INTEGERS, cases=elementwise_cases(2), sample=((-9, 9), (1, 4)), reference=np.divmod)
-def divmod(x, y):
+def divmod(x: ArrayLike, y: ArrayLike) -> tuple[Node, Node]:
     """The pair ``(x // y, x % y)``.
 
     >>> [int(evaluate(part)) for part in divmod(7, 2)]
@@ -141,7 +142,7 @@ def divmod(x, y):
 
 
 @primitive(np.negative, onnx="Neg", dtypes=NUMBERS)
-def negative(x):
+def negative(x: ArrayLike) -> Node:
     """``-x``.
 
     >>> evaluate(negative([1.0, -2.0]))
@@ -150,12 +151,12 @@ def negative(x):
 
 
 @negative.vjp
-def negative(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return -g
 
 
 @macro(dtypes=NUMBERS, cases=elementwise_cases(1))
-def positive(x):
+def positive(x: ArrayLike) -> Node:
     """``x`` itself.
 
     >>> evaluate(positive([1.0, -2.0]))
@@ -165,7 +166,7 @@ def positive(x):
 
 
 @primitive(np.reciprocal, onnx="Reciprocal", dtypes=NUMBERS, sample=(0.5, 3))
-def reciprocal(x):
+def reciprocal(x: ArrayLike) -> Node:
     """``1 / x``; of integers, rounded towards zero.
 
     >>> evaluate(reciprocal([2.0, 4.0]))
@@ -174,12 +175,12 @@ def reciprocal(x):
 
 
 @reciprocal.vjp
-def reciprocal(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return -g * conj(out * out)
 
 
 @primitive(np.absolute, onnx="Abs", dtypes=ALL)
-def abs(x):
+def abs(x: ArrayLike) -> Node:
     """The absolute value; of a complex number, its modulus, which is real.
 
     The derivative at 0 is 0.
@@ -190,12 +191,12 @@ def abs(x):
 
 
 @abs.vjp
-def abs(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * sign(x)
 
 
 @primitive(np.sign, onnx="Sign", dtypes=NUMBERS)
-def sign(x):
+def sign(x: ArrayLike) -> Node:
     """-1, 0 or 1; of a complex number, ``x / abs(x)``.
 
     >>> evaluate(sign([-2.0, 0.0, 3.0]))
@@ -204,7 +205,7 @@ def sign(x):
 
 
 @sign.vjp
-def sign(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     if not x.row.is_complex:
         return 0
     size = where(x == 0, 1, abs(x))
@@ -212,7 +213,7 @@ def sign(g, x, out):
 
 
 @primitive(np.maximum, commutative=True, onnx="Max", dtypes=ALL)
-def maximum(x, y):
+def maximum(x: ArrayLike, y: ArrayLike) -> Node:
     """The larger of two, NaN when one is NaN. Where they are equal each gets half of the gradient.
 
     >>> evaluate(maximum([1.0, 5.0], 3))
@@ -221,12 +222,12 @@ def maximum(x, y):
 
 
 @maximum.vjp
-def maximum(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return _share(g, x > y, x == y), _share(g, y > x, x == y)
 
 
 @primitive(np.minimum, commutative=True, onnx="Min", dtypes=ALL)
-def minimum(x, y):
+def minimum(x: ArrayLike, y: ArrayLike) -> Node:
     """The smaller of two, NaN when one is NaN. Where they are equal each gets half of the gradient.
 
     >>> evaluate(minimum([1.0, 5.0], 3))
@@ -235,7 +236,7 @@ def minimum(x, y):
 
 
 @minimum.vjp
-def minimum(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return _share(g, x < y, x == y), _share(g, y < x, x == y)
 
 
@@ -244,7 +245,7 @@ def _share(g: Node, mine: Node, tie: Node) -> Node:
 
 
 @primitive(np.floor, onnx="Floor", dtypes=REALS)
-def floor(x):
+def floor(x: ArrayLike) -> Node:
     """The largest integer not above ``x``, in the dtype of ``x``.
 
     >>> evaluate(floor([-1.5, 1.5]))
@@ -253,7 +254,7 @@ def floor(x):
 
 
 @primitive(np.ceil, onnx="Ceil", dtypes=REALS)
-def ceil(x):
+def ceil(x: ArrayLike) -> Node:
     """The smallest integer not below ``x``, in the dtype of ``x``.
 
     >>> evaluate(ceil([-1.5, 1.5]))
@@ -262,7 +263,7 @@ def ceil(x):
 
 
 @primitive(np.trunc, dtypes=REALS)
-def trunc(x):
+def trunc(x: ArrayLike) -> Node:
     """``x`` rounded towards zero, in its dtype.
 
     >>> evaluate(trunc([-1.5, 1.5]))
@@ -271,7 +272,7 @@ def trunc(x):
 
 
 @primitive(np.rint, onnx="Round", dtypes=INEXACTS)
-def rint(x):
+def rint(x: ArrayLike) -> Node:
     """``x`` rounded to the nearest integer, halves to even, in its dtype.
 
     >>> evaluate(rint([0.5, 1.5]))
@@ -285,7 +286,7 @@ def _real_part_loops(*kinds: Any) -> Loop:
 
 
 @primitive(np.real, _real_part_loops, dtypes=ALL)
-def real(x):
+def real(x: ArrayLike) -> Node:
     """The real part, real in dtype.
 
     >>> evaluate(real([1 + 2j, 3.0]))
@@ -294,12 +295,12 @@ def real(x):
 
 
 @real.vjp
-def real(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g
 
 
 @primitive(np.imag, _real_part_loops, dtypes=ALL)
-def imag(x):
+def imag(x: ArrayLike) -> Node:
     """The imaginary part, real in dtype; 0 for a real input.
 
     >>> evaluate(imag([1 + 2j, 3.0]))
@@ -308,12 +309,12 @@ def imag(x):
 
 
 @imag.vjp
-def imag(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * 1j if x.row.is_complex else 0
 
 
 @op(elementwise=True, dtypes=NUMBERS, cases=elementwise_cases(1))
-def conj(x):
+def conj(x: ArrayLike) -> Node:
     """The complex conjugate; a real value itself.
 
     >>> evaluate(conj([1 + 2j]))
@@ -324,17 +325,17 @@ def conj(x):
 
 
 @conj.infer
-def conj(x):
+def _(x: TensorType) -> TensorType:
     return x
 
 
 @conj.numpy
-def conj(x):
+def _(x: Array) -> Array:
     return np.conjugate(x)
 
 
 @conj.vjp
-def conj(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return conj(g)
 
 
@@ -353,7 +354,7 @@ def _where_loops(condition: Any, *branches: Any) -> Loop:
         case(draw(2, 1, dtype="bool"), draw(), 1),
     ],
 )  # fmt: skip
-def where(condition, x, y):
+def where(condition: ArrayLike, x: ArrayLike, y: ArrayLike) -> Node:
     """``x`` where the condition holds, else ``y``. No gradient reaches the element that was not taken.
 
     >>> evaluate(where([True, False], 1.0, 2.0))
@@ -362,7 +363,7 @@ def where(condition, x, y):
 
 
 @where.vjp
-def where(g, condition, x, y, out):
+def _(g: Node, condition: Node, x: Node, y: Node, out: Node) -> Slopes:
     return 0, where(condition, g, 0), where(condition, 0, g)
 
 
@@ -379,7 +380,7 @@ def _cast_reference(x: np.ndarray[Any, Any], dtype_: str) -> np.ndarray[Any, Any
     CastAttrs, elementwise=True, onnx="Cast", dtypes=ALL, sample=(0, 3), reference=_cast_reference,
     cases=[case(draw(2, 3), name) for name in ALL] + [case(draw(), "float32"), case(draw(0), "int8")],
 )  # fmt: skip
-def astype(x, dtype_):
+def astype(x: ArrayLike, dtype_: DTypeLike) -> Node:
     """``x`` converted to a dtype as NumPy does: floats are cut to integers, complex values to their real parts.
 
     >>> evaluate(astype([1.9, -1.9], "int32"))
@@ -390,19 +391,19 @@ def astype(x, dtype_):
 
 
 @astype.infer
-def astype(x, dtype):
+def _(x: TensorType, dtype: DType) -> TensorType:
     return TensorType(dtype, x.shape)
 
 
 @astype.numpy
-def astype(x, dtype):
+def _(x: Array, dtype: DType) -> Array:
     if x.dtype.kind == "c" and dtype.kind not in ("complex", "bool"):
         x = x.real
     return x.astype(dtype.numpy)
 
 
 @astype.vjp
-def astype(g, x, out, dtype):
+def _(g: Node, x: Node, out: Node, dtype: DType) -> Slopes:
     if not (x.row.is_inexact and dtype.is_inexact):
         return 0
     if g.row.is_complex and not x.row.is_complex:
@@ -412,7 +413,7 @@ def astype(g, x, out, dtype):
 
 for _stepwise in (floor, ceil, trunc, rint):
     _stepwise.vjp(lambda g, x, out: 0)
-for _name, _function in {
-    "absolute": abs, "conjugate": conj, "mod": remainder, "true_divide": divide,
-}.items():  # fmt: skip
-    alias(_name, _function)
+alias("absolute", abs)
+alias("conjugate", conj)
+alias("mod", remainder)
+alias("true_divide", divide)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from symgraph.errors import ShapeError
 from symgraph.graph.dims import Dim, same
-from symgraph.graph.op import Attrs, as_node
-from symgraph.graph.operators import FUNCTIONS
+from symgraph.graph.node import Node
+from symgraph.graph.op import OPS, Attrs, as_node
 from symgraph.graph.types import TensorType, as_shape, broadcast_shapes
+from symgraph.ops.annotations import Array, ArrayLike, ShapeLike, Slopes
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import ALL, NUMBERS, macro, op
 
@@ -33,7 +36,7 @@ class BroadcastAttrs(Attrs):
         case(draw(), ()),
     ],
 )  # fmt: skip
-def broadcast_to(x, shape):
+def broadcast_to(x: ArrayLike, shape: ShapeLike) -> Node:
     """``x`` repeated to a shape: along new axes in front, and along axes where its size is 1.
 
     >>> evaluate(broadcast_to([1.0, 2.0], (2, 2)))
@@ -47,23 +50,23 @@ def broadcast_to(x, shape):
 
 
 @broadcast_to.infer
-def broadcast_to(x, shape):
+def _(x: TensorType, shape: tuple[Dim, ...]) -> TensorType:
     _check_broadcasts(x.shape, shape, "broadcast")
     return TensorType(x.dtype, shape)
 
 
 @broadcast_to.numpy
-def broadcast_to(x, shape):
+def _(x: Array, shape: tuple[int, ...]) -> Array:
     _check_broadcasts(x.shape, shape, "broadcast")
     return np.broadcast_to(x, shape)
 
 
 @broadcast_to.vjp
-def broadcast_to(g, x, out, shape):
+def _(g: Node, x: Node, out: Node, shape: tuple[Dim, ...]) -> Slopes:
     return sum_to(g, x.shape)
 
 
-def _sum_to_reference(x, shape):
+def _sum_to_reference(x: Any, shape: Any) -> Any:
     extra = x.ndim - len(shape)
     axes = [i for i in range(x.ndim) if i < extra or shape[i - extra] == 1]
     return np.sum(x, tuple(axes), dtype=x.dtype).reshape(shape)
@@ -81,7 +84,7 @@ def _sum_to_reference(x, shape):
         case(draw(2, 0), (2, 0)),
     ],
 )  # fmt: skip
-def sum_to(x, shape):
+def sum_to(x: ArrayLike, shape: ShapeLike) -> Node:
     """``x`` summed down to a shape that broadcasts to its own: the transpose of ``broadcast_to``.
 
     Summed are leading axes and those whose size in ``shape`` is 1, be it only at the call.
@@ -95,20 +98,20 @@ def sum_to(x, shape):
     axes = _known_axes(x.shape, shape)
     if axes is None:
         return sum_to.op(x, shape=shape)
-    total = FUNCTIONS["sum"].op(x, axes=axes, keepdims=False)
+    total: Node = OPS["sum"](x, axes=axes, keepdims=False)
     extra = x.ndim - len(shape)
     ones = tuple(axis - extra for axis in axes if axis >= extra)
-    return FUNCTIONS["expand_dims"](total, ones) if ones else total
+    return OPS["expand_dims"](total, axes=ones) if ones else total
 
 
 @sum_to.infer
-def sum_to(x, shape):
+def _(x: TensorType, shape: tuple[Dim, ...]) -> TensorType:
     _check_broadcasts(shape, x.shape, "be summed")
     return TensorType(x.dtype, shape)
 
 
 @sum_to.numpy
-def sum_to(x, shape):
+def _(x: Array, shape: tuple[int, ...]) -> Array:
     _check_broadcasts(shape, x.shape, "be summed")
     extra = x.ndim - len(shape)
     axes = tuple(i for i, size in enumerate(x.shape) if i < extra or (shape[i - extra] == 1 and size != 1))
@@ -116,7 +119,7 @@ def sum_to(x, shape):
 
 
 @sum_to.vjp
-def sum_to(g, x, out, shape):
+def _(g: Node, x: Node, out: Node, shape: tuple[Dim, ...]) -> Slopes:
     return broadcast_to(g, x.shape)
 
 
@@ -124,7 +127,7 @@ def sum_to(g, x, out, shape):
     dtypes=ALL,
     cases=[case(draw(2, 1), draw(3)), case(draw(), draw(2)), case(draw(4)), case(draw(0, 1), draw(2))],
 )
-def broadcast_arrays(*arrays):
+def broadcast_arrays(*arrays: ArrayLike) -> tuple[Node, ...]:
     """The arrays, each broadcast to the shape that all of them have together.
 
     >>> evaluate(broadcast_arrays([1, 2], 3))
@@ -153,7 +156,7 @@ def pairwise_sum(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     )
 
 
-def _product(sizes) -> int:
+def _product(sizes: Iterable[int]) -> int:
     total = 1
     for size in sizes:
         total *= size

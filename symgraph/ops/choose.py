@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from symgraph.errors import ArgumentError, DTypeError
 from symgraph.graph.node import Node
 from symgraph.graph.op import as_node
+from symgraph.ops.annotations import ArrayLike, AxisLike
 from symgraph.ops.arithmetic import where
 from symgraph.ops.axes import one_axis
 from symgraph.ops.cases import Draw, case, draw
@@ -21,7 +25,7 @@ def _mask(*shape: int) -> Draw:
     return draw(*shape, dtype="bool")
 
 
-def _select_reference(conditions, choices, default=0):
+def _select_reference(conditions: Any, choices: Any, default: Any = 0) -> Any:
     return np.select([np.asarray(c) for c in conditions], list(choices), default)
 
 
@@ -34,7 +38,7 @@ def _select_reference(conditions, choices, default=0):
         case([_mask(0)], [draw(0)]),
     ],
 )  # fmt: skip
-def select(condlist, choicelist, default=0):
+def select(condlist: Sequence[ArrayLike], choicelist: Sequence[ArrayLike], default: ArrayLike = 0) -> Node:
     """The element of the first choice whose condition is true, the default where none is.
 
     >>> evaluate(select([[True, False, False], [True, True, False]], [[1, 2, 3], [4, 5, 6]]))
@@ -62,7 +66,7 @@ def select(condlist, choicelist, default=0):
     dtypes=ALL, sample=(-1.5, 1.5), differentiable=False,
     cases=[case(draw(7)), case(draw(2, 3)), case(draw(0)), case(draw(2, 0, 3)), case(draw(2, 3, 4))],
 )  # fmt: skip
-def argwhere(x):
+def argwhere(x: ArrayLike) -> Node:
     """The indices of the elements that are not zero, in row-major order: a row of int64 for each of them.
 
     >>> evaluate(argwhere([[0, 5], [7, 0]]))
@@ -72,7 +76,7 @@ def argwhere(x):
     return stack(nonzero(x), axis=1)
 
 
-def _compress_reference(condition, x, axis=None):
+def _compress_reference(condition: Any, x: Any, axis: Any = None) -> Any:
     return np.compress(np.asarray(condition), x, axis)
 
 
@@ -86,7 +90,7 @@ def _compress_reference(condition, x, axis=None):
         case(_mask(2), draw(2, 3), axis=0),
     ],
 )  # fmt: skip
-def compress(condition, x, axis=None):
+def compress(condition: ArrayLike, x: ArrayLike, axis: AxisLike = None) -> Node:
     """The slices along an axis, or the elements of the raveled array, for which a vector of conditions is true.
 
     The condition has the size of the axis; their number is known at the call.
@@ -104,7 +108,7 @@ def compress(condition, x, axis=None):
     dtypes=ALL, reference=lambda condition, x: np.extract(np.asarray(condition), x),
     cases=[case([True, False, True], draw(3)), case(_mask(2, 3), draw(2, 3))],
 )  # fmt: skip
-def extract(condition, x):
+def extract(condition: ArrayLike, x: ArrayLike) -> Node:
     """The elements at which a condition of the same shape is true, in row-major order.
 
     >>> evaluate(extract([[True, False], [False, True]], [[1, 2], [3, 4]]))
@@ -113,7 +117,7 @@ def extract(condition, x):
     return compress(ravel(condition), x)
 
 
-def _vector(condition):
+def _vector(condition: ArrayLike) -> Node:
     mask = as_node(condition)
     if mask.row.kind != "bool" or mask.ndim != 1:
         raise DTypeError(f"the condition is a vector of bools, not {mask.type}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from symgraph.graph.node import Node
+from symgraph.ops.annotations import ArrayLike, Slopes
 from symgraph.ops.arithmetic import where
 from symgraph.ops.declare import (
     ALL,
@@ -17,7 +19,7 @@ from symgraph.ops.declare import (
 
 
 @primitive(np.equal, commutative=True, onnx="Equal", dtypes=ALL)
-def equal(x, y):
+def equal(x: ArrayLike, y: ArrayLike) -> Node:
     """Whether ``x == y``, elementwise; NaN equals nothing.
 
     >>> evaluate(equal([1, 2], 2))
@@ -26,7 +28,7 @@ def equal(x, y):
 
 
 @primitive(np.not_equal, commutative=True, dtypes=ALL)
-def not_equal(x, y):
+def not_equal(x: ArrayLike, y: ArrayLike) -> Node:
     """Whether ``x != y``, elementwise.
 
     >>> evaluate(not_equal([1, 2], 2))
@@ -35,7 +37,7 @@ def not_equal(x, y):
 
 
 @primitive(np.less, onnx="Less", dtypes=ALL)
-def less(x, y):
+def less(x: ArrayLike, y: ArrayLike) -> Node:
     """Whether ``x < y``, elementwise; complex values are ordered by real, then imaginary part, as in NumPy.
 
     >>> evaluate(less([1, 2], 2))
@@ -44,7 +46,7 @@ def less(x, y):
 
 
 @primitive(np.less_equal, onnx="LessOrEqual", dtypes=ALL)
-def less_equal(x, y):
+def less_equal(x: ArrayLike, y: ArrayLike) -> Node:
     """Whether ``x <= y``, elementwise.
 
     >>> evaluate(less_equal([1, 2, 3], 2))
@@ -53,7 +55,7 @@ def less_equal(x, y):
 
 
 @primitive(np.greater, onnx="Greater", dtypes=ALL)
-def greater(x, y):
+def greater(x: ArrayLike, y: ArrayLike) -> Node:
     """Whether ``x > y``, elementwise.
 
     >>> evaluate(greater([1, 2, 3], 2))
@@ -62,7 +64,7 @@ def greater(x, y):
 
 
 @primitive(np.greater_equal, onnx="GreaterOrEqual", dtypes=ALL)
-def greater_equal(x, y):
+def greater_equal(x: ArrayLike, y: ArrayLike) -> Node:
     """Whether ``x >= y``, elementwise.
 
     >>> evaluate(greater_equal([1, 2, 3], 2))
@@ -71,7 +73,7 @@ def greater_equal(x, y):
 
 
 @primitive(np.isnan, onnx="IsNaN", dtypes=NUMBERS)
-def isnan(x):
+def isnan(x: ArrayLike) -> Node:
     """Whether a value is NaN.
 
     >>> evaluate(isnan([1.0, float("nan")]))
@@ -80,7 +82,7 @@ def isnan(x):
 
 
 @primitive(np.isinf, onnx="IsInf", dtypes=NUMBERS)
-def isinf(x):
+def isinf(x: ArrayLike) -> Node:
     """Whether a value is infinite.
 
     >>> evaluate(isinf([1.0, float("-inf")]))
@@ -89,7 +91,7 @@ def isinf(x):
 
 
 @primitive(np.isfinite, dtypes=NUMBERS)
-def isfinite(x):
+def isfinite(x: ArrayLike) -> Node:
     """Whether a value is neither infinite nor NaN.
 
     >>> evaluate(isfinite([1.0, float("inf")]))
@@ -98,7 +100,7 @@ def isfinite(x):
 
 
 @primitive(np.signbit, dtypes=FLOATS)
-def signbit(x):
+def signbit(x: ArrayLike) -> Node:
     """Whether the sign bit is set: true of -0.0 as well.
 
     >>> evaluate(signbit([-0.0, 1.0]))
@@ -107,7 +109,7 @@ def signbit(x):
 
 
 @primitive(np.logical_and, commutative=True, onnx="And", dtypes=ALL)
-def logical_and(x, y):
+def logical_and(x: ArrayLike, y: ArrayLike) -> Node:
     """Whether both are true (not zero).
 
     >>> evaluate(logical_and([True, False], True))
@@ -116,7 +118,7 @@ def logical_and(x, y):
 
 
 @primitive(np.logical_or, commutative=True, onnx="Or", dtypes=ALL)
-def logical_or(x, y):
+def logical_or(x: ArrayLike, y: ArrayLike) -> Node:
     """Whether at least one is true (not zero).
 
     >>> evaluate(logical_or([True, False], False))
@@ -125,7 +127,7 @@ def logical_or(x, y):
 
 
 @primitive(np.logical_xor, commutative=True, onnx="Xor", dtypes=ALL)
-def logical_xor(x, y):
+def logical_xor(x: ArrayLike, y: ArrayLike) -> Node:
     """Whether exactly one is true (not zero).
 
     >>> evaluate(logical_xor([True, False], True))
@@ -134,7 +136,7 @@ def logical_xor(x, y):
 
 
 @primitive(np.logical_not, onnx="Not", dtypes=ALL)
-def logical_not(x):
+def logical_not(x: ArrayLike) -> Node:
     """Whether a value is false (zero).
 
     >>> evaluate(logical_not([True, False]))
@@ -143,7 +145,7 @@ def logical_not(x):
 
 
 @primitive(np.bitwise_and, commutative=True, onnx="BitwiseAnd", dtypes=BITS)
-def bitwise_and(x, y):
+def bitwise_and(x: ArrayLike, y: ArrayLike) -> Node:
     """The bits set in both; the logical and of booleans.
 
     >>> evaluate(bitwise_and([6, 5], 3))
@@ -152,7 +154,7 @@ def bitwise_and(x, y):
 
 
 @primitive(np.bitwise_or, commutative=True, onnx="BitwiseOr", dtypes=BITS)
-def bitwise_or(x, y):
+def bitwise_or(x: ArrayLike, y: ArrayLike) -> Node:
     """The bits set in either; the logical or of booleans.
 
     >>> evaluate(bitwise_or([6, 5], 3))
@@ -161,7 +163,7 @@ def bitwise_or(x, y):
 
 
 @primitive(np.bitwise_xor, commutative=True, onnx="BitwiseXor", dtypes=BITS)
-def bitwise_xor(x, y):
+def bitwise_xor(x: ArrayLike, y: ArrayLike) -> Node:
     """The bits set in exactly one.
 
     >>> evaluate(bitwise_xor([6, 5], 3))
@@ -170,7 +172,7 @@ def bitwise_xor(x, y):
 
 
 @primitive(np.invert, onnx="BitwiseNot", dtypes=BITS, reference="numpy.invert")
-def bitwise_invert(x):
+def bitwise_invert(x: ArrayLike) -> Node:
     """Every bit flipped; the logical not of booleans.
 
     >>> evaluate(bitwise_invert([0, 5]))
@@ -179,7 +181,7 @@ def bitwise_invert(x):
 
 
 @primitive(np.left_shift, dtypes=INTEGERS, sample=((-9, 9), (0, 7)), reference="numpy.left_shift")
-def bitwise_left_shift(x, y):
+def bitwise_left_shift(x: ArrayLike, y: ArrayLike) -> Node:
     """``x`` with its bits moved left by ``y`` places.
 
     >>> evaluate(bitwise_left_shift([1, 2], 3))
@@ -188,7 +190,7 @@ def bitwise_left_shift(x, y):
 
 
 @primitive(np.right_shift, dtypes=INTEGERS, sample=((-9, 9), (0, 7)), reference="numpy.right_shift")
-def bitwise_right_shift(x, y):
+def bitwise_right_shift(x: ArrayLike, y: ArrayLike) -> Node:
     """``x`` with its bits moved right by ``y`` places, keeping the sign.
 
     >>> evaluate(bitwise_right_shift([16, -16], 2))
@@ -197,7 +199,7 @@ def bitwise_right_shift(x, y):
 
 
 @primitive(np.copysign, dtypes=FLOATS)
-def copysign(x, y):
+def copysign(x: ArrayLike, y: ArrayLike) -> Node:
     """The size of ``x`` with the sign of ``y``.
 
     >>> evaluate(copysign([1.0, 2.0], -0.0))
@@ -206,12 +208,12 @@ def copysign(x, y):
 
 
 @copysign.vjp
-def copysign(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return where(signbit(x) == signbit(y), g, -g), 0
 
 
 @primitive(np.nextafter, dtypes=FLOATS)
-def nextafter(x, y):
+def nextafter(x: ArrayLike, y: ArrayLike) -> Node:
     """The next number after ``x`` in the direction of ``y``.
 
     >>> evaluate(nextafter(1.0, 2.0)) - 1
@@ -220,12 +222,11 @@ def nextafter(x, y):
 
 
 @nextafter.vjp
-def nextafter(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return g, 0
 
 
-for _name, _function in {
-    "invert": bitwise_invert, "bitwise_not": bitwise_invert, "left_shift": bitwise_left_shift,
-    "right_shift": bitwise_right_shift,
-}.items():  # fmt: skip
-    alias(_name, _function)
+alias("invert", bitwise_invert)
+alias("bitwise_not", bitwise_invert)
+alias("left_shift", bitwise_left_shift)
+alias("right_shift", bitwise_right_shift)

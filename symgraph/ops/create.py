@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from symgraph.graph.dims import Dim, Size, dim_floordiv, dim_max
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node, constant, size_value
 from symgraph.graph.types import DType, TensorType, as_shape, dtype
+from symgraph.ops.annotations import Array, ArrayLike, DTypeLike, ShapeLike
 from symgraph.ops.arithmetic import astype, where
 from symgraph.ops.axes import new_axes
 from symgraph.ops.broadcast import broadcast_to
@@ -24,7 +26,7 @@ _LIKE = {"dtypes": ALL, "differentiable": False, "cases": [case(draw(2, 3)), cas
 
 
 @macro(**_MADE, cases=[case((2, 3)), case(4), case(()), case((0, 2), dtype="int32")])
-def zeros(shape, dtype="float64"):
+def zeros(shape: ShapeLike, dtype: DTypeLike | None = "float64") -> Node:
     """Zeros of a shape, whose sizes may be symbolic.
 
     >>> evaluate(zeros(3))
@@ -34,7 +36,7 @@ def zeros(shape, dtype="float64"):
 
 
 @macro(**_MADE, cases=[case((2, 3)), case(4), case(()), case((0, 2), dtype="bool")])
-def ones(shape, dtype="float64"):
+def ones(shape: ShapeLike, dtype: DTypeLike | None = "float64") -> Node:
     """Ones of a shape.
 
     >>> evaluate(ones(3, "int64"))
@@ -44,7 +46,7 @@ def ones(shape, dtype="float64"):
 
 
 @macro(**_MADE, cases=[case((2, 3))], reference="numpy.zeros")
-def empty(shape, dtype="float64"):
+def empty(shape: ShapeLike, dtype: DTypeLike | None = "float64") -> Node:
     """Zeros: nothing in a graph is left unset.
 
     >>> evaluate(empty(2))
@@ -63,7 +65,7 @@ def empty(shape, dtype="float64"):
         case((2, 3), draw(3)),
     ],
 )
-def full(shape, fill_value, dtype=None):
+def full(shape: ShapeLike, fill_value: ArrayLike, dtype: DTypeLike | None = None) -> Node:
     """One value, or an array that broadcasts, repeated to a shape.
 
     >>> evaluate(full((2, 2), 7))
@@ -74,7 +76,7 @@ def full(shape, fill_value, dtype=None):
 
 
 @macro(**_LIKE)
-def zeros_like(x, dtype=None):
+def zeros_like(x: ArrayLike, dtype: DTypeLike | None = None) -> Node:
     """Zeros of the shape and dtype of ``x``.
 
     >>> evaluate(zeros_like([1.0, 2.0]))
@@ -84,7 +86,7 @@ def zeros_like(x, dtype=None):
 
 
 @macro(**_LIKE)
-def ones_like(x, dtype=None):
+def ones_like(x: ArrayLike, dtype: DTypeLike | None = None) -> Node:
     """Ones of the shape and dtype of ``x``.
 
     >>> evaluate(ones_like([1.5, 2.5]))
@@ -94,7 +96,7 @@ def ones_like(x, dtype=None):
 
 
 @macro(**_LIKE, reference="numpy.zeros_like")
-def empty_like(x, dtype=None):
+def empty_like(x: ArrayLike, dtype: DTypeLike | None = None) -> Node:
     """Zeros of the shape and dtype of ``x``: nothing in a graph is left unset.
 
     >>> evaluate(empty_like([1.0, 2.0]))
@@ -108,7 +110,7 @@ def empty_like(x, dtype=None):
     differentiable=False,
     cases=[case(draw(2, 3), 1), case(draw(0), 0), case(draw(2), True, dtype="bool")],
 )
-def full_like(x, fill_value, dtype=None):
+def full_like(x: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None) -> Node:
     """One value in the shape and dtype of ``x``.
 
     >>> evaluate(full_like([1.0, 2.0], 7))
@@ -117,14 +119,14 @@ def full_like(x, fill_value, dtype=None):
     return _filled_like(x, fill_value, dtype)
 
 
-def _filled_like(x, value, wanted) -> Node:
+def _filled_like(x: ArrayLike, value: ArrayLike, wanted: DTypeLike | None) -> Node:
     x = as_node(x)
     row = x.row if wanted is None else dtype(wanted)
     return broadcast_to(cast_to(as_node(value, row), row), x.shape)
 
 
 @macro(dtypes=ALL, cases=[case(draw(2, 3)), case(draw(), dtype="complex128"), case([1, 2])])
-def asarray(x, dtype=None):
+def asarray(x: ArrayLike, dtype: DTypeLike | None = None) -> Node:
     """``x`` as a node, of this dtype if one is given.
 
     >>> evaluate(asarray([1, 2], "float32"))
@@ -141,7 +143,7 @@ class IotaAttrs(Attrs):
 
 
 @op(IotaAttrs, dtypes=("int64",), cases=[case(5), case(0)], reference="numpy.arange", differentiable=False)
-def iota(size, dtype="int64"):
+def iota(size: Dim, dtype: DTypeLike | None = "int64") -> Node:
     """0, 1, 2, … so many, which may be a symbolic size.
 
     >>> evaluate(iota(3))
@@ -154,16 +156,16 @@ def iota(size, dtype="int64"):
 
 
 @iota.infer
-def iota(size, dtype):
+def _(size: Dim, dtype: DType) -> TensorType:
     return TensorType(dtype, (size,))
 
 
 @iota.numpy
-def iota(size, dtype):
+def _(size: int, dtype: DType) -> Array:
     return np.arange(size).astype(dtype.numpy)
 
 
-def _row(spec) -> DType:
+def _row(spec: DTypeLike | None) -> DType:
     """A dtype; float64 for None, as NumPy has it."""
     return dtype("float64" if spec is None else spec)
 
@@ -173,7 +175,7 @@ def _row(spec) -> DType:
     cases=[case(5), case(2, 7), case(2, 9, 3), case(5, 0, -2), case(0), case(3, 1), case(0.0, 1.0, 0.25),
            case(4, dtype="float32"), case(1, 2.5, 0.5, dtype="float64"), case(np.int64(3)), case(np.int32(1), 4)],
 )  # fmt: skip
-def arange(start, stop=None, step=1, dtype=None):
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None) -> Node:
     """Numbers from ``start`` (0 if only one bound is given) up to ``stop`` in steps; bounds may be symbolic sizes.
 
     >>> evaluate(arange(2, 8, 2))
@@ -211,7 +213,7 @@ def _steps(start: Dim, stop: Dim, step: int) -> Dim:
     return dim_max(dim_floordiv(length + abs(step) - 1, abs(step)), 0)
 
 
-def _is_zero(start) -> bool:
+def _is_zero(start: object) -> bool:
     return not isinstance(start, Size) and start == 0
 
 
@@ -220,7 +222,13 @@ def _is_zero(start) -> bool:
     cases=[case(0.0, 1.0, 5), case(draw(), draw(), 4), case(0, 1, 3, endpoint=False),
            case(2.0, 3.0, 1), case(0.0, 1.0, 0), case(draw(3), draw(2, 1), 4), case(draw(2), 5.0, 3, False)],
 )  # fmt: skip
-def linspace(start, stop, num=50, endpoint=True, dtype=None):
+def linspace(
+    start: ArrayLike,
+    stop: ArrayLike,
+    num: Dim = 50,
+    endpoint: bool = True,
+    dtype: DTypeLike | None = None,
+) -> Node:
     """So many numbers at equal distances from ``start`` to ``stop``, the last one included or not.
 
     They stand along a new first axis where the ends are arrays; ``num`` may be a symbolic size.
@@ -242,7 +250,7 @@ def linspace(start, stop, num=50, endpoint=True, dtype=None):
 
 
 @macro(**_MADE, cases=[case(3), case(2, 4), case(3, 2, k=1), case(3, k=-1), case(0), case(2, dtype="int32")])
-def eye(N, M=None, k=0, dtype="float64"):
+def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: DTypeLike | None = "float64") -> Node:
     """Ones on a diagonal, zeros elsewhere; ``k`` above the main diagonal, or below when negative.
 
     >>> evaluate(eye(2))
@@ -254,7 +262,7 @@ def eye(N, M=None, k=0, dtype="float64"):
 
 
 @macro(**_MADE, cases=[case(3), case(2, 4), case(3, 3, 1), case(3, k=-1)])
-def tri(N, M=None, k=0, dtype="float64"):
+def tri(N: Dim, M: Dim | None = None, k: int = 0, dtype: DTypeLike | None = "float64") -> Node:
     """Ones on and below a diagonal, zeros above.
 
     >>> evaluate(tri(2))
@@ -269,7 +277,7 @@ _TRIANGLES = [case(draw(3, 3)), case(draw(2, 4), 1), case(draw(2, 3, 2), k=-1), 
 
 
 @macro(dtypes=ALL, cases=_TRIANGLES)
-def tril(x, k=0):
+def tril(x: ArrayLike, k: int = 0) -> Node:
     """The lower triangle of the last two axes, zeros above.
 
     >>> evaluate(tril([[1, 2], [3, 4]]))
@@ -277,11 +285,11 @@ def tril(x, k=0):
            [3, 4]])
     """
     x = _matrix(x)
-    return where(tri(*x.shape[-2:], k, "bool"), x, zeros((), x.row))
+    return where(tri(x.shape[-2], x.shape[-1], k, "bool"), x, zeros((), x.row))
 
 
 @macro(dtypes=ALL, cases=_TRIANGLES)
-def triu(x, k=0):
+def triu(x: ArrayLike, k: int = 0) -> Node:
     """The upper triangle of the last two axes, zeros below.
 
     >>> evaluate(triu([[1, 2], [3, 4]]))
@@ -289,17 +297,17 @@ def triu(x, k=0):
            [0, 4]])
     """
     x = _matrix(x)
-    return where(tri(*x.shape[-2:], whole("k", k) - 1, "bool"), zeros((), x.row), x)
+    return where(tri(x.shape[-2], x.shape[-1], whole("k", k) - 1, "bool"), zeros((), x.row), x)
 
 
-def _matrix(x) -> Node:
+def _matrix(x: ArrayLike) -> Node:
     x = as_node(x)
     if x.ndim < 2:
         raise ShapeError(f"a matrix has two axes, and {x.type} has {x.ndim}")
     return x
 
 
-def _meshgrid_reference(*arrays, indexing="xy"):
+def _meshgrid_reference(*arrays: Any, indexing: Any = "xy") -> Any:
     return tuple(np.meshgrid(*arrays, indexing=indexing))
 
 
@@ -308,7 +316,7 @@ def _meshgrid_reference(*arrays, indexing="xy"):
     cases=[case(draw(2), draw(3)), case(draw(2), draw(3), indexing="ij"),
            case(draw(2), draw(3), draw(4)), case(draw(2))],
 )  # fmt: skip
-def meshgrid(*arrays, indexing="xy"):
+def meshgrid(*arrays: ArrayLike, indexing: str = "xy") -> tuple[Node, ...]:
     """The coordinates of a grid: each vector repeated along the axes of the others.
 
     >>> [evaluate(part).tolist() for part in meshgrid([1, 2], [3, 4])]
@@ -332,7 +340,7 @@ def meshgrid(*arrays, indexing="xy"):
     )
 
 
-def _one_hot_reference(x, depth, dtype="float32", axis=-1):
+def _one_hot_reference(x: Any, depth: Any, dtype: Any = "float32", axis: Any = -1) -> Any:
     hot = (x[..., None] == np.arange(depth)).astype(dtype)
     return np.moveaxis(hot, -1, axis)
 
@@ -341,7 +349,7 @@ def _one_hot_reference(x, depth, dtype="float32", axis=-1):
     dtypes=INTEGERS, sample=(0, 3), reference=_one_hot_reference, differentiable=False,
     cases=[case(draw(4), 3), case(draw(2, 3), 4, axis=0), case(draw(), 3, dtype="int64"), case(draw(0), 3)],
 )  # fmt: skip
-def one_hot(x, depth, dtype="float32", axis=-1):
+def one_hot(x: ArrayLike, depth: Dim, dtype: DTypeLike = "float32", axis: int = -1) -> Node:
     """A new axis with 1 at the place that the integer names and 0 elsewhere; all 0 for one outside.
 
     >>> evaluate(one_hot([0, 2], 3))

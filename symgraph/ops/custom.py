@@ -13,13 +13,14 @@ from symgraph.graph.node import Node, located
 from symgraph.graph.op import Attrs, Op, as_node, items, pack, register
 from symgraph.graph.trace import arguments, capture, inline
 from symgraph.graph.types import TensorType, TupleType
+from symgraph.ops.annotations import Array, ArrayLike
 from symgraph.ops.cases import elementwise_cases
 from symgraph.ops.create import zeros_like
 from symgraph.ops.declare import ALL, macro, op
 
 
 @op(elementwise=True, dtypes=ALL, cases=elementwise_cases(1), reference=lambda x: x, differentiable=False)
-def stop_gradient(x):
+def stop_gradient(x: ArrayLike) -> Node:
     """``x`` itself, of which gradients know nothing.
 
     >>> evaluate(stop_gradient([1.0, 2.0]))
@@ -29,12 +30,12 @@ def stop_gradient(x):
 
 
 @stop_gradient.infer
-def stop_gradient(x):
+def _(x: TensorType) -> TensorType:
     return x
 
 
 @stop_gradient.numpy
-def stop_gradient(x):
+def _(x: Array) -> Array:
     return x
 
 
@@ -71,7 +72,7 @@ CALL = register(Op("call", infer=_infer_call, body=_call_body, vjp=_call_vjp, at
 
 
 @macro()
-def custom_gradient(f):
+def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     """A decorator for a function that returns its result and its derivative.
 
     The derivative is a function from the cotangent of the result to the cotangents of the arguments. With several

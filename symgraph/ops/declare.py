@@ -5,6 +5,8 @@
 ``op``          anything else: the public function normalises its arguments and ends in ``name.op(x, …, **attrs)``;
                 ``@name.infer``, ``@name.numpy`` or ``@name.body``, and ``@name.vjp`` follow
 ``macro``       a function that builds other ops and has no node of its own
+
+The rules are called ``_``, since a type checker takes a name that is defined twice for one without a type.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import CodeType
-from typing import Any
+from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 import numpy as np
 
@@ -35,13 +37,16 @@ from symgraph.graph.types import (
 )
 from symgraph.ops.cases import Case, elementwise_cases
 
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 
-class Function:
+
+class Function(Generic[P, R]):
     """What a user says: ``symgraph.softplus`` and its like."""
 
     def __init__(
         self,
-        build: Callable[..., Any],
+        build: Callable[P, R],
         op: Op | None = None,
         *,
         dtypes: Sequence[str] | None = None,
@@ -52,7 +57,7 @@ class Function:
         tolerance: float = 1.0,
     ) -> None:
         self.build = build
-        self.op = op
+        self._op = op
         self.name = build.__name__
         self.group = build.__module__.rsplit(".", 1)[-1]
         self.dtypes = tuple(dtypes or FLOATS)
@@ -68,7 +73,7 @@ class Function:
         if FUNCTIONS.setdefault(self.name, self) is not self:
             raise TypeError(f"{self.name} is declared twice")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return self.build(*args, **kwargs)
         except SymgraphError as error:
@@ -77,31 +82,33 @@ class Function:
         except TypeError as error:
             raise self._misuse(error, args, kwargs) from error
 
-    def infer(self, rule: Callable[..., Type]) -> Function:
+    def infer(self, rule: Callable[..., Type]) -> Self:
         """The type rule: ``infer(*types, **attrs)``."""
-        self._own_op.infer = rule
+        self.op.infer = rule
         return self
 
-    def numpy(self, rule: Callable[..., Any]) -> Function:
+    def numpy(self, rule: Callable[..., Any]) -> Self:
         """The meaning: ``numpy(*arrays, **attrs)``."""
-        self._own_op.numpy = rule
+        self.op.numpy = rule
         return self
 
-    def body(self, rule: Callable[..., Node]) -> Function:
+    def body(self, rule: Callable[..., Node]) -> Self:
         """The meaning in other ops, ``body(*nodes, **attrs)``; the type follows from it."""
-        self._own_op.body = rule
-        self._own_op.infer = _infer_from_body(rule)
+        self.op.body = rule
+        self.op.infer = _infer_from_body(rule)
         return self
 
-    def vjp(self, rule: Callable[..., Any]) -> Function:
-        """The derivative: ``vjp(g, *inputs, out, **attrs)``, one node, or one (or None) for each input."""
-        self._own_op.vjp = rule
+    def vjp(self, rule: Callable[..., Any]) -> Self:
+        """The derivative: ``vjp(g, *inputs, out, **attrs)``, a node, or 0 for no slope, for each input."""
+        self.op.vjp = rule
         return self
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """The parameters, as ``help`` shows them; found when asked for, since that takes time."""
-        return inspect.signature(self.build)
+        """The parameters, without their types; found when asked for, since that takes time."""
+        signature = inspect.signature(self.build)
+        bare = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+        return signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
 
     @property
     def summary(self) -> str:
@@ -109,9 +116,14 @@ class Function:
         return (self.__doc__ or "").strip().partition("\n")[0]
 
     @property
-    def _own_op(self) -> Op:
-        assert self.op is not None, f"{self.name} is a macro"
-        return self.op
+    def is_macro(self) -> bool:
+        return self._op is None
+
+    @property
+    def op(self) -> Op:
+        """What its nodes apply."""
+        assert self._op is not None, f"{self.name} is a macro"
+        return self._op
 
     def __repr__(self) -> str:
         return f"<function symgraph.{self.name}{self.signature}>"
@@ -189,10 +201,10 @@ def primitive(
     commutative: bool = False,
     onnx: str | None = None,
     **meta: Any,
-) -> Callable[[Callable[..., Any]], Function]:
+) -> Callable[[Callable[P, Node]], Function[P, Node]]:
     """A scalar primitive, meaning this ufunc; its loops decide dtypes unless ``loops`` does."""
 
-    def declare(f: Callable[..., Any]) -> Function:
+    def declare(f: Callable[P, Node]) -> Function[P, Node]:
         arity = len(_parameters(f))
         find = cache(loops if loops is not None else _ufunc_loops(ufunc))  # type: ignore[arg-type]
         op = Op(
@@ -205,10 +217,10 @@ def primitive(
 
 def elementwise(
     family: Family, *, onnx: str | None = None, **meta: Any
-) -> Callable[[Callable[..., Any]], Function]:
+) -> Callable[[Callable[..., Node]], Function[..., Node]]:
     """An elementwise composition: the decorated function's body is its definition, on nodes of one dtype."""
 
-    def declare(f: Callable[..., Any]) -> Function:
+    def declare(f: Callable[..., Node]) -> Function[..., Node]:
         arity = len(_parameters(f))
 
         @cache
@@ -231,10 +243,10 @@ def op(
     binds_sizes: bool = False,
     onnx: str | None = None,
     **meta: Any,
-) -> Callable[[Callable[..., Any]], Function]:
+) -> Callable[[Callable[P, R]], Function[P, R]]:
     """An op whose public function normalises its arguments and ends in ``name.op(x, …, **attrs)``."""
 
-    def declare(f: Callable[..., Any]) -> Function:
+    def declare(f: Callable[P, R]) -> Function[P, R]:
         made = Op(
             f.__name__, _undeclared, attrs=attrs, elementwise=elementwise, binds_sizes=binds_sizes, onnx=onnx
         )
@@ -243,12 +255,12 @@ def op(
     return declare
 
 
-def macro(**meta: Any) -> Callable[[Callable[..., Any]], Function]:
+def macro(**meta: Any) -> Callable[[Callable[P, R]], Function[P, R]]:
     """A function that builds other ops and has no node of its own."""
     return lambda f: Function(f, **meta)
 
 
-def alias(name: str, function: Function) -> None:
+def alias(name: str, function: Function[..., Any]) -> None:
     """Another name for a function, as NumPy and the Array API have for some."""
     if FUNCTIONS.setdefault(name, function) is not function:
         raise TypeError(f"{name} is declared twice")
@@ -258,8 +270,8 @@ def alias(name: str, function: Function) -> None:
 
 
 def _elementwise_function(
-    f: Callable[..., Any], op: Op, find: Callable[..., Loop], arity: int, meta: dict[str, Any]
-) -> Function:
+    f: Callable[..., Node], op: Op, find: Callable[..., Loop], arity: int, meta: dict[str, Any]
+) -> Function[Any, Node]:
     names = _parameters(f)
     given = f.__defaults__ or ()
     defaults = dict(zip(names[len(names) - len(given) :], given, strict=True))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from symgraph.errors import ShapeError
 from symgraph.graph.dims import dim_max, dim_min
+from symgraph.graph.node import Node
 from symgraph.graph.op import as_node
+from symgraph.ops.annotations import ArrayLike, DTypeLike
 from symgraph.ops.axes import one_axis
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import iota, zeros
@@ -27,7 +29,7 @@ _CASES = [
 
 
 @macro(dtypes=ALL, cases=_CASES)
-def diagonal(x, offset=0, axis1=0, axis2=1):
+def diagonal(x: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Node:
     """A diagonal of two axes, as a last axis in their place; ``offset`` above the main one, or below when negative.
 
     >>> evaluate(diagonal([[1, 2], [3, 4]]))
@@ -44,7 +46,9 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
 
 
 @macro(dtypes=NUMBERS, cases=_CASES)
-def trace(x, offset=0, axis1=0, axis2=1, dtype=None):
+def trace(
+    x: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None
+) -> Node:
     """The sum of a diagonal.
 
     >>> evaluate(trace([[1, 2], [3, 4]]))
@@ -57,7 +61,7 @@ def trace(x, offset=0, axis1=0, axis2=1, dtype=None):
     dtypes=REALS,
     cases=[case(draw(3)), case(draw(2), 1), case(draw(2), -2), case(draw(3, 2)), case(draw(0))],
 )
-def diag(x, k=0):
+def diag(x: ArrayLike, k: int = 0) -> Node:
     """A vector as the diagonal of a matrix of zeros; of a matrix, its diagonal.
 
     >>> evaluate(diag([1, 2]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from symgraph.graph.dims import Dim, broadcast, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs
 from symgraph.graph.types import TensorType
+from symgraph.ops.annotations import Array, ArrayLike, Slopes
 from symgraph.ops.arithmetic import conj, where
 from symgraph.ops.broadcast import broadcast_to, sum_to
 from symgraph.ops.cases import case, draw, in_float32
@@ -59,7 +61,7 @@ class EinsumAttrs(Attrs):
         case("i->i", draw(0)),
     ],
 )  # fmt: skip
-def einsum(spec, *operands):
+def einsum(spec: str, *operands: ArrayLike) -> Node:
     """Products of elements, summed over every index that the output leaves out, as ``numpy.einsum``.
 
     An index that is repeated within an operand takes its diagonal. Without ``->`` the output has the indices that
@@ -82,7 +84,7 @@ def einsum(spec, *operands):
 
 
 @einsum.infer
-def einsum(*types, spec):
+def _(*types: TensorType, spec: str) -> TensorType:
     if any(type.dtype is not types[0].dtype for type in types):
         raise DTypeError("takes arrays of one dtype; a node does not promote its inputs")
     terms, output = _parse(spec, [type.rank for type in types])
@@ -92,12 +94,12 @@ def einsum(*types, spec):
 
 @einsum.numpy
 @summed_in_float32
-def einsum(*arrays, spec):
+def _(*arrays: Array, spec: str) -> Any:
     return np.einsum(spec, *arrays, optimize=True)
 
 
 @einsum.vjp
-def einsum(g, *inputs_and_out, spec):
+def _(g: Node, *inputs_and_out: Node, spec: str) -> Slopes:
     *inputs, _ = inputs_and_out
     terms, output = _parse(spec, [x.ndim for x in inputs])
     sizes = _sizes(terms, [x.shape for x in inputs])
@@ -129,11 +131,9 @@ def _on_diagonal(x: Node, labels: Labels, shape: tuple[Dim, ...]) -> Node:
     first = [labels.index(label) for label in labels]
     repeated = [axis for axis, origin in enumerate(first) if axis != origin]
     spread = expand_dims(x, tuple(repeated))
-    on_diagonal = None
     for axis in repeated:
-        equal = _index_along(axis, shape) == _index_along(first[axis], shape)
-        on_diagonal = equal if on_diagonal is None else on_diagonal & equal
-    return broadcast_to(where(on_diagonal, spread, 0), shape)
+        spread = where(_index_along(axis, shape) == _index_along(first[axis], shape), spread, 0)
+    return broadcast_to(spread, shape)
 
 
 def _index_along(axis: int, shape: tuple[Dim, ...]) -> Node:

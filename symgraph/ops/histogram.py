@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from symgraph.graph.dims import Dim, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node, constant, size_value
 from symgraph.graph.types import BOOL, INT64, DType, TensorType, as_shape
+from symgraph.ops.annotations import Array, ArrayLike, Slopes
 from symgraph.ops.arithmetic import minimum, where
 from symgraph.ops.axes import one_axis
 from symgraph.ops.broadcast import broadcast_to
@@ -30,7 +33,7 @@ class BincountAttrs(Attrs):
     length: Dim
 
 
-def _bincount_reference(x, weights=None, *, length):
+def _bincount_reference(x: Any, weights: Any = None, *, length: Any) -> Any:
     return np.bincount(x, weights, length).astype(np.int64 if weights is None else weights.dtype)
 
 
@@ -43,7 +46,7 @@ def _bincount_reference(x, weights=None, *, length):
         case(draw(0, interval=(0, 1), dtype="int64"), length=2),
     ],
 )  # fmt: skip
-def bincount(x, weights=None, *, length):
+def bincount(x: ArrayLike, weights: ArrayLike | None = None, *, length: Dim) -> Node:
     """How often each of the integers from 0 to ``length - 1`` comes in a vector, or the sum of its weights.
 
     Raises OutOfBoundsError at the call for any other integer.
@@ -62,7 +65,7 @@ def bincount(x, weights=None, *, length):
 
 
 @bincount.infer
-def bincount(x, weights, length):
+def _(x: TensorType, weights: TensorType, length: Dim) -> TensorType:
     if x.rank != 1 or weights.rank != 1 or same(x.shape[0], weights.shape[0]) is False:
         raise ShapeError("takes a vector, and weights of its size")
     if x.dtype is not INT64 or weights.dtype is BOOL:
@@ -71,26 +74,28 @@ def bincount(x, weights, length):
 
 
 @bincount.numpy
-def bincount(x, weights, length):
+def _(x: Array, weights: Array, length: int) -> Array:
     if x.shape != weights.shape:
         raise ShapeError(f"{x.shape[0]} integers have {weights.shape[0]} weights")
     if x.size and (x.min() < 0 or x.max() >= length):
         raise OutOfBoundsError(f"integers from {x.min()} to {x.max()} do not lie below {length}")
     wide = np.float32 if weights.dtype.kind in "fV" and weights.dtype.itemsize == 2 else weights.dtype
-    counts = np.zeros(length, wide)
+    counts: Array = np.zeros(length, wide)
     np.add.at(counts, x, weights.astype(wide, copy=False))
     return counts.astype(weights.dtype, copy=False)
 
 
 @bincount.vjp
-def bincount(g, x, weights, out, length):
+def _(g: Node, x: Node, weights: Node, out: Node, length: Dim) -> Slopes:
     return 0, take(g, x, 0)
 
 
 _EDGES = [-2.5, -1.25, 0.25, 2.0]
 
 
-def _histogram_reference(x, bins=10, range=None, density=None, weights=None):
+def _histogram_reference(
+    x: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> Any:
     counts, edges = np.histogram(
         x, np.asarray(bins) if isinstance(bins, list) else bins, range, density, weights
     )
@@ -108,7 +113,13 @@ def _histogram_reference(x, bins=10, range=None, density=None, weights=None):
         case(draw(), _EDGES),
     ],
 )  # fmt: skip
-def histogram(x, bins, range=None, density=None, weights=None):
+def histogram(
+    x: ArrayLike,
+    bins: ArrayLike,
+    range: Sequence[float] | None = None,
+    density: bool | None = None,
+    weights: ArrayLike | None = None,
+) -> tuple[Node, Node]:
     """How many elements lie between consecutive edges, or the sum of their weights; and the edges.
 
     ``bins`` are the edges, which must rise, or the number of equal bins over ``range``. A bin has its lower edge, the
@@ -137,7 +148,7 @@ def histogram(x, bins, range=None, density=None, weights=None):
     return counts, edges
 
 
-def _edges(bins, range_, row: DType) -> Node:
+def _edges(bins: Any, range_: Sequence[float] | None, row: DType) -> Node:
     if isinstance(bins, int | np.integer) and not isinstance(bins, bool):
         if range_ is None:
             raise ArgumentError(
@@ -171,7 +182,13 @@ def _edges(bins, range_, row: DType) -> Node:
         case(draw(2, 3), axis=0, append=draw()),
     ],
 )  # fmt: skip
-def diff(x, n=1, axis=-1, prepend=None, append=None):
+def diff(
+    x: ArrayLike,
+    n: int = 1,
+    axis: int = -1,
+    prepend: ArrayLike | None = None,
+    append: ArrayLike | None = None,
+) -> Node:
     """The differences ``x[1:] - x[:-1]`` along an axis, taken ``n`` times; of bools, whether neighbours differ.
 
     ``prepend`` and ``append`` are put before and behind ``x`` first.
@@ -191,7 +208,7 @@ def diff(x, n=1, axis=-1, prepend=None, append=None):
     return x
 
 
-def _end(part, x: Node, axis: int):
+def _end(part: ArrayLike, x: Node, axis: int) -> Node:
     part = as_node(part)
     return (
         part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +14,14 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node, size_value
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.types import INT64, TensorType, as_shape
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, Slopes
 from symgraph.ops.arithmetic import maximum, minimum
 from symgraph.ops.axes import one_axis
 from symgraph.ops.cases import case, draw
 from symgraph.ops.create import iota, zeros
 from symgraph.ops.declare import ALL, cast_to, macro, op
 from symgraph.ops.keys import (
-    Gather,
-    NewAxis,
+    Item,
     Slice,
     check_items,
     indexed_shape,
@@ -35,7 +36,7 @@ from symgraph.ops.shape import ravel, reshape
 class IndexAttrs(Attrs):
     """An item for each axis of the input, and for each new axis."""
 
-    items: tuple[Dim | Slice | NewAxis | Gather, ...]
+    items: tuple[Item, ...]
 
 
 _KEYS = (
@@ -45,7 +46,7 @@ _KEYS = (
 )  # fmt: skip
 
 
-def _numpy_index(x, key):
+def _numpy_index(x: Any, key: Any) -> Any:
     return x[plain_key(key)]
 
 
@@ -54,7 +55,7 @@ def _numpy_index(x, key):
     cases=[case(draw(2, 3), key) for key in _KEYS]
     + [case(draw(5), slice(None, 0)), case(draw(0, 3), slice(None)), case(draw(2, 3, 4), (0, slice(None), [1, 2]))],
 )  # fmt: skip
-def index(x, key):
+def index(x: ArrayLike, key: Any) -> Node:
     """``x[key]`` as NumPy has it: ints, slices, ``None``, ``...``, arrays of integers, boolean masks, nested lists.
 
     Arrays of indices broadcast against one another; their axes stand where they stood when they are neighbours, else
@@ -73,18 +74,18 @@ def index(x, key):
 
 
 @index.infer
-def index(x, *arrays, items):
+def _(x: TensorType, *arrays: TensorType, items: tuple[Item, ...]) -> TensorType:
     check_items(x, arrays, items)
     return TensorType(x.dtype, indexed_shape(x.shape, [array.shape for array in arrays], items))
 
 
 @index.numpy
-def index(x, *arrays, items):
+def _(x: Array, *arrays: Array, items: tuple[Item, ...]) -> Array:
     return np.asarray(x[numpy_key(items, arrays)])
 
 
 @index.vjp
-def index(g, x, *arrays_and_out, items):
+def _(g: Node, x: Node, *arrays_and_out: Any, items: tuple[Item, ...]) -> Slopes:
     *arrays, _ = arrays_and_out
     start = zeros(x.shape, g.row)
     return (FUNCTIONS["update"].op(start, g, *arrays, items=items, mode="add"), *(0 for _ in arrays))  # type: ignore[attr-defined]
@@ -95,7 +96,7 @@ def index(g, x, *arrays_and_out, items):
     cases=[case(draw(5), [0, 4, 0]), case(draw(2, 3), [2, 0], axis=1), case(draw(2, 3), [[0], [1]], axis=0),
            case(draw(2, 3), 1, axis=-1), case(draw(2, 3), [0, 5])],
 )  # fmt: skip
-def take(x, indices, axis=None):
+def take(x: ArrayLike, indices: ArrayLike, axis: AxisLike = None) -> Node:
     """The elements at these places along an axis, or of the raveled array.
 
     >>> evaluate(take([10, 20, 30], [2, 0]))
@@ -107,7 +108,7 @@ def take(x, indices, axis=None):
     return index(x, (slice(None),) * one_axis(axis, x) + (indices,))
 
 
-def _along_reference(x, indices, axis=-1):
+def _along_reference(x: Any, indices: Any, axis: Any = -1) -> Any:
     return np.take_along_axis(x, np.asarray(indices), axis)
 
 
@@ -116,7 +117,7 @@ def _along_reference(x, indices, axis=-1):
     cases=[case(draw(4), [3, 0]), case(draw(2, 3), [[0, 2], [1, 1]], axis=1, symbolic=False),
            case(draw(2, 3), [[1, 0, 1]], axis=0, symbolic=False)],
 )  # fmt: skip
-def take_along_axis(x, indices, axis=-1):
+def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Node:
     """Along an axis, for each of the other places, the elements that the array of indices names there.
 
     >>> evaluate(take_along_axis([[10, 20], [30, 40]], [[1], [0]], axis=1))
@@ -144,7 +145,7 @@ def _along(x: Node, indices: Node, axis: int) -> tuple[Node, ...]:
     )
 
 
-def dynamic_reference(x, starts, sizes):
+def dynamic_reference(x: Any, starts: Any, sizes: Any) -> Any:
     places = [min(max(int(s), 0), n - k) for s, n, k in zip(starts, x.shape, sizes, strict=True)]
     return x[tuple(slice(s, s + k) for s, k in zip(places, sizes, strict=True))]
 
@@ -153,7 +154,7 @@ def dynamic_reference(x, starts, sizes):
     dtypes=ALL, reference=dynamic_reference,
     cases=[case(draw(5), [1], [3]), case(draw(3, 4), [9, -5], [2, 2]), case(draw(3, 4), [0, 1], [3, 1])],
 )  # fmt: skip
-def dynamic_slice(x, starts, sizes):
+def dynamic_slice(x: ArrayLike, starts: Sequence[ArrayLike], sizes: Sequence[int]) -> Node:
     """A block of known sizes from places that are known at the call, moved inwards where it would stick out.
 
     >>> evaluate(dynamic_slice([1, 2, 3, 4], [9], [2]))
@@ -163,7 +164,7 @@ def dynamic_slice(x, starts, sizes):
     return index(x, block_key(x, starts, sizes))
 
 
-def block_key(x: Node, starts, sizes) -> tuple[Node, ...]:
+def block_key(x: Node, starts: Sequence[ArrayLike], sizes: Sequence[Dim]) -> tuple[Node, ...]:
     many = isinstance(starts, (list, tuple, np.ndarray)) or (isinstance(starts, Node) and starts.ndim)
     starts, sizes = list(starts) if many else [starts], as_shape(sizes)
     if len(starts) != x.ndim or len(sizes) != x.ndim:

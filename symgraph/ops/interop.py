@@ -14,6 +14,7 @@ from symgraph.graph.node import Node, located
 from symgraph.graph.op import as_node
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.types import dtype
+from symgraph.ops.annotations import DTypeLike
 from symgraph.ops.declare import Function
 
 
@@ -66,15 +67,15 @@ _NAMES = {
 }
 
 
-def _linalg_diagonal(x, offset=0):
+def _linalg_diagonal(x: Node, offset: int = 0) -> Any:
     return FUNCTIONS["diagonal"](x, offset, -2, -1)
 
 
-def _linalg_trace(x, offset=0, dtype=None):
+def _linalg_trace(x: Node, offset: int = 0, dtype: DTypeLike | None = None) -> Any:
     return FUNCTIONS["trace"](x, offset, -2, -1, dtype)
 
 
-def _linalg_outer(a, b):
+def _linalg_outer(a: Node, b: Node) -> Any:
     a, b = as_node(a), as_node(b)
     if a.ndim != 1 or b.ndim != 1:
         raise located(ShapeError(f"np.linalg.outer takes vectors, not {a.type} and {b.type}"), [a, b])

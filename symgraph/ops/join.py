@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,8 @@ from symgraph.graph.dims import Dim, Size, dim_max, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import TensorType, promote
-from symgraph.ops.arithmetic import minimum
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, Slopes
+from symgraph.ops.arithmetic import maximum, minimum
 from symgraph.ops.axes import many_axes, one_axis
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.cases import case, draw
@@ -28,7 +31,7 @@ class AxisAttrs(Attrs):
     axis: int
 
 
-def _listed(f):
+def _listed(f: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy's function of a list, called with the arrays of the list drawn one by one."""
     return lambda *args, **kwargs: f(args, **kwargs)
 
@@ -43,7 +46,7 @@ def _listed(f):
         case([draw(0)]),
     ],
 )  # fmt: skip
-def concat(arrays, axis=0):
+def concat(arrays: Sequence[ArrayLike], axis: int = 0) -> Node:
     """Arrays one after the other along an axis; raveled first when it is None.
 
     >>> evaluate(concat([[1, 2], [3]]))
@@ -60,7 +63,7 @@ def concat(arrays, axis=0):
 
 
 @concat.infer
-def concat(*arrays, axis):
+def _(*arrays: TensorType, axis: int) -> TensorType:
     first = arrays[0]
     if not 0 <= axis < len(first.shape):
         raise ShapeError(f"axis {axis} does not exist in {first}")
@@ -79,12 +82,12 @@ def concat(*arrays, axis):
 
 
 @concat.numpy
-def concat(*arrays, axis):
+def _(*arrays: Array, axis: int) -> Array:
     return np.concatenate(arrays, axis=axis)
 
 
 @concat.vjp
-def concat(g, *arrays_and_out, axis):
+def _(g: Node, *arrays_and_out: Any, axis: int) -> Slopes:
     *arrays, _ = arrays_and_out
     parts, start = [], 0
     for x in arrays:
@@ -97,7 +100,7 @@ def concat(g, *arrays_and_out, axis):
 alias("concatenate", concat)
 
 
-def _many(arrays) -> list:
+def _many(arrays: Sequence[ArrayLike]) -> list[ArrayLike]:
     if isinstance(arrays, Node) or not isinstance(arrays, (list, tuple)) or not arrays:
         raise ArgumentError("takes a list of at least one array")
     return list(arrays)
@@ -108,7 +111,7 @@ def _many(arrays) -> list:
     cases=[case([draw(3), draw(3)]), case([draw(2, 3), draw(2, 3)], axis=1), case([draw(2, 3), draw(2, 3)], axis=-1),
            case([draw(), draw(), draw()]), case([draw(0)])],
 )  # fmt: skip
-def stack(arrays, axis=0):
+def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Node:
     """Arrays of one shape side by side along a new axis.
 
     >>> evaluate(stack([[1, 2], [3, 4]], axis=1))
@@ -129,7 +132,7 @@ def stack(arrays, axis=0):
     cases=[case(draw(6), 3, symbolic=False), case(draw(2, 6), [1, 4], axis=1), case(draw(5, 2), [2]),
            case(draw(4), 1, symbolic=False)],
 )  # fmt: skip
-def split(x, indices_or_sections, axis=0):
+def split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Node]:
     """A list of parts along an axis: so many equal ones, or cut before these indices.
 
     >>> [evaluate(part).tolist() for part in split([1, 2, 3, 4], 2)]
@@ -153,7 +156,7 @@ def split(x, indices_or_sections, axis=0):
 
 
 @macro(dtypes=ALL, cases=[case(draw(7), 3, symbolic=False), case(draw(2, 5), 2, axis=1, symbolic=False)])
-def array_split(x, indices_or_sections, axis=0):
+def array_split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Node]:
     """``split`` into nearly equal parts, the first ones larger by one.
 
     >>> [evaluate(part).tolist() for part in array_split([1, 2, 3], 2)]
@@ -174,7 +177,7 @@ def array_split(x, indices_or_sections, axis=0):
 
 @macro(dtypes=ALL, cases=[case(draw(3, 2), symbolic=False), case(draw(2, 3), axis=-1, symbolic=False)],
        reference=lambda x, axis=0: list(np.moveaxis(x, axis, 0)))  # fmt: skip
-def unstack(x, axis=0):
+def unstack(x: ArrayLike, axis: int = 0) -> tuple[Node, ...]:
     """A tuple of the slices along an axis, whose size must be known.
 
     >>> [evaluate(row).tolist() for row in unstack([[1, 2], [3, 4]])]
@@ -198,7 +201,7 @@ def unstack(x, axis=0):
         case(draw()),
     ],
 )
-def flip(x, axis=None):
+def flip(x: ArrayLike, axis: AxisLike = None) -> Node:
     """The order reversed along axes, along all by default.
 
     >>> evaluate(flip([1, 2, 3]))
@@ -214,7 +217,7 @@ def flip(x, axis=None):
     cases=[case(draw(5), 2), case(draw(5), -7), case(draw(2, 3), 1, axis=1), case(draw(2, 3), (1, 2), axis=(0, 1)),
            case(draw(2, 3), 4), case(draw(0), 3), case(draw(5), (1, 2), axis=0), case(draw(2, 3), [1], axis=(0, 1))],
 )  # fmt: skip
-def roll(x, shift, axis=None):
+def roll(x: ArrayLike, shift: AxisLike, axis: AxisLike = None) -> Node:
     """Elements moved along axes by so many places, those beyond the end coming in at the front.
 
     >>> evaluate(roll([1, 2, 3], 1))
@@ -235,7 +238,7 @@ def roll(x, shift, axis=None):
     return x
 
 
-def _listed_one(value) -> list:
+def _listed_one(value: Any) -> list[Any]:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     return list(value) if isinstance(value, (tuple, list)) else [value]
@@ -257,7 +260,7 @@ def _rolled(x: Node, by: Dim, axis: int) -> Node:
     cases=[case(draw(3), 2), case(draw(2, 3), (2, 1)), case(draw(3), (2, 2)), case(draw(2, 3), 2), case(draw(), 3),
            case(draw(2), 0), case(draw(0), 2)],
 )  # fmt: skip
-def tile(x, repetitions):
+def tile(x: ArrayLike, repetitions: int | Sequence[int]) -> Node:
     """The whole array so many times along each axis, new axes in front.
 
     >>> evaluate(tile([1, 2], 2))
@@ -278,7 +281,7 @@ def tile(x, repetitions):
     cases=[case(draw(3), 2), case(draw(2, 3), 2, axis=1), case(draw(2, 3), 2), case(draw(3), [1, 0, 2]),
            case(draw(3, 2), [1, 0, 2], axis=0), case(draw(3), [2]), case(draw(), 2), case(draw(0), 2)],
 )  # fmt: skip
-def repeat(x, repeats, axis=None):
+def repeat(x: ArrayLike, repeats: ArrayLike, axis: AxisLike = None) -> Node:
     """Each element so many times in a row; ``repeats`` is one number, or one for each element along the axis.
 
     >>> evaluate(repeat([1, 2], 2))
@@ -332,7 +335,7 @@ class PadAttrs(Attrs):
         case(draw(2, 3), ((1,),)),
     ],
 )  # fmt: skip
-def pad(x, pad_width, mode="constant", constant_values=0):
+def pad(x: ArrayLike, pad_width: Any, mode: str = "constant", constant_values: ArrayLike = 0) -> Node:
     """``x`` with elements added before and after each axis.
 
     ``pad_width`` is a number, a pair (before, after), or a pair for each axis. Modes are NumPy's ``constant``,
@@ -358,27 +361,27 @@ def pad(x, pad_width, mode="constant", constant_values=0):
 
 
 @pad.infer
-def pad(x, value, widths):
+def _(x: TensorType, value: TensorType, widths: tuple[tuple[Dim, Dim], ...]) -> TensorType:
     if len(widths) != len(x.shape) or value.shape or value.dtype is not x.dtype:
         raise ShapeError(f"{x} cannot be padded by {widths} with {value}")
     return TensorType(x.dtype, tuple(a + size + b for size, (a, b) in zip(x.shape, widths, strict=True)))
 
 
 @pad.numpy
-def pad(x, value, widths):
+def _(x: Array, value: Array, widths: tuple[tuple[Dim, Dim], ...]) -> Array:
     out = np.full([a + size + b for size, (a, b) in zip(x.shape, widths, strict=True)], value, x.dtype)
     out[tuple(slice(a, a + size) for size, (a, _) in zip(x.shape, widths, strict=True))] = x
     return out
 
 
 @pad.vjp
-def pad(g, x, value, out, widths):
+def _(g: Node, x: Node, value: Node, out: Node, widths: tuple[tuple[Dim, Dim], ...]) -> Slopes:
     inside = index(g, tuple(slice(a, a + size) for size, (a, _) in zip(x.shape, widths, strict=True)))
     inside = reshape(inside, x.shape)
     return inside, g.sum() - inside.sum()
 
 
-def _pad_widths(width, x: Node) -> tuple[tuple[Dim, Dim], ...]:
+def _pad_widths(width: Any, x: Node) -> tuple[tuple[Dim, Dim], ...]:
     """A pair for each axis, by NumPy's broadcasting of what was given to that."""
     rows = width.tolist() if isinstance(width, np.ndarray) else width
     rows = list(rows) if isinstance(rows, (tuple, list)) else [rows]
@@ -391,7 +394,7 @@ def _pad_widths(width, x: Node) -> tuple[tuple[Dim, Dim], ...]:
     return tuple(amounts * x.ndim if len(amounts) == 1 else amounts)
 
 
-def _amount(name: str, value) -> Dim:
+def _amount(name: str, value: Any) -> Dim:
     if isinstance(value, Size):
         return value
     number = whole(name, value)
@@ -404,7 +407,7 @@ def _amount(name: str, value) -> Dim:
 
 
 def _edge(places: Node, size: Dim) -> Node:
-    return places.clip(0, size - 1)
+    return minimum(maximum(places, 0), size - 1)
 
 
 def _reflect(places: Node, size: Dim) -> Node:

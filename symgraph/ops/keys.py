@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ from symgraph.graph.dims import Dim, Size, same, slice_size
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, Attrs, as_node
 from symgraph.graph.types import TensorType, broadcast_shapes
+from symgraph.ops.annotations import Array
 from symgraph.ops.math import whole
 from symgraph.ops.nonzero import nonzero
 from symgraph.ops.shape import reshape
@@ -139,7 +141,7 @@ def _mask_places(mask: Node, x: Node, axis: int) -> tuple[Node, ...]:
     return nonzero(reshape(mask, shape))
 
 
-def check_items(x: TensorType, arrays, items: tuple[Item, ...]) -> None:
+def check_items(x: TensorType, arrays: Sequence[TensorType], items: tuple[Item, ...]) -> None:
     axes = [item for item in items if not isinstance(item, NewAxis)]
     if len(axes) != len(x.shape):
         raise ShapeError(f"{len(axes)} items for the {len(x.shape)} axes of {x}")
@@ -180,7 +182,7 @@ def indexed_shape(
     return (*out[:at], *gathered, *out[at:])
 
 
-def numpy_key(items: tuple[Item, ...], arrays) -> tuple[Any, ...]:
+def numpy_key(items: tuple[Item, ...], arrays: Sequence[Array]) -> tuple[Any, ...]:
     def one(item: Item) -> Any:
         match item:
             case Slice():
@@ -194,7 +196,7 @@ def numpy_key(items: tuple[Item, ...], arrays) -> tuple[Any, ...]:
     return tuple(map(one, items))
 
 
-def plain_key(key):
+def plain_key(key: Any) -> Any:
     """A key of lists as one of arrays, as NumPy wants it."""
     return (
         tuple(map(plain_key, key))

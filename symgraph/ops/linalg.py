@@ -17,6 +17,7 @@ from symgraph.graph.dims import Dim, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import TensorType, broadcast_shapes, promote
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, Slopes
 from symgraph.ops.arithmetic import conj, multiply
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.broadcast import sum_to
@@ -76,7 +77,7 @@ def same_dtype(*arrays: Any) -> list[Node]:
         case(draw(0), draw(0)),
     ],
 )  # fmt: skip
-def matmul(x1, x2):
+def matmul(x1: ArrayLike, x2: ArrayLike) -> Node:
     """The matrix product ``x1 @ x2``; of vectors, the inner product.
 
     Axes before the last two are broadcast. A vector stands for a row on the left and for a column on the right, and
@@ -91,7 +92,7 @@ def matmul(x1, x2):
 
 
 @matmul.infer
-def matmul(a, b):
+def _(a: TensorType, b: TensorType) -> TensorType:
     _check_dtypes(a, b)
     if not a.shape or not b.shape:
         raise ShapeError("a scalar has no axis to sum over; multiply(x, y) takes scalars")
@@ -106,7 +107,7 @@ matmul.numpy(summed_in_float32(np.matmul))
 
 
 @matmul.vjp
-def matmul(g, a, b, out):
+def _(g: Node, a: Node, b: Node, out: Node) -> Slopes:
     if a.ndim == b.ndim == 1:
         return sum_to(g * conj(b), a.shape), sum_to(g * conj(a), b.shape)
     rows = a if a.ndim > 1 else expand_dims(a, 0)
@@ -150,7 +151,7 @@ def _stacked(x: Node) -> Node:
         case(draw(0), draw(0)),
     ],
 )  # fmt: skip
-def dot(a, b):
+def dot(a: ArrayLike, b: ArrayLike) -> Node:
     """NumPy's ``dot``: sums over the last axis of ``a`` and the last but one (or only) axis of ``b``.
 
     It multiplies where one is a scalar, and is ``matmul`` unless ``b`` has more than two axes.
@@ -168,7 +169,7 @@ def dot(a, b):
     dtypes=NUMBERS, reference=in_float32(np.vdot),
     cases=[case(draw(3), draw(3)), case(draw(2, 3), draw(2, 3)), case(draw(), draw()), case(draw(0), draw(0))],
 )  # fmt: skip
-def vdot(a, b):
+def vdot(a: ArrayLike, b: ArrayLike) -> Node:
     """The inner product of all elements, the first argument conjugated.
 
     >>> evaluate(vdot([1j, 2.0], [1j, 1.0]))
@@ -189,7 +190,7 @@ def vdot(a, b):
         case(draw(2, 0), draw(2, 0)),
     ],
 )  # fmt: skip
-def vecdot(x1, x2, axis=-1):
+def vecdot(x1: ArrayLike, x2: ArrayLike, axis: int = -1) -> Node:
     """The inner products along an axis, the first argument conjugated; other axes are broadcast.
 
     >>> evaluate(vecdot([[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0]))
@@ -214,7 +215,7 @@ def vecdot(x1, x2, axis=-1):
         case(draw(2, 3), draw()),
     ],
 )  # fmt: skip
-def inner(a, b):
+def inner(a: ArrayLike, b: ArrayLike) -> Node:
     """The sum of products over the last axes of both, for every pair of rows; it multiplies where one is a scalar.
 
     >>> evaluate(inner([[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0]))
@@ -251,7 +252,7 @@ class TensordotAttrs(Attrs):
         case(draw(), draw(2), axes=0),
     ],
 )  # fmt: skip
-def tensordot(x1, x2, axes=2):
+def tensordot(x1: ArrayLike, x2: ArrayLike, axes: AxisLike = 2) -> Node:
     """The products of all elements, summed over pairs of axes; the axes left are those of ``x1``, then of ``x2``.
 
     ``axes`` is a number, of last axes of ``x1`` that meet the first of ``x2``, or a pair: the axes of ``x1``, and those
@@ -268,7 +269,7 @@ def tensordot(x1, x2, axes=2):
 
 
 @tensordot.infer
-def tensordot(a, b, first, second):
+def _(a: TensorType, b: TensorType, first: tuple[int, ...], second: tuple[int, ...]) -> TensorType:
     _check_dtypes(a, b)
     for p, q in zip(first, second, strict=True):
         _check_summed(a, p, b, q)
@@ -277,12 +278,12 @@ def tensordot(a, b, first, second):
 
 @tensordot.numpy
 @summed_in_float32
-def tensordot(a, b, first, second):
+def _(a: Array, b: Array, first: tuple[int, ...], second: tuple[int, ...]) -> Array:
     return np.tensordot(a, b, (first, second))
 
 
 @tensordot.vjp
-def tensordot(g, a, b, out, first, second):
+def _(g: Node, a: Node, b: Node, out: Node, first: tuple[int, ...], second: tuple[int, ...]) -> Slopes:
     free_a, free_b = _others(a, first), _others(b, second)
     from_a, from_b = tuple(range(len(free_a))), tuple(range(len(free_a), g.ndim))
     of_a = tensordot.op(g, conj(b), first=from_b, second=free_b)
@@ -338,7 +339,7 @@ def _check_summed(a: TensorType, first: int, b: TensorType, second: int) -> None
     dtypes=ALL, reference=np.outer,
     cases=[case(draw(2), draw(3)), case(draw(2, 3), draw(4)), case(draw(), draw(2)), case(draw(0), draw(2))],
 )  # fmt: skip
-def outer(a, b):
+def outer(a: ArrayLike, b: ArrayLike) -> Node:
     """The products of every element of ``a`` with every element of ``b``, as a matrix.
 
     >>> evaluate(outer([1.0, 2.0], [3.0, 4.0]))
@@ -360,7 +361,7 @@ def outer(a, b):
         case(draw(0), draw(2)),
     ],
 )  # fmt: skip
-def kron(a, b):
+def kron(a: ArrayLike, b: ArrayLike) -> Node:
     """The Kronecker product: a copy of ``b`` for each element of ``a``, times that element, side by side.
 
     >>> evaluate(kron([[1, 2]], [[1, 1], [0, 1]]))
@@ -387,7 +388,7 @@ def kron(a, b):
         case(draw(0, 3), draw(0, 3), symbolic=False),
     ],
 )  # fmt: skip
-def cross(x1, x2, axis=-1):
+def cross(x1: ArrayLike, x2: ArrayLike, axis: int = -1) -> Node:
     """The cross product of vectors of three along an axis; other axes are broadcast.
 
     >>> evaluate(cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]))

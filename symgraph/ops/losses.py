@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from symgraph.errors import DTypeError, ShapeError
-from symgraph.graph.dims import same
+from symgraph.graph.dims import Dim, same
+from symgraph.graph.node import Node
 from symgraph.graph.op import as_node
+from symgraph.ops.annotations import ArrayLike, Slopes
 from symgraph.ops.arithmetic import where
 from symgraph.ops.axes import one_axis
 from symgraph.ops.cases import case, draw, elementwise_cases
@@ -17,7 +22,7 @@ from symgraph.ops.reduce import log_softmax, sum
 from symgraph.ops.shape import expand_dims, squeeze
 
 
-def _cross_entropy_reference(logits, labels, axis=-1):
+def _cross_entropy_reference(logits: Any, labels: Any, axis: Any = -1) -> Any:
     labels = np.asarray(labels)
     scores = logits - np.max(logits, axis=axis, keepdims=True)
     scores = scores - np.log(np.sum(np.exp(scores), axis=axis, keepdims=True))
@@ -38,7 +43,7 @@ def _cross_entropy_reference(logits, labels, axis=-1):
         case(draw(2, 3), draw(2, 3), axis=0),
     ],
 )  # fmt: skip
-def cross_entropy(logits, labels, axis=-1):
+def cross_entropy(logits: ArrayLike, labels: ArrayLike, axis: int = -1) -> Node:
     """``-log softmax(logits)`` at the labels along an axis: integers, or probabilities in the shape of the logits.
 
     One value for each example, from logits: nothing is lost where a probability is 0 or 1. A class of probability 0
@@ -63,7 +68,7 @@ def cross_entropy(logits, labels, axis=-1):
     return -sum(labels * where(impossible, 0, scores), axis=place)
 
 
-def _check_shape(labels, shape, what, logits):
+def _check_shape(labels: Node, shape: Sequence[Dim], what: str, logits: Node) -> None:
     pairs = zip(labels.shape, shape, strict=False)
     if labels.ndim != len(shape) or any(same(a, b) is False for a, b in pairs):
         wanted, given = (", ".join(map(str, sizes)) for sizes in (shape, labels.shape))
@@ -76,7 +81,7 @@ def _check_shape(labels, shape, what, logits):
     reference=lambda x, t: np.logaddexp(0, x).astype(x.dtype) - x * t,
     tolerance=8,
 )
-def binary_cross_entropy(logits, targets):
+def binary_cross_entropy(logits: Node, targets: Node) -> Node:
     """``-t log p - (1 - t) log(1 - p)`` for ``p = sigmoid(logits)``, elementwise; from logits, nothing overflows.
 
     >>> evaluate(binary_cross_entropy([0.0, 1000.0], [1.0, 1.0]))
@@ -87,11 +92,11 @@ def binary_cross_entropy(logits, targets):
 
 
 @binary_cross_entropy.vjp
-def binary_cross_entropy(g, logits, targets, out):
+def _(g: Node, logits: Node, targets: Node, out: Node) -> Slopes:
     return g * ((1 - targets) * sigmoid(logits) - targets * sigmoid(-logits)), -g * logits
 
 
-def _huber_reference(prediction, target):
+def _huber_reference(prediction: Any, target: Any) -> Any:
     error = np.abs(prediction - target)
     return np.where(error <= 1, error**2 / 2, error - error.dtype.type(0.5))
 
@@ -99,7 +104,7 @@ def _huber_reference(prediction, target):
 @elementwise(
     FLOAT, cases=elementwise_cases(2), sample=((-3, 0), (0.2, 3)), tolerance=4, reference=_huber_reference
 )
-def huber(prediction, target, delta=1.0):
+def huber(prediction: Node, target: Node, delta: Node | float = 1.0) -> Node:
     """Half the squared error up to ``delta``, and linear beyond it. Huber, Ann. Math. Statist. 35 (1964).
 
     >>> evaluate(huber([0.5, 3.0], 0.0))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import builtins
 import operator
 from dataclasses import dataclass
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from symgraph.errors import ArgumentError, DTypeError
+from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
+from symgraph.graph.types import TensorType
+from symgraph.ops.annotations import ArrayLike, Slopes
 from symgraph.ops.arithmetic import abs, astype, maximum, minimum, remainder, rint, where
 from symgraph.ops.cases import case, draw
 from symgraph.ops.comparison import isfinite, isinf, isnan
@@ -29,7 +33,7 @@ from symgraph.ops.transcendental import atanh, cos, exp, exp2, log, log1p, sin
 
 
 @elementwise(NUMBER)
-def square(x):
+def square(x: Node) -> Node:
     """``x * x``.
 
     >>> evaluate(square([1.0, -3.0]))
@@ -39,7 +43,7 @@ def square(x):
 
 
 @elementwise(FLOAT, sample=(-0.5, 4))
-def logaddexp(x, y):
+def logaddexp(x: Node, y: Node) -> Node:
     """``log(exp(x) + exp(y))`` without overflow; ``-inf`` for two of ``-inf``.
 
     >>> evaluate(logaddexp(1000.0, 1000.0))
@@ -49,18 +53,18 @@ def logaddexp(x, y):
 
 
 @logaddexp.vjp
-def logaddexp(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     difference = _difference(x, y)
     return g * sigmoid(difference), g * sigmoid(-difference)
 
 
-def _difference(x, y):
+def _difference(x: Node, y: Node) -> Node:
     """``x - y``, and 0 for equal infinities."""
     return where((x == y) & isinf(x), 0, x - y)
 
 
 @elementwise(FLOAT, sample=(-0.5, 4))
-def logaddexp2(x, y):
+def logaddexp2(x: Node, y: Node) -> Node:
     """``log2(2**x + 2**y)`` without overflow.
 
     >>> evaluate(logaddexp2(1000.0, 1000.0))
@@ -71,7 +75,7 @@ def logaddexp2(x, y):
 
 
 @logaddexp2.vjp
-def logaddexp2(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     nats = _difference(x, y) * _LN2
     return g * sigmoid(nats), g * sigmoid(-nats)
 
@@ -81,7 +85,7 @@ _LOG2E = float(np.log2(np.e))
 
 
 @elementwise(FLOAT, onnx="Sigmoid", sample=(-30, 30), reference="scipy.special.expit")
-def sigmoid(x):
+def sigmoid(x: Node) -> Node:
     """``1 / (1 + exp(-x))``, exact in both tails.
 
     >>> evaluate(sigmoid([-1000.0, 0.0, 1000.0]))
@@ -92,12 +96,12 @@ def sigmoid(x):
 
 
 @sigmoid.vjp
-def sigmoid(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * (out * sigmoid(-x))
 
 
 @elementwise(FLOAT, onnx="Softplus", sample=(-30, 30), reference=lambda x: np.logaddexp(x, x.dtype.type(0)))
-def softplus(x):
+def softplus(x: Node) -> Node:
     """``log(1 + exp(x))``, which neither overflows nor loses small values.
 
     >>> evaluate(softplus([-1000.0, 0.0, 1000.0]))
@@ -107,12 +111,12 @@ def softplus(x):
 
 
 @softplus.vjp
-def softplus(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * sigmoid(x)
 
 
 @elementwise(FLOAT, sample=(-30, 30), reference="scipy.special.log_expit")
-def log_sigmoid(x):
+def log_sigmoid(x: Node) -> Node:
     """``log(sigmoid(x))``, exact in both tails.
 
     >>> evaluate(log_sigmoid([-1000.0, 0.0]))
@@ -122,12 +126,12 @@ def log_sigmoid(x):
 
 
 @log_sigmoid.vjp
-def log_sigmoid(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * sigmoid(-x)
 
 
 @elementwise(FLOAT, sample=(0.05, 0.95), reference="scipy.special.logit", tolerance=4)
-def logit(x):
+def logit(x: Node) -> Node:
     """``log(x / (1 - x))``, the inverse of sigmoid, exact around 0.5 too.
 
     >>> evaluate(logit([0.5, 1.0]))
@@ -137,12 +141,12 @@ def logit(x):
 
 
 @logit.vjp
-def logit(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / (x * (1 - x))
 
 
 @elementwise(FLOAT, sample=((-3, 3), (0.3, 3)), reference="scipy.special.xlogy")
-def xlogy(x, y):
+def xlogy(x: Node, y: Node) -> Node:
     """``x * log(y)``, which is 0 where ``x`` is 0 and ``y`` is not NaN; at ``(0, 0)`` both slopes are 0.
 
     >>> evaluate(xlogy(0.0, 0.0))
@@ -153,13 +157,13 @@ def xlogy(x, y):
 
 
 @xlogy.vjp
-def xlogy(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     y = where((x == 0) & (y == 0), 1, y)
     return g * log(y), g * (x / y)
 
 
 @elementwise(FLOAT, sample=((-3, 3), (-0.6, 3)), reference="scipy.special.xlog1py")
-def xlog1py(x, y):
+def xlog1py(x: Node, y: Node) -> Node:
     """``x * log(1 + y)``, which is 0 where ``x`` is 0 and ``y`` is not NaN; at ``(0, -1)`` both slopes are 0.
 
     >>> evaluate(xlog1py(0.0, -1.0))
@@ -170,13 +174,13 @@ def xlog1py(x, y):
 
 
 @xlog1py.vjp
-def xlog1py(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     y = where((x == 0) & (y == -1), 0, y)
     return g * log1p(y), g * (x / (1 + y))
 
 
 @elementwise(FLOAT, sample=(0.2, 2.7), tolerance=4)
-def sinc(x):
+def sinc(x: Node) -> Node:
     """``sin(πx) / (πx)``, 1 at 0.
 
     >>> evaluate(sinc([0.0, 0.5, 1.0]).round(12))
@@ -187,22 +191,23 @@ def sinc(x):
 
 
 @sinc.vjp
-def sinc(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * _sinc_slope(x)
 
 
-def _sinc_slope(x):
+def _sinc_slope(x: Node) -> Node:
     """The derivative of ``sinc``; near 0, where its terms cancel, by its Taylor series."""
     near = abs(x) < 0.35
     small, far = where(near, x, 0) * np.pi, where(near, 1, x)
-    square, series = small * small, 1
+    square = small * small
+    series: Node | float = 1
     for k in range(9, 0, -1):
         series = 1 - square * series / (2 * k * (2 * k + 3))
     sine, cosine = _turned(far)
     return where(near, small * series * (-np.pi / 3), (cosine - sine / (far * np.pi)) / far)
 
 
-def _turned(x):
+def _turned(x: Node) -> tuple[Node, Node]:
     """``sin(πx)`` and ``cos(πx)``, from the distance to the nearest integer, which is exact for large ``x`` too."""
     nearest = rint(x)
     angle = (x - nearest) * np.pi
@@ -211,7 +216,7 @@ def _turned(x):
 
 
 @elementwise(FLOAT)
-def deg2rad(x):
+def deg2rad(x: Node) -> Node:
     """Degrees in radians.
 
     >>> evaluate(deg2rad(180.0))
@@ -221,7 +226,7 @@ def deg2rad(x):
 
 
 @elementwise(FLOAT)
-def rad2deg(x):
+def rad2deg(x: Node) -> Node:
     """Radians in degrees.
 
     >>> evaluate(rad2deg(np.pi))
@@ -236,7 +241,7 @@ def rad2deg(x):
            case(draw(0), 1, 2), case(draw(4), min=3), case(draw(4))],
     reference=lambda x, min=None, max=None: np.clip(x, min, max),
 )  # fmt: skip
-def clip(x, min=None, max=None):
+def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Node:
     """``x`` with what lies below ``min`` raised to it and what lies above ``max`` lowered to it.
 
     >>> evaluate(clip([-1.0, 0.5, 2.0], 0, 1))
@@ -259,7 +264,7 @@ class RoundAttrs(Attrs):
         case(draw(5)), case(draw(2, 3), 2), case(draw(4, interval=(-90, 90)), decimals=-1), case(draw()), case(draw(0)),
     ],
 )  # fmt: skip
-def round(x, decimals=0):
+def round(x: ArrayLike, decimals: int = 0) -> Node:
     """``x`` rounded to so many decimals, halves to even; to tens, hundreds, … where ``decimals`` is negative.
 
     What has no digits beyond ``decimals`` stays as it is, where NumPy overflows.
@@ -278,14 +283,14 @@ def round(x, decimals=0):
 
 
 @round.infer
-def round(x, decimals):
+def _(x: TensorType, decimals: int) -> TensorType:
     if x.dtype.kind == "bool":
         raise DTypeError("takes numeric values, not bool")
     return x
 
 
 @round.body
-def round(x, decimals):
+def _(x: Node, decimals: int) -> Node:
     scale = float(f"1e{builtins.abs(decimals)}")
     if x.row.is_inexact and scale > largest(x):
         return x if decimals >= 0 else where(isfinite(x), x * 0.0, x)
@@ -297,16 +302,16 @@ def round(x, decimals):
 
 
 @round.vjp
-def round(g, x, out, decimals):
+def _(g: Node, x: Node, out: Node, decimals: int) -> Slopes:
     return 0
 
 
-def largest(x):
+def largest(x: Node) -> float:
     """The largest finite number in the dtype of a floating-point or complex node."""
-    return float(ml_dtypes.finfo(x.dtype).max)
+    return float(ml_dtypes.finfo(x.dtype).max)  # type: ignore[no-untyped-call]
 
 
-def whole(name, value):
+def whole(name: str, value: Any) -> int:
     """An argument that has to be an int; raises ArgumentError."""
     try:
         return operator.index(value)
@@ -315,7 +320,9 @@ def whole(name, value):
 
 
 @macro(dtypes=INEXACTS, cases=[case(draw(3)), case(draw(2), nan=1.0), case(draw(0))])
-def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
+def nan_to_num(
+    x: ArrayLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Node:
     """``x`` with NaN replaced by ``nan``, infinities by other values, the largest finite ones by default.
 
     >>> evaluate(nan_to_num([float("nan"), 1.0]))
@@ -335,7 +342,9 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
     dtypes=REALS, differentiable=False,
     cases=[case(draw(3), draw(3)), case(draw(2, 1), draw(3)), case(draw(3), draw(3), atol=1.0)],
 )  # fmt: skip
-def isclose(x, y, rtol=1e-05, atol=1e-08, equal_nan=False):
+def isclose(
+    x: ArrayLike, y: ArrayLike, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Node:
     """Whether ``|x - y| <= atol + rtol * |y|``, elementwise; equal infinities are close.
 
     >>> evaluate(isclose([1.0, 2.0], [1.0 + 1e-9, 2.1]))
@@ -347,7 +356,7 @@ def isclose(x, y, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 
 @elementwise(FLOAT, sample=((-3, 3), (-3, 3)))
-def heaviside(x, y):
+def heaviside(x: Node, y: Node) -> Node:
     """0 for negative ``x``, 1 for positive, ``y`` at 0.
 
     >>> evaluate(heaviside([-1.0, 0.0, 2.0], 0.5))

@@ -12,6 +12,7 @@ from symgraph.errors import ArgumentError, DTypeError, ShapeError
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import FLOAT64, DType, TensorType
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, Slopes
 from symgraph.ops.arithmetic import abs, astype, where
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.broadcast import pairwise_sum
@@ -48,7 +49,7 @@ class NormAttrs(Attrs):
         *(case(draw(2, 3, 4), ord, axis=(2, 0), keepdims=True) for ord in ("fro", 1, -np.inf)),
     ],
 )  # fmt: skip
-def norm(x, ord=None, axis=None, keepdims=False):
+def norm(x: ArrayLike, ord: Any = None, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """The norm of a vector or a matrix, as ``numpy.linalg.norm``; by default, the root of the sum of squares.
 
     Of vectors, ``ord`` is 2, 1, inf, -inf or 0 (how many elements are not zero); of matrices ``"fro"``, 1, -1, inf or
@@ -74,14 +75,14 @@ def norm(x, ord=None, axis=None, keepdims=False):
 
 
 @norm.infer
-def norm(x, axes, keepdims):
+def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
     if not x.dtype.is_inexact:
         raise DTypeError(f"takes floating-point or complex values, not {x.dtype.name}")
     return TensorType(_real_row(x.dtype), reduced_shape(x.shape, axes, keepdims))
 
 
 @norm.numpy
-def norm(x, axes, keepdims):
+def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     size = np.abs(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
     largest = np.max(size, axis=axes, keepdims=True, initial=0)
     # A power of two, so that scaling rounds nothing.
@@ -95,7 +96,7 @@ def norm(x, axes, keepdims):
 
 
 @norm.vjp
-def norm(g, x, out, axes, keepdims):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
     if not keepdims:
         g, out = expand_dims(g, axes), expand_dims(out, axes)
     zero = out == 0
@@ -103,7 +104,9 @@ def norm(g, x, out, axes, keepdims):
 
 
 def _real_row(row: DType) -> DType:
-    return abs.op.infer(TensorType(row, ())).dtype
+    found = abs.op.infer(TensorType(row, ()))
+    assert isinstance(found, TensorType)
+    return found.dtype
 
 
 def _norm_axes(axis: Any, x: Node) -> tuple[int, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod as product
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from symgraph.graph.dims import same
 from symgraph.graph.node import Node
 from symgraph.graph.op import as_node, size_value
 from symgraph.graph.types import FLOAT64, INT64, DType
+from symgraph.ops.annotations import ArrayLike, AxisLike
 from symgraph.ops.arithmetic import astype, floor, maximum, minimum, rint, where
 from symgraph.ops.axes import many_axes, reduced_shape
 from symgraph.ops.cases import case, draw, in_float32, reduction_cases
@@ -29,7 +32,7 @@ _REALS = ("bool", *INTEGERS, *FLOATS)
     dtypes=_REALS, reference=in_float32("median"),
     cases=[case(draw(6)), *reduction_cases(empty=False)],
 )  # fmt: skip
-def median(x, axis=None, keepdims=False):
+def median(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """The middle element in order over axes, or the mean of the middle two; NaN when one is NaN.
 
     Of integers and bools in float64. Over an axis of size 0 it raises.
@@ -49,10 +52,10 @@ def median(x, axis=None, keepdims=False):
     return reshape(middle, reduced_shape(x.shape, axes, True)) if keepdims else middle
 
 
-def _quantile_reference(name):
+def _quantile_reference(name: str) -> Callable[..., Any]:
     """NumPy's, whose differences of float32 are rounded to float32 even where the result is float64."""
 
-    def reference(x, q, **kwargs):
+    def reference(x: Any, q: Any, **kwargs: Any) -> Any:
         row = getattr(np, name)(x.astype(np.float32) if x.dtype.kind == "V" else x, q, **kwargs).dtype
         found = getattr(np, name)(x.astype(np.float64) if x.dtype.kind in "fV" else x, q, **kwargs)
         narrow = row == np.float32 and x.dtype.kind == "V"
@@ -82,7 +85,9 @@ _PERCENTILE_CASES = [
 
 
 @macro(dtypes=_REALS[1:], reference=_quantile_reference("quantile"), cases=_QUANTILE_CASES)
-def quantile(x, q, axis=None, method="linear", keepdims=False):
+def quantile(
+    x: ArrayLike, q: ArrayLike, axis: AxisLike = None, method: str = "linear", keepdims: bool = False
+) -> Node:
     """The value below which the fraction ``q`` of the elements over axes lies; NaN when an element is NaN.
 
     The axes of ``q`` come first in the result. Between two elements ``method`` decides: ``"linear"``, ``"lower"``,
@@ -98,7 +103,9 @@ def quantile(x, q, axis=None, method="linear", keepdims=False):
 
 
 @macro(dtypes=_REALS[1:], reference=_quantile_reference("percentile"), cases=_PERCENTILE_CASES)
-def percentile(x, q, axis=None, method="linear", keepdims=False):
+def percentile(
+    x: ArrayLike, q: ArrayLike, axis: AxisLike = None, method: str = "linear", keepdims: bool = False
+) -> Node:
     """``quantile`` with ``q`` in hundredths, from 0 to 100.
 
     >>> evaluate(percentile([1.0, 2.0, 4.0], 75))
@@ -107,7 +114,7 @@ def percentile(x, q, axis=None, method="linear", keepdims=False):
     return _quantile(x, q, 100, axis, method, keepdims)
 
 
-def _quantile(x, q, unit: int, axis, method: str, keepdims):
+def _quantile(x: ArrayLike, q: ArrayLike, unit: int, axis: AxisLike, method: str, keepdims: bool) -> Node:
     x = as_node(x)
     if method not in _METHODS:
         raise ArgumentError(f"method is one of {', '.join(_METHODS)}, not {method!r}")
@@ -117,7 +124,7 @@ def _quantile(x, q, unit: int, axis, method: str, keepdims):
     position = minimum(maximum(astype(q, FLOAT64), 0) * last, last)
     tail = reduced_shape(x.shape, axes, bool(keepdims))
 
-    def at(index: Node):
+    def at(index: Node) -> Node:
         return take(rows, astype(index, INT64), 0)
 
     match method:
@@ -137,7 +144,7 @@ def _quantile(x, q, unit: int, axis, method: str, keepdims):
     return reshape(found, (*q.shape, *tail)) if keepdims else found
 
 
-def _fractions(x: Node, q, unit: int) -> tuple[Node, DType]:
+def _fractions(x: Node, q: ArrayLike, unit: int) -> tuple[Node, DType]:
     """``q`` from 0 to 1, and the dtype of what is interpolated with it."""
     weak = type(q) in (int, float)
     if not isinstance(q, Node):
@@ -153,7 +160,7 @@ def _fractions(x: Node, q, unit: int) -> tuple[Node, DType]:
     return q, row if row.is_inexact else FLOAT64
 
 
-def _between(low: Node, high: Node, t: Node):
+def _between(low: Node, high: Node, t: Node) -> Node:
     """From ``low`` at ``t == 0`` to ``high`` at ``t == 1``, reaching both exactly, infinities too."""
     endless = isinf(low)
     at_low = logical_or(
@@ -163,7 +170,7 @@ def _between(low: Node, high: Node, t: Node):
     return where(logical_or(t < 0.5, endless), low + step * t, high - step * (1 - t))
 
 
-def _first_axis(x: Node, axis) -> tuple[Node, tuple[int, ...]]:
+def _first_axis(x: Node, axis: AxisLike) -> tuple[Node, tuple[int, ...]]:
     """``x`` with the axes to reduce brought together in front as one, in order along it."""
     if x.row.is_complex:
         raise DTypeError(f"takes real values, not {x.row.name}: complex numbers have no order")
@@ -176,7 +183,7 @@ def _first_axis(x: Node, axis) -> tuple[Node, tuple[int, ...]]:
     return sort(rows, 0), axes
 
 
-def _unless_nan(found: Node, rows: Node):
+def _unless_nan(found: Node, rows: Node) -> Node:
     """NaN where the last of the sorted rows is one."""
     if not rows.row.is_float:
         return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
 from symgraph.errors import DTypeError, ShapeError
 from symgraph.graph.node import Node
-from symgraph.graph.op import Attrs, as_node
+from symgraph.graph.op import Attrs, Op, as_node
 from symgraph.graph.types import BOOL, FLOAT32, INT64, TensorType
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, DTypeLike, Slopes
 from symgraph.ops.arithmetic import astype, conj, where
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.broadcast import broadcast_to, pairwise_sum
@@ -19,6 +21,8 @@ from symgraph.ops.declare import ALL, FLOAT, FLOATS, INTEGERS, cast_to, macro, o
 from symgraph.ops.scan import accumulator, cumulative_prod
 from symgraph.ops.shape import expand_dims, reshape, squeeze
 from symgraph.ops.transcendental import exp, log
+
+T = TypeVar("T", Node, TensorType)
 
 _ORDERED = ("bool", *INTEGERS, *FLOATS)
 
@@ -32,7 +36,7 @@ class ReduceAttrs(Attrs):
 
 
 @op(ReduceAttrs, onnx="ReduceSum", dtypes=ALL, reference=in_float32("sum"), cases=reduction_cases())
-def sum(x, axis=None, dtype=None, keepdims=False):
+def sum(x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Node:
     """The sum over axes, over all by default; 0 over nothing.
 
     Bools and small integers are summed in 64 bits, 16-bit floats in float32. Floats are summed pairwise.
@@ -46,25 +50,25 @@ def sum(x, axis=None, dtype=None, keepdims=False):
 
 
 @sum.infer
-def sum(x, axes, keepdims):
+def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
     _numeric(x)
     return TensorType(x.dtype, reduced_shape(x.shape, axes, keepdims))
 
 
 @sum.numpy
-def sum(x, axes, keepdims):
+def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     return pairwise_sum(x, axes).reshape(reduced_shape(x.shape, axes, keepdims))
 
 
 @sum.vjp
-def sum(g, x, out, axes, keepdims):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
     return broadcast_to(kept(g, axes, keepdims), x.shape)
 
 
 @op(
     ReduceAttrs, onnx="ReduceProd", dtypes=ALL, sample=(-2, 2), reference=in_float32("prod"), cases=reduction_cases()
 )  # fmt: skip
-def prod(x, axis=None, dtype=None, keepdims=False):
+def prod(x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Node:
     """The product over axes, over all by default; 1 over nothing.
 
     Bools and small integers are multiplied in 64 bits, 16-bit floats in float32. The derivative divides by nothing,
@@ -79,19 +83,19 @@ def prod(x, axis=None, dtype=None, keepdims=False):
 
 
 @prod.infer
-def prod(x, axes, keepdims):
+def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
     _numeric(x)
     return TensorType(x.dtype, reduced_shape(x.shape, axes, keepdims))
 
 
 @prod.numpy
-def prod(x, axes, keepdims):
+def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     wide = np.float32 if x.dtype.kind in "fV" and x.dtype.itemsize == 2 else x.dtype
-    return np.asarray(np.multiply.reduce(x, axes, dtype=wide, keepdims=keepdims)).astype(x.dtype, copy=False)
+    return np.asarray(np.prod(x, axes, dtype=wide, keepdims=keepdims)).astype(x.dtype, copy=False)
 
 
 @prod.vjp
-def prod(g, x, out, axes, keepdims):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
     g = kept(g, axes, keepdims)
     # One axis after the other: the slope in an element is the product of what is before it and behind it.
     parts = [x]
@@ -108,7 +112,7 @@ def prod(g, x, out, axes, keepdims):
 @op(
     ReduceAttrs, onnx="ReduceMax", dtypes=_ORDERED, reference=in_float32("max"), cases=reduction_cases(empty=False)
 )  # fmt: skip
-def max(x, axis=None, keepdims=False):
+def max(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """The largest element over axes, over all by default; NaN when one is NaN.
 
     Elements that are largest together share the gradient equally. Raises ShapeError over an axis of size 0.
@@ -122,24 +126,24 @@ def max(x, axis=None, keepdims=False):
 
 
 @max.infer
-def max(x, axes, keepdims):
+def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
     return _extremum_type(x, axes, keepdims)
 
 
 @max.numpy
-def max(x, axes, keepdims):
-    return np.asarray(np.maximum.reduce(x, axes, keepdims=keepdims))
+def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    return np.asarray(np.max(x, axes, keepdims=keepdims))
 
 
 @max.vjp
-def max(g, x, out, axes, keepdims):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
     return _shared(g, x, out, axes, keepdims)
 
 
 @op(
     ReduceAttrs, onnx="ReduceMin", dtypes=_ORDERED, reference=in_float32("min"), cases=reduction_cases(empty=False)
 )  # fmt: skip
-def min(x, axis=None, keepdims=False):
+def min(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """The smallest element over axes, over all by default; NaN when one is NaN.
 
     Elements that are smallest together share the gradient equally. Raises ShapeError over an axis of size 0.
@@ -153,22 +157,22 @@ def min(x, axis=None, keepdims=False):
 
 
 @min.infer
-def min(x, axes, keepdims):
+def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
     return _extremum_type(x, axes, keepdims)
 
 
 @min.numpy
-def min(x, axes, keepdims):
-    return np.asarray(np.minimum.reduce(x, axes, keepdims=keepdims))
+def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    return np.asarray(np.min(x, axes, keepdims=keepdims))
 
 
 @min.vjp
-def min(g, x, out, axes, keepdims):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
     return _shared(g, x, out, axes, keepdims)
 
 
 @op(ReduceAttrs, dtypes=ALL, cases=reduction_cases())
-def any(x, axis=None, keepdims=False):
+def any(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """Whether some element over axes is true (not zero); False over nothing.
 
     >>> evaluate(any([[0, 1], [0, 0]], axis=1))
@@ -180,17 +184,17 @@ def any(x, axis=None, keepdims=False):
 
 
 @any.infer
-def any(x, axes, keepdims):
+def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
     return _truth_type(x, axes, keepdims)
 
 
 @any.numpy
-def any(x, axes, keepdims):
+def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     return np.asarray(np.any(x, axes, keepdims=keepdims))
 
 
 @op(ReduceAttrs, dtypes=ALL, cases=reduction_cases())
-def all(x, axis=None, keepdims=False):
+def all(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """Whether every element over axes is true (not zero); True over nothing.
 
     >>> evaluate(all([[0, 1], [1, 1]], axis=1))
@@ -202,17 +206,17 @@ def all(x, axis=None, keepdims=False):
 
 
 @all.infer
-def all(x, axes, keepdims):
+def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
     return _truth_type(x, axes, keepdims)
 
 
 @all.numpy
-def all(x, axes, keepdims):
+def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     return np.asarray(np.all(x, axes, keepdims=keepdims))
 
 
 @macro(dtypes=ALL, sample=(-1.5, 1.5), cases=reduction_cases())
-def count_nonzero(x, axis=None, keepdims=False):
+def count_nonzero(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """How many elements over axes are not zero, as int64.
 
     >>> evaluate(count_nonzero([[0, 1], [2, 3]], axis=1))
@@ -231,7 +235,7 @@ _ARG_CASES = [*reduction_cases(empty=False, tuples=False), case(draw()), case(dr
 
 
 @op(ArgAttrs, onnx="ArgMax", dtypes=_ORDERED, cases=_ARG_CASES)
-def argmax(x, axis=None, keepdims=False):
+def argmax(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """The index of the largest element along an axis, the first if there are several; that of the first NaN.
 
     Without an axis, the index in row-major order. Raises ShapeError along an axis of size 0.
@@ -243,17 +247,17 @@ def argmax(x, axis=None, keepdims=False):
 
 
 @argmax.infer
-def argmax(x, axis, keepdims):
+def _(x: TensorType, axis: int, keepdims: bool) -> TensorType:
     return TensorType(INT64, _extremum_type(x, (axis,), keepdims).shape)
 
 
 @argmax.numpy
-def argmax(x, axis, keepdims):
+def _(x: Array, axis: int, keepdims: bool) -> Array:
     return np.asarray(np.argmax(_sortable(x), axis, keepdims=keepdims))
 
 
 @op(ArgAttrs, onnx="ArgMin", dtypes=_ORDERED, cases=_ARG_CASES)
-def argmin(x, axis=None, keepdims=False):
+def argmin(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """The index of the smallest element along an axis, the first if there are several; that of the first NaN.
 
     Without an axis, the index in row-major order. Raises ShapeError along an axis of size 0.
@@ -265,19 +269,19 @@ def argmin(x, axis=None, keepdims=False):
 
 
 @argmin.infer
-def argmin(x, axis, keepdims):
+def _(x: TensorType, axis: int, keepdims: bool) -> TensorType:
     return TensorType(INT64, _extremum_type(x, (axis,), keepdims).shape)
 
 
 @argmin.numpy
-def argmin(x, axis, keepdims):
+def _(x: Array, axis: int, keepdims: bool) -> Array:
     return np.asarray(np.argmin(_sortable(x), axis, keepdims=keepdims))
 
 
 # Exponentials
 
 
-def _logsumexp_reference(x, axis=None, keepdims=False):
+def _logsumexp_reference(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.log(np.sum(np.exp(x.astype(np.float64)), axis, keepdims=keepdims)).astype(x.dtype)
 
 
@@ -285,7 +289,7 @@ def _logsumexp_reference(x, axis=None, keepdims=False):
     ReduceAttrs, onnx="ReduceLogSumExp", dtypes=FLOATS, reference=_logsumexp_reference,
     cases=reduction_cases(empty=False),
 )  # fmt: skip
-def logsumexp(x, axis=None, keepdims=False):
+def logsumexp(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """``log(sum(exp(x)))`` over axes, over all by default, which neither overflows nor underflows.
 
     Where every element is ``-inf`` it is ``-inf``, with slope 0. Raises ShapeError over an axis of size 0.
@@ -299,7 +303,7 @@ def logsumexp(x, axis=None, keepdims=False):
 
 
 @logsumexp.body
-def logsumexp(x, axes, keepdims):
+def _(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     wide = widened(x)
     top = max.op(wide, axes=axes, keepdims=True)
     shift = where(isfinite(top), top, 0)
@@ -310,7 +314,7 @@ def logsumexp(x, axes, keepdims):
 
 
 @logsumexp.vjp
-def logsumexp(g, x, out, axes, keepdims):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
     out = kept(out, axes, keepdims)
     return kept(g, axes, keepdims) * exp(x - where(out == -np.inf, 0, out))
 
@@ -332,7 +336,7 @@ class SoftmaxAttrs(Attrs):
     axes: tuple[int, ...]
 
 
-def _softmax_reference(x, axis=-1):
+def _softmax_reference(x: Any, axis: Any = -1) -> Any:
     e = np.exp(x.astype(np.float64))
     return (e / np.sum(e, axis if x.ndim else None, keepdims=True)).astype(x.dtype)
 
@@ -340,7 +344,7 @@ def _softmax_reference(x, axis=-1):
 @op(
     SoftmaxAttrs, onnx="Softmax", dtypes=FLOATS, reference=_softmax_reference, cases=_SOFTMAX_CASES
 )  # fmt: skip
-def softmax(x, axis=-1):
+def softmax(x: ArrayLike, axis: int = -1) -> Node:
     """``exp(x) / sum(exp(x))`` along an axis or several, which does not overflow.
 
     NaN where every element is ``-inf`` or one is ``inf``.
@@ -353,24 +357,24 @@ def softmax(x, axis=-1):
 
 
 @softmax.body
-def softmax(x, axes):
+def _(x: Node, axes: tuple[int, ...]) -> Node:
     e = exp(widened(x) - max.op(widened(x), axes=axes, keepdims=True))
     return cast_to(e / sum.op(e, axes=axes, keepdims=True), x.row)
 
 
 @softmax.vjp
-def softmax(g, x, out, axes):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...]) -> Slopes:
     return out * (g - sum.op(g * out, axes=axes, keepdims=True))
 
 
-def _log_softmax_reference(x, axis=-1):
+def _log_softmax_reference(x: Any, axis: Any = -1) -> Any:
     return np.log(_softmax_reference(x.astype(np.float64), axis)).astype(x.dtype)
 
 
 @op(
     SoftmaxAttrs, onnx="LogSoftmax", dtypes=FLOATS, reference=_log_softmax_reference, cases=_SOFTMAX_CASES
 )  # fmt: skip
-def log_softmax(x, axis=-1):
+def log_softmax(x: ArrayLike, axis: int = -1) -> Node:
     """``log(softmax(x))`` along an axis or several, exact where the softmax is tiny.
 
     >>> evaluate(log_softmax([0.0, 1000.0]))
@@ -381,13 +385,13 @@ def log_softmax(x, axis=-1):
 
 
 @log_softmax.body
-def log_softmax(x, axes):
+def _(x: Node, axes: tuple[int, ...]) -> Node:
     below = widened(x) - max.op(widened(x), axes=axes, keepdims=True)
     return cast_to(below - log(sum.op(exp(below), axes=axes, keepdims=True)), x.row)
 
 
 @log_softmax.vjp
-def log_softmax(g, x, out, axes):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...]) -> Slopes:
     return g - exp(out) * sum.op(g, axes=axes, keepdims=True)
 
 
@@ -396,12 +400,12 @@ def widened(x: Node) -> Node:
     return cast_to(x, FLOAT32) if x.row.is_float and x.row.bits == 16 else x
 
 
-def _as_float(x) -> Node:
+def _as_float(x: ArrayLike) -> Node:
     x = as_node(x)
     return cast_to(x, FLOAT.row(x.row))
 
 
-def _softmax_axes(axis, x: Node) -> tuple[int, ...]:
+def _softmax_axes(axis: AxisLike, x: Node) -> tuple[int, ...]:
     return many_axes(None if axis == -1 and x.ndim == 0 else axis, x)
 
 
@@ -410,20 +414,20 @@ def kept(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     return x if keepdims else expand_dims(x, axes)
 
 
-def _shared(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool):
+def _shared(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     found = x == kept(out, axes, keepdims)
     count = sum.op(astype(found, x.row), axes=axes, keepdims=True)
     return where(found, kept(g, axes, keepdims) / count, 0)
 
 
-def _numeric(x):
+def _numeric(x: T) -> T:
     row = x.row if isinstance(x, Node) else x.dtype
     if row.kind == "bool":
         raise DTypeError("takes numeric values, not bool")
     return x
 
 
-def _ordered(x):
+def _ordered(x: T) -> T:
     row = x.row if isinstance(x, Node) else x.dtype
     if row.is_complex:
         raise DTypeError(f"takes real values, not {row.name}: complex numbers have no order")
@@ -445,7 +449,7 @@ def _truth_type(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorT
     return TensorType(BOOL, reduced_shape(x.shape, axes, keepdims))
 
 
-def _extremum_index(index, x: Node, axis, keepdims):
+def _extremum_index(index: Op, x: Node, axis: AxisLike, keepdims: bool) -> Node:
     if axis is not None:
         return index(x, axis=one_axis(axis, x), keepdims=bool(keepdims))
     found = index(reshape(x, (x.size,)), axis=0, keepdims=False)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from symgraph.errors import DTypeError, ShapeError
 from symgraph.graph.dims import same
 from symgraph.graph.node import Node
-from symgraph.graph.op import Attrs, as_node
+from symgraph.graph.op import Attrs, Op, as_node
 from symgraph.graph.types import BY_NAME, INT64, DType, TensorType
 from symgraph.graph.types import dtype as dtype_row
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, DTypeLike, Slopes
 from symgraph.ops.arithmetic import conj
 from symgraph.ops.axes import check_axis, one_axis
 from symgraph.ops.broadcast import broadcast_arrays, broadcast_to
@@ -50,7 +52,9 @@ class ScanAttrs(Attrs):
 
 
 @op(ScanAttrs, onnx="CumSum", dtypes=("bool", *NUMBERS), reference=in_float32("cumulative_sum"), cases=_CASES)
-def cumulative_sum(x, axis=None, dtype=None, include_initial=False):
+def cumulative_sum(
+    x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike | None = None, include_initial: bool = False
+) -> Node:
     """The sums of the first 1, 2, … elements along an axis; with ``include_initial``, of the first 0, 1, 2, ….
 
     The axis can be left out for one dimension. Small integers are summed in 64 bits.
@@ -62,24 +66,26 @@ def cumulative_sum(x, axis=None, dtype=None, include_initial=False):
 
 
 @cumulative_sum.infer
-def cumulative_sum(x, axis, reverse, exclusive):
+def _(x: TensorType, axis: int, reverse: bool, exclusive: bool) -> TensorType:
     return _check_scan(x, axis)
 
 
 @cumulative_sum.numpy
-def cumulative_sum(x, axis, reverse, exclusive):
+def _(x: Array, axis: int, reverse: bool, exclusive: bool) -> Array:
     return _accumulate(np.add, x, axis, reverse, exclusive)
 
 
 @cumulative_sum.vjp
-def cumulative_sum(g, x, out, axis, reverse, exclusive):
+def _(g: Node, x: Node, out: Node, axis: int, reverse: bool, exclusive: bool) -> Slopes:
     return cumulative_sum.op(g, axis=axis, reverse=not reverse, exclusive=exclusive)
 
 
 @op(
     ScanAttrs, dtypes=("bool", *NUMBERS), sample=(-2, 2), reference=in_float32("cumulative_prod"), cases=_CASES
 )  # fmt: skip
-def cumulative_prod(x, axis=None, dtype=None, include_initial=False):
+def cumulative_prod(
+    x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike | None = None, include_initial: bool = False
+) -> Node:
     """The products of the first 1, 2, … elements along an axis; with ``include_initial``, of the first 0, 1, 2, ….
 
     The axis can be left out for one dimension. Small integers are multiplied in 64 bits. The derivative divides by
@@ -92,17 +98,17 @@ def cumulative_prod(x, axis=None, dtype=None, include_initial=False):
 
 
 @cumulative_prod.infer
-def cumulative_prod(x, axis, reverse, exclusive):
+def _(x: TensorType, axis: int, reverse: bool, exclusive: bool) -> TensorType:
     return _check_scan(x, axis)
 
 
 @cumulative_prod.numpy
-def cumulative_prod(x, axis, reverse, exclusive):
+def _(x: Array, axis: int, reverse: bool, exclusive: bool) -> Array:
     return _accumulate(np.multiply, x, axis, reverse, exclusive)
 
 
 @cumulative_prod.vjp
-def cumulative_prod(g, x, out, axis, reverse, exclusive):
+def _(g: Node, x: Node, out: Node, axis: int, reverse: bool, exclusive: bool) -> Slopes:
     # The slope of the k-th product in x[j] is (product before j) * (product from behind j to k).
     behind = linear_recurrence.op(conj(x), g, axis=axis, reverse=not reverse, lagged=not exclusive)
     if exclusive:
@@ -111,7 +117,7 @@ def cumulative_prod(g, x, out, axis, reverse, exclusive):
 
 
 @macro(dtypes=("bool", *NUMBERS), reference=in_float32("cumsum"), cases=_FLAT_CASES)
-def cumsum(x, axis=None, dtype=None):
+def cumsum(x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike | None = None) -> Node:
     """``cumulative_sum``, which without an axis takes the elements in row-major order.
 
     >>> evaluate(cumsum([[1, 2], [3, 4]]))
@@ -122,7 +128,7 @@ def cumsum(x, axis=None, dtype=None):
 
 
 @macro(dtypes=("bool", *NUMBERS), sample=(-2, 2), reference=in_float32("cumprod"), cases=_FLAT_CASES)
-def cumprod(x, axis=None, dtype=None):
+def cumprod(x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike | None = None) -> Node:
     """``cumulative_prod``, which without an axis takes the elements in row-major order.
 
     >>> evaluate(cumprod([[1, 2], [3, 4]]))
@@ -141,7 +147,7 @@ class RecurrenceAttrs(Attrs):
     lagged: bool
 
 
-def _recurrence_reference(a, b, axis=-1, reverse=False):
+def _recurrence_reference(a: Any, b: Any, axis: Any = -1, reverse: Any = False) -> Any:
     a, b = np.broadcast_arrays(a, b)
     rows = [(np.moveaxis(np.flip(x, axis) if reverse else x, axis, 0)) for x in (a, b)]
     h, total = np.zeros_like(rows[1]), 0
@@ -164,7 +170,7 @@ def _recurrence_reference(a, b, axis=-1, reverse=False):
         case(draw(2, 0), draw(2, 0), axis=0),
     ],
 )  # fmt: skip
-def linear_recurrence(a, b, axis=-1, reverse=False):
+def linear_recurrence(a: ArrayLike, b: ArrayLike, axis: int = -1, reverse: bool = False) -> Node:
     """``h[k] = a[k] * h[k-1] + b[k]`` along an axis, from 0; ``reverse`` begins at the end with ``h[k+1]``.
 
     >>> evaluate(linear_recurrence(0.5, [8.0, 0.0, 1.0]))
@@ -177,7 +183,7 @@ def linear_recurrence(a, b, axis=-1, reverse=False):
 
 
 @linear_recurrence.infer
-def linear_recurrence(a, b, axis, reverse, lagged):
+def _(a: TensorType, b: TensorType, axis: int, reverse: bool, lagged: bool) -> TensorType:
     if a.dtype is not b.dtype or not b.dtype.is_inexact:
         raise DTypeError("takes two arrays of one floating-point or complex dtype")
     if a.rank != b.rank or any(same(m, n) is False for m, n in zip(a.shape, b.shape, strict=True)):
@@ -187,7 +193,7 @@ def linear_recurrence(a, b, axis, reverse, lagged):
 
 
 @linear_recurrence.numpy
-def linear_recurrence(a, b, axis, reverse, lagged):
+def _(a: Array, b: Array, axis: int, reverse: bool, lagged: bool) -> Array:
     if a.shape != b.shape:
         raise ShapeError("takes two arrays of one shape")
     wide = np.float32 if _is_short(b) else b.dtype
@@ -199,7 +205,7 @@ def linear_recurrence(a, b, axis, reverse, lagged):
 
 
 @linear_recurrence.vjp
-def linear_recurrence(g, a, b, out, axis, reverse, lagged):
+def _(g: Node, a: Node, b: Node, out: Node, axis: int, reverse: bool, lagged: bool) -> Slopes:
     back = linear_recurrence.op(conj(a), g, axis=axis, reverse=not reverse, lagged=not lagged)
     step = -1 if reverse else 1
     if lagged:
@@ -213,7 +219,7 @@ class ShiftAttrs(Attrs):
     by: int
 
 
-def _shift_reference(x, by, axis=-1):
+def _shift_reference(x: Any, by: Any, axis: Any = -1) -> Any:
     index = np.arange(x.shape[axis]) - by
     taken = np.take(x, np.clip(index, 0, None), axis, mode="clip") if x.size else x
     outside = (index < 0) | (index >= x.shape[axis])
@@ -232,7 +238,7 @@ def _shift_reference(x, by, axis=-1):
         case(draw(2, 3), 0),
     ],
 )  # fmt: skip
-def shift(x, by, axis=-1):
+def shift(x: ArrayLike, by: int, axis: int = -1) -> Node:
     """``x`` moved by some places along an axis; what is moved out is lost, and zeros move in.
 
     >>> evaluate(shift([1.0, 2.0, 3.0], 1))
@@ -243,13 +249,13 @@ def shift(x, by, axis=-1):
 
 
 @shift.infer
-def shift(x, axis, by):
+def _(x: TensorType, axis: int, by: int) -> TensorType:
     check_axis(axis, x.shape)
     return x
 
 
 @shift.numpy
-def shift(x, axis, by):
+def _(x: Array, axis: int, by: int) -> Array:
     out = np.zeros_like(x)
     size = x.shape[axis]
     if abs(by) < size:
@@ -259,7 +265,7 @@ def shift(x, axis, by):
 
 
 @shift.vjp
-def shift(g, x, out, axis, by):
+def _(g: Node, x: Node, out: Node, axis: int, by: int) -> Slopes:
     return shift.op(g, axis=axis, by=-by)
 
 
@@ -272,7 +278,7 @@ def accumulator(row: DType, wanted: object) -> DType:
     return BY_NAME["uint64"] if row.kind == "uint" else INT64
 
 
-def _scan(scan, x: Node, axis, dtype, initial: int | None):
+def _scan(scan: Op, x: Node, axis: AxisLike, dtype: DTypeLike | None, initial: int | None) -> Node:
     if axis is None and x.ndim != 1:
         raise ShapeError(f"needs an axis for {x.type}, which has {x.ndim}")
     axis = one_axis(0 if axis is None else axis, x)

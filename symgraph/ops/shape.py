@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from symgraph.graph.dims import Dim, Size, same
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import TensorType, as_shape
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, ShapeLike, Slopes
 from symgraph.ops.axes import many_axes, new_axes, one_axis
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import ALL, alias, macro, op
@@ -33,7 +36,7 @@ class ShapeAttrs(Attrs):
         case(draw(1), ()),
     ],
 )  # fmt: skip
-def reshape(x, shape):
+def reshape(x: ArrayLike, shape: ShapeLike) -> Node:
     """The same elements, in row-major order, in another shape; one size may be -1 and follows from the others.
 
     >>> evaluate(reshape([[1, 2], [3, 4]], -1))
@@ -47,7 +50,7 @@ def reshape(x, shape):
 
 
 @reshape.infer
-def reshape(x, shape):
+def _(x: TensorType, shape: tuple[Dim, ...]) -> TensorType:
     before, after = _count(x.shape), _count(shape)
     if same(before, after) is False:
         raise ShapeError(f"{x} has {before} elements and the new shape {_spell(shape)} has {after}")
@@ -55,16 +58,16 @@ def reshape(x, shape):
 
 
 @reshape.numpy
-def reshape(x, shape):
+def _(x: Array, shape: tuple[Dim, ...]) -> Array:
     return np.reshape(x, shape)
 
 
 @reshape.vjp
-def reshape(g, x, out, shape):
+def _(g: Node, x: Node, out: Node, shape: tuple[Dim, ...]) -> Slopes:
     return reshape(g, x.shape)
 
 
-def _completed(shape, x: Node) -> tuple[Dim, ...]:
+def _completed(shape: Any, x: Node) -> tuple[Dim, ...]:
     shape = shape.tolist() if isinstance(shape, np.ndarray) else shape
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     holes = [i for i, size in enumerate(sizes) if not isinstance(size, (Size, str)) and size == -1]
@@ -85,7 +88,7 @@ def _count(shape: tuple[Dim, ...]) -> Dim:
     return prod(shape)
 
 
-def _spell(shape) -> str:
+def _spell(shape: Any) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
@@ -100,7 +103,7 @@ class AxesAttrs(Attrs):
     AxesAttrs, onnx="Unsqueeze", dtypes=ALL,
     cases=[case(draw(3), 0), case(draw(3), -1), case(draw(2, 3), (0, 2)), case(draw(), 0), case(draw(0), 1)],
 )  # fmt: skip
-def expand_dims(x, axis=0):
+def expand_dims(x: ArrayLike, axis: int | Sequence[int] = 0) -> Node:
     """New axes of size 1, at these places in the result.
 
     >>> evaluate(expand_dims([1, 2], 1))
@@ -113,7 +116,7 @@ def expand_dims(x, axis=0):
 
 
 @expand_dims.infer
-def expand_dims(x, axes):
+def _(x: TensorType, axes: tuple[int, ...]) -> TensorType:
     rank = len(x.shape) + len(axes)
     if sorted(set(axes)) != list(axes) or not all(0 <= axis < rank for axis in axes):
         raise ShapeError(f"axes {axes} cannot be added to {x}")
@@ -122,12 +125,12 @@ def expand_dims(x, axes):
 
 
 @expand_dims.numpy
-def expand_dims(x, axes):
+def _(x: Array, axes: tuple[int, ...]) -> Array:
     return np.expand_dims(x, axes)
 
 
 @expand_dims.vjp
-def expand_dims(g, x, out, axes):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...]) -> Slopes:
     return squeeze(g, axes)
 
 
@@ -136,7 +139,7 @@ def expand_dims(g, x, out, axes):
     cases=[case(draw(1, 3), 0), case(draw(3, 1), -1), case(draw(1, 3, 1), (0, 2)), case(draw(1, 1)),
            case(draw(0, 1), 1)],
 )  # fmt: skip
-def squeeze(x, axis=None):
+def squeeze(x: ArrayLike, axis: AxisLike = None) -> Node:
     """Without axes of size 1: these, or all that are known to be 1.
 
     >>> evaluate(squeeze([[1, 2]], 0))
@@ -150,7 +153,7 @@ def squeeze(x, axis=None):
 
 
 @squeeze.infer
-def squeeze(x, axes):
+def _(x: TensorType, axes: tuple[int, ...]) -> TensorType:
     for axis in axes:
         if not 0 <= axis < len(x.shape) or same(x.shape[axis], 1) is False:
             raise ShapeError(f"axis {axis} of {x} is not 1, so it cannot be squeezed")
@@ -158,12 +161,12 @@ def squeeze(x, axes):
 
 
 @squeeze.numpy
-def squeeze(x, axes):
+def _(x: Array, axes: tuple[int, ...]) -> Array:
     return np.squeeze(x, axes)
 
 
 @squeeze.vjp
-def squeeze(g, x, out, axes):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...]) -> Slopes:
     return expand_dims(g, axes)
 
 
@@ -172,7 +175,7 @@ def squeeze(g, x, out, axes):
     cases=[case(draw(2, 3)), case(draw(2, 3, 4), (2, 0, 1)), case(draw(2, 3, 4), (-1, 0, 1)), case(draw()),
            case(draw(0, 2))],
 )  # fmt: skip
-def transpose(x, axes=None):
+def transpose(x: ArrayLike, axes: AxisLike = None) -> Node:
     """The axes in another order, reversed by default.
 
     >>> evaluate(transpose([[1, 2], [3, 4]]))
@@ -187,24 +190,24 @@ def transpose(x, axes=None):
 
 
 @transpose.infer
-def transpose(x, axes):
+def _(x: TensorType, axes: tuple[int, ...]) -> TensorType:
     if sorted(axes) != list(range(len(x.shape))):
         raise ShapeError(f"axes {axes} are no order of the axes of {x}")
     return TensorType(x.dtype, tuple(x.shape[axis] for axis in axes))
 
 
 @transpose.numpy
-def transpose(x, axes):
+def _(x: Array, axes: tuple[int, ...]) -> Array:
     return np.transpose(x, axes)
 
 
 @transpose.vjp
-def transpose(g, x, out, axes):
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...]) -> Slopes:
     return transpose(g, tuple(axes.index(i) for i in range(len(axes))))
 
 
 @macro(dtypes=ALL, cases=[case(draw(2, 3, 4), (2, 0, 1))], reference="numpy.transpose")
-def permute_dims(x, axes):
+def permute_dims(x: ArrayLike, axes: AxisLike) -> Node:
     """The axes in another order: the Array API's ``transpose``.
 
     >>> evaluate(permute_dims([[1, 2], [3, 4]], (1, 0)))
@@ -215,7 +218,7 @@ def permute_dims(x, axes):
 
 
 @macro(dtypes=ALL, cases=[case(draw(2, 3)), case(draw(4, 2, 3))], reference=lambda x: np.swapaxes(x, -1, -2))
-def matrix_transpose(x):
+def matrix_transpose(x: ArrayLike) -> Node:
     """The last two axes swapped.
 
     >>> evaluate(matrix_transpose([[1, 2], [3, 4]]))
@@ -229,7 +232,7 @@ def matrix_transpose(x):
 
 
 @macro(dtypes=ALL, cases=[case(draw(2, 3, 4), 0, -1), case(draw(2, 3), 0, 1), case(draw(2), 0, 0)])
-def swapaxes(x, axis1, axis2):
+def swapaxes(x: ArrayLike, axis1: int, axis2: int) -> Node:
     """Two axes swapped.
 
     >>> evaluate(swapaxes([[1, 2], [3, 4]], 0, 1))
@@ -247,7 +250,7 @@ def swapaxes(x, axis1, axis2):
     dtypes=ALL,
     cases=[case(draw(2, 3, 4), 0, -1), case(draw(2, 3, 4), (0, 1), (-1, -2)), case(draw(2, 3), 1, 0)],
 )
-def moveaxis(x, source, destination):
+def moveaxis(x: ArrayLike, source: AxisLike, destination: AxisLike) -> Node:
     """Axes moved to other places, the rest in their order.
 
     >>> evaluate(moveaxis(zeros((2, 3, 4)), 0, -1)).shape
@@ -263,12 +266,12 @@ def moveaxis(x, source, destination):
     return transpose(x, order)
 
 
-def _axis_list(axis, x: Node) -> list[int]:
+def _axis_list(axis: AxisLike, x: Node) -> list[int]:
     return [one_axis(each, x) for each in (axis if isinstance(axis, (tuple, list)) else (axis,))]
 
 
 @macro(dtypes=ALL, cases=[case(draw(2, 3)), case(draw()), case(draw(0, 2))])
-def ravel(x):
+def ravel(x: ArrayLike) -> Node:
     """All elements along one axis, in row-major order.
 
     >>> evaluate(ravel([[1, 2], [3, 4]]))
@@ -278,7 +281,7 @@ def ravel(x):
 
 
 @macro(dtypes=ALL, cases=[case(draw()), case(draw(3))])
-def atleast_1d(x):
+def atleast_1d(x: ArrayLike) -> Node:
     """``x`` with at least one axis.
 
     >>> evaluate(atleast_1d(1.0))
@@ -289,7 +292,7 @@ def atleast_1d(x):
 
 
 @macro(dtypes=ALL, cases=[case(draw()), case(draw(3)), case(draw(2, 3))])
-def atleast_2d(x):
+def atleast_2d(x: ArrayLike) -> Node:
     """``x`` with at least two axes, new ones in front.
 
     >>> evaluate(atleast_2d([1.0, 2.0]))
@@ -300,7 +303,7 @@ def atleast_2d(x):
 
 
 @macro(dtypes=ALL, cases=[case(draw()), case(draw(3)), case(draw(2, 3)), case(draw(2, 3, 4))])
-def atleast_3d(x):
+def atleast_3d(x: ArrayLike) -> Node:
     """``x`` with at least three axes, where NumPy puts them.
 
     >>> evaluate(atleast_3d([1.0, 2.0])).shape

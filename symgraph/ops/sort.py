@@ -9,8 +9,10 @@ import numpy as np
 
 from symgraph.errors import ArgumentError, DTypeError, ShapeError
 from symgraph.graph.dims import fresh
-from symgraph.graph.op import Attrs, as_node, items
+from symgraph.graph.node import Node
+from symgraph.graph.op import Attrs, Op, as_node, items
 from symgraph.graph.types import INT64, TensorType, TupleType, promote
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, Slopes
 from symgraph.ops.axes import check_axis, one_axis
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import FLOATS, INTEGERS, cast_to, macro, op
@@ -37,9 +39,9 @@ class SortAttrs(Attrs):
     descending: bool
 
 
-def _argsort_reference(x, axis=-1, descending=False, stable=True):
+def _argsort_reference(x: Any, axis: Any = -1, descending: bool = False, stable: bool = True) -> Any:
     # Python's own sort, which is stable when reversed too.
-    def order(row):
+    def order(row: Array) -> Array:
         return np.array(sorted(range(len(row)), key=lambda i: row[i], reverse=descending), np.int64)
 
     rows = np.moveaxis(x, axis, -1)
@@ -49,12 +51,12 @@ def _argsort_reference(x, axis=-1, descending=False, stable=True):
     return np.moveaxis(out, -1, axis)
 
 
-def _sort_reference(x, axis=-1, descending=False, stable=True):
+def _sort_reference(x: Any, axis: Any = -1, descending: bool = False, stable: bool = True) -> Any:
     return np.take_along_axis(x, _argsort_reference(x, axis, descending), axis)
 
 
 @op(SortAttrs, dtypes=_ORDERED, reference=_sort_reference, cases=_SORT_CASES)
-def sort(x, axis=-1, descending=False, stable=True):
+def sort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool = True) -> Node:
     """``x`` in order along an axis; NaN counts as the largest value.
 
     Equal elements keep their order whether or not ``stable`` asks for it. Without an axis (None) the elements are
@@ -67,24 +69,24 @@ def sort(x, axis=-1, descending=False, stable=True):
 
 
 @sort.infer
-def sort(x, axis, descending):
+def _(x: TensorType, axis: int, descending: bool) -> TensorType:
     check_axis(axis, x.shape)
     return _check_ordered(x)
 
 
 @sort.numpy
-def sort(x, axis, descending):
+def _(x: Array, axis: int, descending: bool) -> Array:
     return np.take_along_axis(x, _order(x, axis, descending), axis)
 
 
 @sort.vjp
-def sort(g, x, out, axis, descending):
+def _(g: Node, x: Node, out: Node, axis: int, descending: bool) -> Slopes:
     order = argsort.op(x, axis=axis, descending=descending)
     return take_along_axis(g, argsort.op(order, axis=axis, descending=False), axis)
 
 
 @op(SortAttrs, dtypes=_ORDERED, reference=_argsort_reference, cases=_SORT_CASES)
-def argsort(x, axis=-1, descending=False, stable=True):
+def argsort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool = True) -> Node:
     """The indices, int64, that put ``x`` in order along an axis; NaN counts as the largest value.
 
     Equal elements keep their order whether or not ``stable`` asks for it. Without an axis (None) the elements are
@@ -97,13 +99,13 @@ def argsort(x, axis=-1, descending=False, stable=True):
 
 
 @argsort.infer
-def argsort(x, axis, descending):
+def _(x: TensorType, axis: int, descending: bool) -> TensorType:
     check_axis(axis, x.shape)
     return TensorType(INT64, _check_ordered(x).shape)
 
 
 @argsort.numpy
-def argsort(x, axis, descending):
+def _(x: Array, axis: int, descending: bool) -> Array:
     return _order(x, axis, descending)
 
 
@@ -123,7 +125,7 @@ class SearchAttrs(Attrs):
         case([-2, -1], draw(1)),
     ],
 )  # fmt: skip
-def searchsorted(x1, x2, side="left", sorter=None):
+def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str = "left", sorter: ArrayLike | None = None) -> Node:
     """Where the elements of ``x2`` belong in the sorted vector ``x1``, as int64.
 
     ``side="left"`` gives the place before elements that are equal, ``"right"`` the one behind them. ``sorter`` holds
@@ -143,7 +145,7 @@ def searchsorted(x1, x2, side="left", sorter=None):
 
 
 @searchsorted.infer
-def searchsorted(x1, x2, side):
+def _(x1: TensorType, x2: TensorType, side: str) -> TensorType:
     if x1.rank != 1:
         raise ShapeError(f"what is searched is a vector, not {x1}")
     if x1.dtype is not x2.dtype:
@@ -153,7 +155,7 @@ def searchsorted(x1, x2, side):
 
 
 @searchsorted.numpy
-def searchsorted(x1, x2, side):
+def _(x1: Array, x2: Array, side: Any) -> Array:
     return np.asarray(np.searchsorted(_comparable(x1), _comparable(x2), side), np.int64)
 
 
@@ -163,27 +165,27 @@ def searchsorted(x1, x2, side):
 class UniqueAll(NamedTuple):
     """What ``unique_all`` gives."""
 
-    values: Any
-    indices: Any
-    inverse_indices: Any
-    counts: Any
+    values: Node
+    indices: Node
+    inverse_indices: Node
+    counts: Node
 
 
 class UniqueCounts(NamedTuple):
     """What ``unique_counts`` gives."""
 
-    values: Any
-    counts: Any
+    values: Node
+    counts: Node
 
 
 class UniqueInverse(NamedTuple):
     """What ``unique_inverse`` gives."""
 
-    values: Any
-    inverse_indices: Any
+    values: Node
+    inverse_indices: Node
 
 
-def _unique_reference(x):
+def _unique_reference(x: Any) -> Any:
     values, indices, inverse, counts = np.unique(x, True, True, True, equal_nan=False)
     return values, indices, inverse.reshape(x.shape), counts
 
@@ -203,7 +205,7 @@ _UNIQUE_META: dict[str, Any] = {
 
 
 @op(binds_sizes=True, reference=_unique_reference, **_UNIQUE_META)
-def unique_all(x):
+def unique_all(x: ArrayLike) -> UniqueAll:
     """The distinct values in order, where each comes first, which one each element is, and how often each comes.
 
     Their number is known at the call. Every NaN is distinct; 0.0 and -0.0 are one value. ``indices`` count in
@@ -220,7 +222,7 @@ def unique_all(x):
 
 
 @unique_all.infer
-def unique_all(x):
+def _(x: TensorType) -> TupleType:
     _check_ordered(x)
     if x.rank != 1:
         raise ShapeError(f"takes a vector, not {x}")
@@ -229,13 +231,13 @@ def unique_all(x):
 
 
 @unique_all.numpy
-def unique_all(x):
+def _(x: Array) -> tuple[Array, ...]:
     _, *found = np.unique(_comparable(x), True, True, True, equal_nan=False)
     return tuple(np.asarray(part, np.int64) for part in found)
 
 
 @macro(reference=lambda x: _unique_reference(x)[0], **_UNIQUE_META)
-def unique_values(x):
+def unique_values(x: ArrayLike) -> Node:
     """The distinct values in order; their number is known at the call.
 
     >>> evaluate(unique_values([3, 1, 3]))
@@ -245,7 +247,7 @@ def unique_values(x):
 
 
 @macro(reference=lambda x: _unique_reference(x)[::3], **_UNIQUE_META)
-def unique_counts(x):
+def unique_counts(x: ArrayLike) -> UniqueCounts:
     """The distinct values in order, and how often each comes.
 
     >>> evaluate(unique_counts([3, 1, 3]))
@@ -256,7 +258,7 @@ def unique_counts(x):
 
 
 @macro(reference=lambda x: _unique_reference(x)[::2], **_UNIQUE_META)
-def unique_inverse(x):
+def unique_inverse(x: ArrayLike) -> UniqueInverse:
     """The distinct values in order, and for each element which of them it is.
 
     >>> evaluate(unique_inverse([3, 1, 3]))
@@ -266,20 +268,20 @@ def unique_inverse(x):
     return UniqueInverse(found.values, found.inverse_indices)
 
 
-def _sorted(how, x, axis, descending):
+def _sorted(how: Op, x: ArrayLike, axis: AxisLike, descending: bool) -> Node:
     x = as_node(x)
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     return how(x, axis=one_axis(axis, x), descending=bool(descending))
 
 
-def _order(x: np.ndarray, axis: int, descending: bool):
+def _order(x: Array, axis: int, descending: bool) -> Array:
     x = _comparable(x)
     if not descending:
         return np.argsort(x, axis, kind="stable").astype(np.int64, copy=False)
     # Backwards twice, so that equal elements keep their order.
-    order = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
-    return (x.shape[axis] - 1 - order).astype(np.int64, copy=False)
+    order: Array = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+    return np.asarray(x.shape[axis] - 1 - order, np.int64)
 
 
 def _comparable(x: np.ndarray) -> np.ndarray:

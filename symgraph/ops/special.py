@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from symgraph.errors import ArgumentError, GradientError
+from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
+from symgraph.graph.types import TensorType
+from symgraph.ops.annotations import Array, ArrayLike, Slopes
 from symgraph.ops.arithmetic import abs, minimum, sign, where
-from symgraph.ops.cases import case, draw
+from symgraph.ops.cases import Draw, case, draw
 from symgraph.ops.comparison import isinf
-from symgraph.ops.declare import FLOAT, FLOATS, Loop, cast_to, op, primitive, settled
+from symgraph.ops.declare import FLOAT, FLOATS, Function, Loop, P, cast_to, op, primitive, settled
 from symgraph.ops.math import clip, largest, whole, xlog1py, xlogy
 from symgraph.ops.scipy_door import special
 from symgraph.ops.transcendental import exp
@@ -23,13 +28,13 @@ def _floats(*kinds: Any) -> Loop:
     return (row,) * len(kinds), row
 
 
-def _scipy(name: str, **meta: Any):
+def _scipy(name: str, **meta: Any) -> Callable[[Callable[P, Node]], Function[P, Node]]:
     """A primitive that scipy.special has."""
     return primitive(special(name), _floats, dtypes=FLOATS, reference=f"scipy.special.{name}", **meta)
 
 
 @_scipy("erf", onnx="Erf")
-def erf(x):
+def erf(x: ArrayLike) -> Node:
     """The error function ``2/√π ∫₀ˣ exp(-t²) dt``.
 
     >>> evaluate(erf([0.0, 1.0]))
@@ -38,12 +43,12 @@ def erf(x):
 
 
 @erf.vjp
-def erf(g, x, out):
-    return g * (2 / np.pi**0.5 * bell(x, 1.0))
+def _(g: Node, x: Node, out: Node) -> Slopes:
+    return g * (2 / math.sqrt(np.pi) * bell(x, 1.0))
 
 
 @_scipy("erfc")
-def erfc(x):
+def erfc(x: ArrayLike) -> Node:
     """``1 - erf(x)``, exact where that is small.
 
     >>> evaluate(erfc([0.0, 10.0]))
@@ -52,18 +57,18 @@ def erfc(x):
 
 
 @erfc.vjp
-def erfc(g, x, out):
-    return g * (-2 / np.pi**0.5 * bell(x, 1.0))
+def _(g: Node, x: Node, out: Node) -> Slopes:
+    return g * (-2 / math.sqrt(np.pi) * bell(x, 1.0))
 
 
-def bell(x, rate):
+def bell(x: Node, rate: float) -> Node:
     """``exp(-rate * x²)``, of which all derivatives are 0 at infinity."""
     near = clip(x, -100, 100)
     return exp(near * near * -rate)
 
 
 @_scipy("erfcx")
-def erfcx(x):
+def erfcx(x: ArrayLike) -> Node:
     """``exp(x²) * erfc(x)``, which falls as slowly as ``1 / x``.
 
     >>> evaluate(erfcx([0.0, 1000.0]))
@@ -72,18 +77,19 @@ def erfcx(x):
 
 
 @erfcx.vjp
-def erfcx(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     far = x > 15  # where the difference below cancels; DLMF 7.12.1
-    inverse, series = 1 / where(far, x, 15), 1
+    inverse = 1 / where(far, x, 15)
+    series: Node | float = 1
     half = 0.5 * inverse * inverse
     for k in range(21, 1, -2):
         series = 1 - k * half * series
-    near = 2 * where(far, 0, x) * out - 2 / np.pi**0.5
-    return g * where(far, series * inverse * inverse * -(np.pi**-0.5), near)
+    near = 2 * where(far, 0, x) * out - 2 / math.sqrt(np.pi)
+    return g * where(far, -series * inverse * inverse / math.sqrt(np.pi), near)
 
 
 @_scipy("erfinv", sample=(-0.9, 0.9))
-def erfinv(x):
+def erfinv(x: ArrayLike) -> Node:
     """The inverse of ``erf`` on ``[-1, 1]``.
 
     >>> evaluate(erfinv([0.0, 1.0]))
@@ -92,12 +98,12 @@ def erfinv(x):
 
 
 @erfinv.vjp
-def erfinv(g, x, out):
-    return g * (np.pi**0.5 / 2 * exp(out * out))
+def _(g: Node, x: Node, out: Node) -> Slopes:
+    return g * (math.sqrt(np.pi) / 2 * exp(out * out))
 
 
 @_scipy("ndtr")
-def ndtr(x):
+def ndtr(x: ArrayLike) -> Node:
     """The probability that a standard normal variable is at most ``x``.
 
     >>> evaluate(ndtr([0.0, -10.0]))
@@ -106,12 +112,12 @@ def ndtr(x):
 
 
 @ndtr.vjp
-def ndtr(g, x, out):
-    return g * ((2 * np.pi) ** -0.5 * bell(x, 0.5))
+def _(g: Node, x: Node, out: Node) -> Slopes:
+    return g * (bell(x, 0.5) / math.sqrt(2 * np.pi))
 
 
 @_scipy("log_ndtr")
-def log_ndtr(x):
+def log_ndtr(x: ArrayLike) -> Node:
     """``log(ndtr(x))``, exact in both tails.
 
     >>> evaluate(log_ndtr([0.0, -100.0]))
@@ -120,16 +126,16 @@ def log_ndtr(x):
 
 
 @log_ndtr.vjp
-def log_ndtr(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     below, above = where(x < 0, x, 0), where(x < 0, 0, x)
     far = -min(1e8, largest(x))
     near = where(x < far, far, below)
-    left = (2 / np.pi) ** 0.5 / erfcx(near * -(0.5**0.5)) + where(x < far, far - x, 0)
-    return g * where(x < 0, left, (2 * np.pi) ** -0.5 * bell(above, 0.5) / ndtr(above))
+    left = math.sqrt(2 / np.pi) / erfcx(near * -math.sqrt(0.5)) + where(x < far, far - x, 0)
+    return g * where(x < 0, left, bell(above, 0.5) / math.sqrt(2 * np.pi) / ndtr(above))
 
 
 @_scipy("ndtri", sample=(0.05, 0.95))
-def ndtri(x):
+def ndtri(x: ArrayLike) -> Node:
     """The inverse of ``ndtr`` on ``[0, 1]``.
 
     >>> evaluate(ndtri([0.5, 0.975]))
@@ -138,12 +144,12 @@ def ndtri(x):
 
 
 @ndtri.vjp
-def ndtri(g, x, out):
-    return g * ((2 * np.pi) ** 0.5 * exp(0.5 * out * out))
+def _(g: Node, x: Node, out: Node) -> Slopes:
+    return g * (math.sqrt(2 * np.pi) * exp(0.5 * out * out))
 
 
 @_scipy("gammaln", sample=(0.3, 5), tolerance=8)
-def gammaln(x):
+def gammaln(x: ArrayLike) -> Node:
     """The logarithm of the absolute value of the gamma function.
 
     >>> evaluate(gammaln([1.0, 5.0]))
@@ -152,12 +158,12 @@ def gammaln(x):
 
 
 @gammaln.vjp
-def gammaln(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * digamma(x)
 
 
 @_scipy("digamma", sample=(0.3, 5), tolerance=8)
-def digamma(x):
+def digamma(x: ArrayLike) -> Node:
     """The derivative of ``gammaln``.
 
     >>> evaluate(digamma([1.0, 2.0]))
@@ -166,7 +172,7 @@ def digamma(x):
 
 
 @digamma.vjp
-def digamma(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * polygamma(1, x)
 
 
@@ -175,13 +181,13 @@ class OrderAttrs(Attrs):
     order: int
 
 
-def _polygamma_reference(n, x):
+def _polygamma_reference(n: Any, x: Any) -> Any:
     return special("polygamma")(np.asarray(n, x.dtype), x)
 
 
 @op(OrderAttrs, elementwise=True, dtypes=FLOATS, sample=(0.5, 5), reference=_polygamma_reference, tolerance=16,
     cases=[case(1, draw(3)), case(2, draw(2, 2)), case(3, draw()), case(0, draw(2)), case(1, draw(0))])  # fmt: skip
-def polygamma(n, x):
+def polygamma(n: int, x: ArrayLike) -> Node:
     """The ``n``-th derivative of ``digamma``.
 
     >>> evaluate(polygamma(1, [1.0, 2.0]))
@@ -195,25 +201,25 @@ def polygamma(n, x):
 
 
 @polygamma.infer
-def polygamma(x, order):
+def _(x: TensorType, order: int) -> TensorType:
     FLOAT.row(x.dtype)
     return x
 
 
 @polygamma.numpy
-def polygamma(x, order):
+def _(x: Array, order: int) -> Array:
     return special("polygamma")(np.asarray(order, x.dtype), x)
 
 
 @polygamma.vjp
-def polygamma(g, x, out, order):
+def _(g: Node, x: Node, out: Node, order: int) -> Slopes:
     return g * polygamma(order + 1, x)
 
 
 @primitive(
     special("betaln"), _floats, dtypes=FLOATS, sample=(0.5, 4), reference="scipy.special.betaln", tolerance=8
 )
-def lbeta(a, b):
+def lbeta(a: ArrayLike, b: ArrayLike) -> Node:
     """The logarithm of the absolute value of the beta function.
 
     >>> evaluate(lbeta(2.0, 3.0))
@@ -222,7 +228,7 @@ def lbeta(a, b):
 
 
 @lbeta.vjp
-def lbeta(g, a, b, out):
+def _(g: Node, a: Node, b: Node, out: Node) -> Slopes:
     both = digamma(a + b)
     return g * (digamma(a) - both), g * (digamma(b) - both)
 
@@ -231,7 +237,7 @@ def _none(name: str, argument: str) -> GradientError:
     return GradientError(f"{name} has a derivative in x, and none here in {argument}")
 
 
-def _whole(*shape):
+def _whole(*shape: Any) -> Draw:
     """Integers have no gradient, so that what has none in these arguments is tried in ``x`` alone."""
     return draw(*shape, interval=(1, 4), dtype="int8")
 
@@ -242,14 +248,14 @@ _GAMMA_CASES = [
 ]  # fmt: skip
 
 
-def _gamma_density(a, x):
+def _gamma_density(a: Node, x: Node) -> Node:
     """The derivative of ``gammainc`` in ``x``; 0 at infinity."""
     x = minimum(x, largest(x))
     return exp(xlogy(a - 1, x) - x - gammaln(a))
 
 
 @_scipy("gammainc", sample=(0.5, 4), tolerance=16, cases=_GAMMA_CASES)
-def gammainc(a, x):
+def gammainc(a: ArrayLike, x: ArrayLike) -> Node:
     """The regularised lower incomplete gamma function; its derivative is known in ``x`` alone.
 
     >>> evaluate(gammainc(1.0, [0.0, 1.0]))
@@ -258,12 +264,12 @@ def gammainc(a, x):
 
 
 @gammainc.vjp
-def gammainc(g, a, x, out):
+def _(g: Node, a: Node, x: Node, out: Node) -> Slopes:
     return _none("gammainc", "a"), g * _gamma_density(a, x)
 
 
 @_scipy("gammaincc", sample=(0.5, 4), tolerance=16, cases=_GAMMA_CASES)
-def gammaincc(a, x):
+def gammaincc(a: ArrayLike, x: ArrayLike) -> Node:
     """The regularised upper incomplete gamma function; its derivative is known in ``x`` alone.
 
     >>> evaluate(gammaincc(1.0, [0.0, 1.0]))
@@ -272,7 +278,7 @@ def gammaincc(a, x):
 
 
 @gammaincc.vjp
-def gammaincc(g, a, x, out):
+def _(g: Node, a: Node, x: Node, out: Node) -> Slopes:
     return _none("gammaincc", "a"), -g * _gamma_density(a, x)
 
 
@@ -283,7 +289,7 @@ _BETA_CASES = [
 
 
 @_scipy("betainc", sample=(0.1, 0.9), tolerance=16, cases=_BETA_CASES)
-def betainc(a, b, x):
+def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Node:
     """The regularised incomplete beta function on ``[0, 1]``; its derivative is known in ``x`` alone.
 
     >>> evaluate(betainc(2.0, 3.0, [0.0, 0.5, 1.0]))
@@ -292,13 +298,13 @@ def betainc(a, b, x):
 
 
 @betainc.vjp
-def betainc(g, a, b, x, out):
+def _(g: Node, a: Node, b: Node, x: Node, out: Node) -> Slopes:
     slope = exp(xlogy(a - 1, x) + xlog1py(b - 1, -x) - lbeta(a, b))
     return _none("betainc", "a"), _none("betainc", "b"), g * slope
 
 
 @_scipy("i0", tolerance=8)
-def i0(x):
+def i0(x: ArrayLike) -> Node:
     """The modified Bessel function of the first kind of order 0.
 
     >>> evaluate(i0([0.0, 1.0]))
@@ -307,12 +313,12 @@ def i0(x):
 
 
 @i0.vjp
-def i0(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * i1(x)
 
 
 @_scipy("i1", tolerance=8)
-def i1(x):
+def i1(x: ArrayLike) -> Node:
     """The modified Bessel function of the first kind of order 1.
 
     >>> evaluate(i1([0.0, 1.0]))
@@ -321,12 +327,12 @@ def i1(x):
 
 
 @i1.vjp
-def i1(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * where(isinf(out), abs(out), i0(x) - _divided(x, out, 1))
 
 
 @_scipy("i0e", tolerance=8)
-def i0e(x):
+def i0e(x: ArrayLike) -> Node:
     """``exp(-|x|) * i0(x)``, which does not overflow.
 
     >>> evaluate(i0e([0.0, 1000.0]))
@@ -335,12 +341,12 @@ def i0e(x):
 
 
 @i0e.vjp
-def i0e(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * (i1e(x) - sign(x) * out)
 
 
 @_scipy("i1e", tolerance=8)
-def i1e(x):
+def i1e(x: ArrayLike) -> Node:
     """``exp(-|x|) * i1(x)``, which does not overflow.
 
     >>> evaluate(i1e([0.0, 1000.0]))
@@ -349,15 +355,16 @@ def i1e(x):
 
 
 @i1e.vjp
-def i1e(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * (i0e(x) - out * sign(x) - _divided(x, out, exp(-abs(x))))
 
 
-def _divided(x, out, scale):
+def _divided(x: Node, out: Node, scale: Node | float) -> Node:
     """``out / x`` for ``scale * i1(x)``; near 0 by its power series (DLMF 10.25.2), which has derivatives."""
     near = abs(x) < 1
     small, far = where(near, x, 0), where(near, 1, x)
-    square, series = small * small, 1
+    square = small * small
+    series: Node | float = 1
     for k in range(9, 0, -1):
         series = 1 + square * series / (4 * k * (k + 1))
     return where(near, 0.5 * scale * series, out / far)

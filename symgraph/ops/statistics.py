@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod as product
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import as_node, size_value
 from symgraph.graph.types import FLOAT64, DType
 from symgraph.graph.types import dtype as dtype_row
+from symgraph.ops.annotations import ArrayLike, AxisLike, DTypeLike, Slopes
 from symgraph.ops.arithmetic import astype, conj, maximum, real
 from symgraph.ops.axes import many_axes
 from symgraph.ops.broadcast import broadcast_to
@@ -23,7 +25,7 @@ from symgraph.ops.transcendental import sqrt
 
 
 @op(ReduceAttrs, onnx="ReduceMean", dtypes=ALL, reference=in_float32("mean"), cases=reduction_cases())
-def mean(x, axis=None, dtype=None, keepdims=False):
+def mean(x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Node:
     """The arithmetic mean over axes, over all by default; NaN over nothing.
 
     Of integers and bools in float64; 16-bit floats are averaged in float32.
@@ -37,19 +39,23 @@ def mean(x, axis=None, dtype=None, keepdims=False):
 
 
 @mean.body
-def mean(x, axes, keepdims):
+def _(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     if not x.row.is_inexact:
         raise DTypeError(f"takes floating-point or complex values, not {x.row.name}")
     total = sum.op(widened(x), axes=axes, keepdims=keepdims)
     return cast_to(total / _count(x, axes, total.row), x.row)
 
 
-def _var_reference(x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None):
+def _var_reference(
+    x: Any, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: bool = False, correction: Any = None
+) -> Any:
     ddof = ddof if correction is None else correction
     return in_float32("var")(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
 
 
-def _std_reference(x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None):
+def _std_reference(
+    x: Any, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: bool = False, correction: Any = None
+) -> Any:
     ddof = ddof if correction is None else correction
     return in_float32("std")(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
 
@@ -71,7 +77,14 @@ _STD_CASES = [  # off variance 0, where there is no gradient
 
 
 @op(ReduceAttrs, dtypes=ALL, reference=_var_reference, cases=_VAR_CASES)
-def var(x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None):
+def var(
+    x: ArrayLike,
+    axis: AxisLike = None,
+    dtype: DTypeLike | None = None,
+    ddof: ArrayLike = 0,
+    keepdims: bool = False,
+    correction: ArrayLike | None = None,
+) -> Node:
     """The variance over axes: the sum of ``abs(x - mean(x))**2``, over ``n - ddof``.
 
     ``correction`` is the Array API's name for ``ddof``. Made in two passes, so that a large mean costs no accuracy.
@@ -92,7 +105,7 @@ def var(x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None):
 
 
 @var.body
-def var(x, ddof, axes, keepdims):
+def _(x: Node, ddof: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     if not x.row.is_inexact:
         raise DTypeError(f"takes floating-point or complex values, not {x.row.name}")
     off = _centred(x, axes)
@@ -101,7 +114,7 @@ def var(x, ddof, axes, keepdims):
 
 
 @var.vjp
-def var(g, x, ddof, out, axes, keepdims):
+def _(g: Node, x: Node, ddof: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
     freedom = _freedom(x, ddof, axes)
     slope = kept(g, axes, keepdims) * (2 / freedom) * _centred(x, axes)
     of_ddof = g * out / freedom
@@ -111,7 +124,14 @@ def var(g, x, ddof, out, axes, keepdims):
 
 
 @macro(dtypes=ALL, reference=_std_reference, cases=_STD_CASES)
-def std(x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None):
+def std(
+    x: ArrayLike,
+    axis: AxisLike = None,
+    dtype: DTypeLike | None = None,
+    ddof: ArrayLike = 0,
+    keepdims: bool = False,
+    correction: ArrayLike | None = None,
+) -> Node:
     """The standard deviation over axes: the square root of ``var``.
 
     Where it is 0 its gradient is NaN, as in JAX: the square root has no slope there.
@@ -122,7 +142,7 @@ def std(x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None):
     return sqrt(var(x, axis, dtype, ddof, keepdims, correction))
 
 
-def _average_reference(x, axis=None, weights=None, keepdims=False):
+def _average_reference(x: Any, axis: Any = None, weights: Any = None, keepdims: Any = False) -> Any:
     return np.average(x, axis, np.asarray(weights) if weights is not None else None, keepdims=keepdims)
 
 
@@ -136,7 +156,9 @@ def _average_reference(x, axis=None, weights=None, keepdims=False):
         case(draw(2, 3, 4), axis=(0, 2), weights=draw(2, 3, 4, interval=(0.5, 2))),
     ],
 )  # fmt: skip
-def average(x, axis=None, weights=None, keepdims=False):
+def average(
+    x: ArrayLike, axis: AxisLike = None, weights: ArrayLike | None = None, keepdims: bool = False
+) -> Node:
     """The weighted mean over axes; ``weights`` are of the shape of ``x``, or a vector along the one axis.
 
     >>> evaluate(average([1.0, 2.0], weights=[3.0, 1.0]))
@@ -156,7 +178,7 @@ def average(x, axis=None, weights=None, keepdims=False):
     return sum(x * weights, axes, keepdims=keepdims) / sum(weights, axes, keepdims=keepdims)
 
 
-def as_inexact(x: Node, wanted) -> Node:
+def as_inexact(x: Node, wanted: DTypeLike | None) -> Node:
     """``x`` in the dtype that is asked for; integers and bools in float64 else."""
     return cast_to(x, dtype_row(wanted) if wanted is not None else x.row if x.row.is_inexact else FLOAT64)
 
@@ -165,7 +187,7 @@ def _size(x: Node, axes: tuple[int, ...]) -> Dim:
     return product((x.shape[axis] for axis in axes), start=1)
 
 
-def _count(x: Node, axes: tuple[int, ...], row: DType):
+def _count(x: Node, axes: tuple[int, ...], row: DType) -> Node:
     """How many elements are reduced to one, in this dtype."""
     return astype(size_value(_size(x, axes)), row)
 
@@ -175,5 +197,5 @@ def _centred(x: Node, axes: tuple[int, ...]) -> Node:
     return wide - (mean.op(wide, axes=axes, keepdims=True) if axes else wide)
 
 
-def _freedom(x: Node, ddof: Node, axes: tuple[int, ...]):
+def _freedom(x: Node, ddof: Node, axes: tuple[int, ...]) -> Node:
     return maximum(_count(x, axes, ddof.row) - ddof, 0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from symgraph.graph.node import Node
+from symgraph.ops.annotations import ArrayLike, Slopes
 from symgraph.ops.arithmetic import conj, where
 from symgraph.ops.declare import (
     FLOATS,
@@ -15,7 +17,7 @@ from symgraph.ops.declare import (
 
 
 @primitive(np.power, onnx="Pow", dtypes=NUMBERS, sample=((0.3, 3), (0, 3)), reference="numpy.power")
-def pow(x, y):
+def pow(x: ArrayLike, y: ArrayLike) -> Node:
     """``x`` to the power ``y``. Integers to negative powers are refused at the call, as NumPy does.
 
     >>> evaluate(pow([1.0, 2.0, 3.0], 2))
@@ -24,13 +26,13 @@ def pow(x, y):
 
 
 @pow.vjp
-def pow(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     lower = x ** where(y == 0, 1, y - 1)
     return g * conj(y * lower), g * conj(log(where(x == 0, 1, x)) * out)
 
 
 @primitive(np.sqrt, onnx="Sqrt", dtypes=INEXACTS, sample=(0.3, 4))
-def sqrt(x):
+def sqrt(x: ArrayLike) -> Node:
     """The square root; NaN for negative reals.
 
     >>> evaluate(sqrt([4.0, 9.0]))
@@ -39,12 +41,12 @@ def sqrt(x):
 
 
 @sqrt.vjp
-def sqrt(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * conj(0.5 / out)
 
 
 @primitive(np.cbrt, dtypes=FLOATS, sample=(0.3, 4))
-def cbrt(x):
+def cbrt(x: ArrayLike) -> Node:
     """The cube root, real for negative numbers too.
 
     >>> evaluate(cbrt([8.0, -27.0]))
@@ -53,12 +55,12 @@ def cbrt(x):
 
 
 @cbrt.vjp
-def cbrt(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / (3 * out * out)
 
 
 @primitive(np.exp, onnx="Exp", dtypes=INEXACTS)
-def exp(x):
+def exp(x: ArrayLike) -> Node:
     """``e`` to the power ``x``.
 
     >>> evaluate(exp([0.0, 1.0]))
@@ -67,12 +69,12 @@ def exp(x):
 
 
 @exp.vjp
-def exp(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * conj(out)
 
 
 @primitive(np.exp2, dtypes=INEXACTS)
-def exp2(x):
+def exp2(x: ArrayLike) -> Node:
     """2 to the power ``x``.
 
     >>> evaluate(exp2([0.0, 3.0]))
@@ -81,12 +83,12 @@ def exp2(x):
 
 
 @exp2.vjp
-def exp2(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * conj(out * _LN2)
 
 
 @primitive(np.expm1, dtypes=INEXACTS)
-def expm1(x):
+def expm1(x: ArrayLike) -> Node:
     """``exp(x) - 1``, exact for small ``x``.
 
     >>> evaluate(expm1(1e-10))
@@ -95,12 +97,12 @@ def expm1(x):
 
 
 @expm1.vjp
-def expm1(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * conj(exp(x))
 
 
 @primitive(np.log, onnx="Log", dtypes=INEXACTS, sample=(0.3, 4))
-def log(x):
+def log(x: ArrayLike) -> Node:
     """The natural logarithm; ``-inf`` at 0 and NaN for negative reals.
 
     >>> evaluate(log([1.0, 2.0]))
@@ -109,12 +111,12 @@ def log(x):
 
 
 @log.vjp
-def log(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / conj(x)
 
 
 @primitive(np.log2, dtypes=INEXACTS, sample=(0.3, 4))
-def log2(x):
+def log2(x: ArrayLike) -> Node:
     """The logarithm to base 2.
 
     >>> evaluate(log2([1.0, 8.0]))
@@ -123,12 +125,12 @@ def log2(x):
 
 
 @log2.vjp
-def log2(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / conj(x * _LN2)
 
 
 @primitive(np.log10, dtypes=INEXACTS, sample=(0.3, 4))
-def log10(x):
+def log10(x: ArrayLike) -> Node:
     """The logarithm to base 10.
 
     >>> evaluate(log10([1.0, 1000.0]))
@@ -137,12 +139,12 @@ def log10(x):
 
 
 @log10.vjp
-def log10(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / conj(x * _LN10)
 
 
 @primitive(np.log1p, dtypes=INEXACTS, sample=(-0.6, 4))
-def log1p(x):
+def log1p(x: ArrayLike) -> Node:
     """``log(1 + x)``, exact for small ``x``.
 
     >>> evaluate(log1p(1e-10))
@@ -151,12 +153,12 @@ def log1p(x):
 
 
 @log1p.vjp
-def log1p(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / conj(1 + x)
 
 
 @primitive(np.sin, onnx="Sin", dtypes=INEXACTS)
-def sin(x):
+def sin(x: ArrayLike) -> Node:
     """The sine of an angle in radians.
 
     >>> evaluate(sin([0.0, 1.0]))
@@ -165,12 +167,12 @@ def sin(x):
 
 
 @sin.vjp
-def sin(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * conj(cos(x))
 
 
 @primitive(np.cos, onnx="Cos", dtypes=INEXACTS)
-def cos(x):
+def cos(x: ArrayLike) -> Node:
     """The cosine of an angle in radians.
 
     >>> evaluate(cos([0.0, 1.0]))
@@ -179,12 +181,12 @@ def cos(x):
 
 
 @cos.vjp
-def cos(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return -g * conj(sin(x))
 
 
 @primitive(np.tan, onnx="Tan", dtypes=INEXACTS, sample=(-1.2, 1.2))
-def tan(x):
+def tan(x: ArrayLike) -> Node:
     """The tangent of an angle in radians.
 
     >>> evaluate(tan([0.0, 1.0]))
@@ -193,12 +195,12 @@ def tan(x):
 
 
 @tan.vjp
-def tan(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * conj(1 + out * out)
 
 
 @primitive(np.arcsin, onnx="Asin", dtypes=INEXACTS, sample=(-0.9, 0.9), reference="numpy.arcsin")
-def asin(x):
+def asin(x: ArrayLike) -> Node:
     """The angle in ``[-π/2, π/2]`` whose sine is ``x``, in radians.
 
     >>> evaluate(asin([0.0, 1.0]))
@@ -207,12 +209,12 @@ def asin(x):
 
 
 @asin.vjp
-def asin(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / conj(sqrt(1 - x * x))
 
 
 @primitive(np.arccos, onnx="Acos", dtypes=INEXACTS, sample=(-0.9, 0.9), reference="numpy.arccos")
-def acos(x):
+def acos(x: ArrayLike) -> Node:
     """The angle in ``[0, π]`` whose cosine is ``x``, in radians.
 
     >>> evaluate(acos([1.0, 0.0]))
@@ -221,12 +223,12 @@ def acos(x):
 
 
 @acos.vjp
-def acos(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return -g / conj(sqrt(1 - x * x))
 
 
 @primitive(np.arctan, onnx="Atan", dtypes=INEXACTS, reference="numpy.arctan")
-def atan(x):
+def atan(x: ArrayLike) -> Node:
     """The angle in ``[-π/2, π/2]`` whose tangent is ``x``, in radians.
 
     >>> evaluate(atan([0.0, 1.0]))
@@ -235,12 +237,12 @@ def atan(x):
 
 
 @atan.vjp
-def atan(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / conj(1 + x * x)
 
 
 @primitive(np.arctan2, dtypes=FLOATS, sample=((0.3, 3), (0.3, 3)), reference="numpy.arctan2")
-def atan2(y, x):
+def atan2(y: ArrayLike, x: ArrayLike) -> Node:
     """The angle in ``[-π, π]`` of the point ``(x, y)``, in radians.
 
     >>> evaluate(atan2([0.0, 1.0], -1.0))
@@ -249,13 +251,13 @@ def atan2(y, x):
 
 
 @atan2.vjp
-def atan2(g, y, x, out):
+def _(g: Node, y: Node, x: Node, out: Node) -> Slopes:
     square = x * x + y * y
     return g * x / square, -g * y / square
 
 
 @primitive(np.sinh, onnx="Sinh", dtypes=INEXACTS)
-def sinh(x):
+def sinh(x: ArrayLike) -> Node:
     """The hyperbolic sine.
 
     >>> evaluate(sinh([0.0, 1.0]))
@@ -264,12 +266,12 @@ def sinh(x):
 
 
 @sinh.vjp
-def sinh(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * conj(cosh(x))
 
 
 @primitive(np.cosh, onnx="Cosh", dtypes=INEXACTS)
-def cosh(x):
+def cosh(x: ArrayLike) -> Node:
     """The hyperbolic cosine.
 
     >>> evaluate(cosh([0.0, 1.0]))
@@ -278,12 +280,12 @@ def cosh(x):
 
 
 @cosh.vjp
-def cosh(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * conj(sinh(x))
 
 
 @primitive(np.tanh, onnx="Tanh", dtypes=INEXACTS, sample=(-1.4, 1.4))
-def tanh(x):
+def tanh(x: ArrayLike) -> Node:
     """The hyperbolic tangent.
 
     >>> evaluate(tanh([0.0, 1.0]))
@@ -292,12 +294,12 @@ def tanh(x):
 
 
 @tanh.vjp
-def tanh(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * conj(1 - out * out)
 
 
 @primitive(np.arcsinh, onnx="Asinh", dtypes=INEXACTS, reference="numpy.arcsinh")
-def asinh(x):
+def asinh(x: ArrayLike) -> Node:
     """The inverse of the hyperbolic sine.
 
     >>> evaluate(asinh([0.0, 1.0]))
@@ -306,12 +308,12 @@ def asinh(x):
 
 
 @asinh.vjp
-def asinh(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / conj(sqrt(x * x + 1))
 
 
 @primitive(np.arccosh, onnx="Acosh", dtypes=INEXACTS, sample=(1.3, 4), reference="numpy.arccosh")
-def acosh(x):
+def acosh(x: ArrayLike) -> Node:
     """The inverse of the hyperbolic cosine; NaN for reals below 1.
 
     >>> evaluate(acosh([1.0, 2.0]))
@@ -320,12 +322,12 @@ def acosh(x):
 
 
 @acosh.vjp
-def acosh(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / conj(sqrt(x - 1) * sqrt(x + 1))
 
 
 @primitive(np.arctanh, onnx="Atanh", dtypes=INEXACTS, sample=(-0.8, 0.8), reference="numpy.arctanh")
-def atanh(x):
+def atanh(x: ArrayLike) -> Node:
     """The inverse of the hyperbolic tangent.
 
     >>> evaluate(atanh([0.0, 0.5]))
@@ -334,12 +336,12 @@ def atanh(x):
 
 
 @atanh.vjp
-def atanh(g, x, out):
+def _(g: Node, x: Node, out: Node) -> Slopes:
     return g / conj(1 - x * x)
 
 
 @primitive(np.hypot, dtypes=FLOATS, commutative=True)
-def hypot(x, y):
+def hypot(x: ArrayLike, y: ArrayLike) -> Node:
     """``sqrt(x² + y²)`` without overflow.
 
     >>> evaluate(hypot(3e200, 4e200))
@@ -348,15 +350,18 @@ def hypot(x, y):
 
 
 @hypot.vjp
-def hypot(g, x, y, out):
+def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
     return g * (x / out), g * (y / out)
 
 
 _LN2 = float(np.log(2.0))
 _LN10 = float(np.log(10.0))
 
-for _name, _function in {
-    "arccos": acos, "arccosh": acosh, "arcsin": asin, "arcsinh": asinh, "arctan": atan, "arctan2": atan2,
-    "arctanh": atanh, "power": pow,
-}.items():  # fmt: skip
-    alias(_name, _function)
+alias("arccos", acos)
+alias("arccosh", acosh)
+alias("arcsin", asin)
+alias("arcsinh", asinh)
+alias("arctan", atan)
+alias("arctan2", atan2)
+alias("arctanh", atanh)
+alias("power", pow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from symgraph.graph.dims import Dim, same
 from symgraph.graph.node import Node
-from symgraph.graph.op import CONSTANT, ITEM, Attrs, as_node
+from symgraph.graph.op import CONSTANT, ITEM, Attrs, ConstantAttrs, as_node
 from symgraph.graph.operators import FUNCTIONS
-from symgraph.graph.types import TupleType
+from symgraph.graph.types import TensorType, TupleType
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, Slopes
 from symgraph.ops.arithmetic import astype, conj, where
 from symgraph.ops.axes import one_axis
 from symgraph.ops.broadcast import sum_to
@@ -24,7 +26,6 @@ from symgraph.ops.keys import (
     Gather,
     Item,
     NewAxis,
-    Slice,
     check_items,
     indexed_shape,
     numpy_key,
@@ -41,11 +42,11 @@ _MODES = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.m
 class UpdateAttrs(Attrs):
     """``mode`` is set, add, multiply, min or max."""
 
-    items: tuple[Dim | Slice | NewAxis | Gather, ...]
+    items: tuple[Item, ...]
     mode: str
 
 
-def _numpy_update(x, value, key, mode="set"):
+def _numpy_update(x: Any, value: Any, key: Any, mode: Any = "set") -> Any:
     x = x.copy()
     if mode == "set":
         x[plain_key(key)] = value
@@ -72,7 +73,7 @@ _UPDATE_CASES = [
 
 
 @op(UpdateAttrs, dtypes=NUMBERS, reference=_numpy_update, cases=_UPDATE_CASES)
-def update(x, value, key, mode="set"):
+def update(x: ArrayLike, value: ArrayLike, key: Any, mode: str = "set") -> Node:
     """``x`` with the elements at ``x[key]`` set to a value, or with the value added to them, and so on.
 
     ``x.at[key].set(value)`` says the same. Where an index is named twice, ``set`` keeps the last value and the others
@@ -92,7 +93,13 @@ def update(x, value, key, mode="set"):
 
 
 @update.infer
-def update(x, value, *arrays, items, mode):
+def _(
+    x: TensorType,
+    value: TensorType,
+    *arrays: TensorType,
+    items: tuple[Item, ...],
+    mode: str,
+) -> TensorType:
     if value.dtype is not x.dtype or (mode != "set" and mode not in _MODES):
         raise DTypeError(f"takes values of {x.dtype.name} and a mode, not {value.dtype.name} and {mode!r}")
     check_items(x, arrays, items)
@@ -106,7 +113,7 @@ def update(x, value, *arrays, items, mode):
 
 
 @update.numpy
-def update(x, value, *arrays, items, mode):
+def _(x: Array, value: Array, *arrays: Array, items: tuple[Item, ...], mode: str) -> Array:
     key = numpy_key(items, arrays)
     narrow = x.dtype.kind in "fV" and x.dtype.itemsize == 2
     out = x.astype(np.float32) if narrow else x.copy()
@@ -121,7 +128,14 @@ def update(x, value, *arrays, items, mode):
 
 
 @update.vjp
-def update(g, x, value, *arrays_and_out, items, mode):
+def _(
+    g: Node,
+    x: Node,
+    value: Node,
+    *arrays_and_out: Any,
+    items: tuple[Item, ...],
+    mode: str,
+) -> Slopes:
     *arrays, out = arrays_and_out
     rest = tuple(0 for _ in arrays)
 
@@ -150,14 +164,16 @@ def update(g, x, value, *arrays_and_out, items, mode):
     return (slope_x, sum_to(slope_value, value.shape), *rest)
 
 
-def _last_of_each(at, put, x: Node, g: Node) -> Node:
+def _last_of_each(
+    at: Callable[[Node], Node], put: Callable[[Node, Node, str], Node], x: Node, g: Node
+) -> Node:
     """``g`` where a value was written and stayed; 0 where a later one took its place."""
     numbers = reshape(iota(g.size), g.shape)
     winners = at(put(full(x.shape, -1, "int64"), numbers, "set"))
     return where(winners == numbers, g, 0)
 
 
-def _named_once(x: Node, arrays, items: tuple[Item, ...]) -> bool:
+def _named_once(x: Node, arrays: Sequence[Node], items: tuple[Item, ...]) -> bool:
     """Whether no element is named twice for sure: one mask says where, or the indices are known and differ."""
     wide = [array for array in arrays if array.ndim]
     masks = {array.inputs[0] for array in wide if array.op is ITEM and array.inputs[0].op is nonzero.op}
@@ -171,7 +187,9 @@ def _named_once(x: Node, arrays, items: tuple[Item, ...]) -> bool:
     columns = []
     for item, size in zip(axes, x.shape, strict=True):
         if isinstance(item, Gather) and arrays[item.array].ndim:
-            places = _from_front(arrays[item.array].attrs.value, size)
+            known = arrays[item.array].attrs
+            assert isinstance(known, ConstantAttrs)
+            places = _from_front(known.value, size)
             if places is None:
                 return False
             columns.append(places)
@@ -228,7 +246,7 @@ class At:
 FUNCTIONS["__at__"] = At
 
 
-def _scattered(mode: str):
+def _scattered(mode: str) -> Callable[..., Any]:
     return lambda x, indices, updates, axis=0: _numpy_update(
         x, updates, (slice(None),) * axis + (np.asarray(indices),), mode
     )
@@ -244,7 +262,7 @@ _REPEATED = [*_SCATTERED, case(draw(4), [1, 1, 3], draw(3))]
 
 
 @macro(dtypes=REALS, cases=_SCATTERED, reference=_scattered("set"))
-def scatter_set(x, indices, updates, axis=0):
+def scatter_set(x: ArrayLike, indices: ArrayLike, updates: ArrayLike, axis: int = 0) -> Node:
     """``x`` with the slices at these places along an axis set to the updates.
 
     >>> evaluate(scatter_set([1, 2, 3], [0, 2], [8, 9]))
@@ -254,7 +272,7 @@ def scatter_set(x, indices, updates, axis=0):
 
 
 @macro(dtypes=REALS, cases=_REPEATED, reference=_scattered("add"))
-def scatter_add(x, indices, updates, axis=0):
+def scatter_add(x: ArrayLike, indices: ArrayLike, updates: ArrayLike, axis: int = 0) -> Node:
     """``x`` with updates added to the slices at these places along an axis; repeated places take all.
 
     >>> evaluate(scatter_add([1, 2, 3], [0, 0], [10, 20]))
@@ -264,7 +282,7 @@ def scatter_add(x, indices, updates, axis=0):
 
 
 @macro(dtypes=REALS, cases=_REPEATED, reference=_scattered("min"))
-def scatter_min(x, indices, updates, axis=0):
+def scatter_min(x: ArrayLike, indices: ArrayLike, updates: ArrayLike, axis: int = 0) -> Node:
     """``x`` with the smaller of each slice and its updates at these places along an axis.
 
     >>> evaluate(scatter_min([1, 2, 3], [0, 2], [5, 0]))
@@ -274,7 +292,7 @@ def scatter_min(x, indices, updates, axis=0):
 
 
 @macro(dtypes=REALS, cases=_REPEATED, reference=_scattered("max"))
-def scatter_max(x, indices, updates, axis=0):
+def scatter_max(x: ArrayLike, indices: ArrayLike, updates: ArrayLike, axis: int = 0) -> Node:
     """``x`` with the larger of each slice and its updates at these places along an axis.
 
     >>> evaluate(scatter_max([1, 2, 3], [0, 2], [5, 0]))
@@ -283,7 +301,7 @@ def scatter_max(x, indices, updates, axis=0):
     return _scatter(x, indices, updates, axis, "max")
 
 
-def _scatter(x, indices, updates, axis, mode: str) -> Node:
+def _scatter(x: ArrayLike, indices: ArrayLike, updates: ArrayLike, axis: AxisLike, mode: str) -> Node:
     x, indices = as_node(x), integers(indices)
     return update(x, updates, (slice(None),) * one_axis(axis, x) + (indices,), mode)
 
@@ -292,7 +310,7 @@ def _scatter(x, indices, updates, axis, mode: str) -> Node:
     dtypes=ALL, cases=[case(draw(5), draw(2), [1]), case(draw(3, 4), draw(2, 2), [9, -5])],
     reference=lambda x, block, starts: _put_block(x.copy(), block, starts),
 )  # fmt: skip
-def dynamic_update_slice(x, block, starts):
+def dynamic_update_slice(x: ArrayLike, block: ArrayLike, starts: Sequence[ArrayLike]) -> Node:
     """``x`` with a block put at places that are known at the call, moved inwards where it would stick out.
 
     >>> evaluate(dynamic_update_slice([1, 2, 3, 4], [8, 9], [1]))
@@ -304,6 +322,6 @@ def dynamic_update_slice(x, block, starts):
                      items=tuple(Gather(i) for i in range(x.ndim)), mode="set")  # fmt: skip
 
 
-def _put_block(x, block, starts):
+def _put_block(x: Any, block: Any, starts: Any) -> Any:
     dynamic_reference(x, starts, block.shape)[...] = block
     return x
