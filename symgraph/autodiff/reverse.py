@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
+from symgraph.autodiff.selection import selected, total
 from symgraph.errors import GradientError
 from symgraph.graph.collector import paused
 from symgraph.graph.node import Node, located
@@ -118,11 +119,13 @@ class _Sums:
     def add(self, node: Node, g: Cotangent) -> None:
         """Add a contribution; None is a slope of zero, which connects and adds nothing."""
         before = self._nodes.get(node)
-        self._nodes[node] = before + g if before is not None and g is not None else before if g is None else g
+        self._nodes[node] = (
+            total(before, g) if before is not None and g is not None else before if g is None else g
+        )
 
     def add_part(self, node: Node, index: int, g: Node) -> None:
         parts = self._parts.setdefault(node, {})
-        parts[index] = parts[index] + g if index in parts else g
+        parts[index] = total(parts[index], g) if index in parts else g
 
     def reached(self, node: Node) -> bool:
         return node in self._nodes or node in self._parts
@@ -171,12 +174,17 @@ def _push(node: Node, active: set[Node], sums: _Sums) -> None:
         sums.add_part(node.inputs[0], node.attrs.index, sums.total(node))  # type: ignore[union-attr]
         return
     g: Any = sums.parts(node) if isinstance(node.type, TupleType) else sums.total(node)
-    for x, contribution in zip(node.inputs, _contributions(node, g), strict=True):
+    selection = selected(g) if node.op.elementwise else None
+    for x, contribution in zip(
+        node.inputs, _contributions(node, selection.value if selection else g), strict=True
+    ):
         if x not in active or not _is_inexact(x):
             continue
         match contribution:
             case Node():
-                sums.add(x, _fitted(contribution, x, node))
+                # Selected again behind the slope, which may be infinite where nothing was selected.
+                slope = selection.of(contribution) if selection else contribution
+                sums.add(x, _fitted(slope, x, node))
             case 0:
                 sums.add(x, None)
             case GradientError():

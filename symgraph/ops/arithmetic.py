@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.graph.constants import is_zero
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
 from symgraph.graph.types import BOOL, BY_NAME, DType, TensorType, dtype
@@ -72,7 +73,8 @@ def multiply(x: ArrayLike, y: ArrayLike) -> Node:
 
 @multiply.vjp
 def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
-    return g * conj(y), g * conj(x)
+    # What is multiplied by the constant 0 has slope 0, an infinite slope behind it included.
+    return 0 if is_zero(y) else g * conj(y), 0 if is_zero(x) else g * conj(x)
 
 
 @primitive(np.true_divide, onnx="Div", dtypes=NUMBERS, sample=((-3, 3), (0.5, 3)), reference="numpy.divide")
@@ -86,6 +88,8 @@ def divide(x: ArrayLike, y: ArrayLike) -> Node:
 
 @divide.vjp
 def _(g: Node, x: Node, y: Node, out: Node) -> Slopes:
+    if x is y:
+        return 0, 0
     return g / conj(y), -g * conj(out / y)
 
 

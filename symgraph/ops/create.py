@@ -12,6 +12,7 @@ from symgraph.graph.dims import Dim, Size, dim_floordiv, dim_max
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node, constant, size_value
 from symgraph.graph.types import DType, TensorType, as_shape, dtype
+from symgraph.graph.types import dtype as dtype_row
 from symgraph.ops.annotations import Array, ArrayLike, DTypeLike, ShapeLike
 from symgraph.ops.arithmetic import astype, where
 from symgraph.ops.axes import new_axes
@@ -132,8 +133,10 @@ def asarray(x: ArrayLike, dtype: DTypeLike | None = None) -> Node:
     >>> evaluate(asarray([1, 2], "float32"))
     array([1., 2.], dtype=float32)
     """
-    x = as_node(x)
-    return x if dtype is None else astype(x, dtype)
+    if dtype is None or isinstance(x, Node):
+        return as_node(x) if dtype is None else astype(x, dtype)
+    row = dtype_row(dtype)
+    return cast_to(as_node(x, row), row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,3 +199,30 @@ def test_what_custom_gradient_reads_from_outside_is_not_connected():
 
     with pytest.raises(sg.GradientError, match="depends on scale through stop_gradient only"):
         sg.grad(scaled(x), scale)
+
+
+def test_a_branch_not_taken_poisons_no_gradient():
+    v = sg.placeholder("float64", ("n",), name="v")
+    loss = sg.where(v > 0, sg.sqrt(v), 0).sum()
+    first = sg.grad(loss, v)
+    second = sg.grad(first.sum(), v)
+
+    assert [0.0, 0.25] == value(first, {v: [0.0, 4.0]}).tolist()
+    assert [0.0, -0.03125] == value(second, {v: [0.0, 4.0]}).tolist()
+
+
+def test_selections_under_different_conditions_meet():
+    x = scalar()
+    root = sg.sqrt(x)
+    slope = sg.grad(sg.where(x > 0, root, 0) + sg.where(x > 1, root, 0), x)
+    either = sg.grad(sg.where(x > 2, root, 3 * root), x)
+
+    assert [0.0, 0.5, 0.5] == [value(slope, {x: at}) for at in (0.0, 1.0, 4.0)]
+    assert [1.5, 0.25] == [value(either, {x: at}) for at in (1.0, 4.0)]
+
+
+def test_slopes_that_are_zero_by_convention():
+    x = scalar()
+
+    assert 0.0 == value(sg.grad(0 * sg.sqrt(abs(x)), x), {x: 0.0})
+    assert 0.0 == value(sg.grad(x / x, x), {x: 0.0})

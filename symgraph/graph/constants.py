@@ -1,0 +1,38 @@
+"""Nodes that hold one number everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph.node import Node
+from symgraph.graph.op import CONSTANT
+
+# The ops that move elements and change none, named because they are declared above this layer.
+_MOVES = frozenset({"broadcast_to", "reshape", "expand_dims", "squeeze", "transpose"})
+_LARGEST = 1 << 16
+
+
+def uniform(node: Node) -> Any:
+    """The NumPy scalar that every element of the node is, or None where that is not known.
+
+    ``0.0`` and ``-0.0`` differ, and so do NaNs of different bits.
+    """
+    while node.op.name in _MOVES:
+        node = node.inputs[0]
+    if node.op is not CONSTANT:
+        return None
+    value: np.ndarray[Any, Any] = node.attrs.value  # type: ignore[union-attr]
+    if value.size == 1:
+        return value.reshape(())[()]
+    if value.size == 0 or value.size > _LARGEST:
+        return None
+    first = value.flat[0]
+    return first if value.tobytes() == first.tobytes() * value.size else None
+
+
+def is_zero(node: Node) -> bool:
+    """Whether every element is known to be 0, of either sign."""
+    value = uniform(node)
+    return value is not None and bool(value == 0)
