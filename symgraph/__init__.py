@@ -13,11 +13,11 @@ if not _path.isdir(_path.join(_home, "codegen")) and _path.isfile(_path.join(_ro
     __path__.append(_root)  # a source tree without links: optimizations/ and codegen/ lie beside symgraph/
 
 from symgraph.api.function import CompiledFunction, function
+from symgraph.api.gradient import grad, vjp
 from symgraph.api.session import Session
 from symgraph.api.updates import Assign, Group, assign, assign_add, group
 from symgraph.api.variable import Variable, variable
 from symgraph.autodiff.check import GradientCheck, check_gradient
-from symgraph.autodiff.reverse import grad, vjp
 from symgraph.errors import (
     ArgumentError,
     DTypeError,
@@ -165,6 +165,7 @@ from symgraph.ops.math import (
     deg2rad,
     heaviside,
     isclose,
+    log1mexp,
     log_sigmoid,
     logaddexp,
     logaddexp2,
@@ -335,7 +336,7 @@ __all__ = [
     "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp", "exp2", "expm1", "hypot", "log", "log10", "log1p",
     "log2", "pow", "power", "sin", "sinh", "sqrt", "tan", "tanh",
     # more elementwise functions
-    "around", "clip", "deg2rad", "degrees", "heaviside", "isclose", "log_sigmoid", "logaddexp", "logaddexp2",
+    "around", "clip", "deg2rad", "degrees", "heaviside", "isclose", "log_sigmoid", "log1mexp", "logaddexp", "logaddexp2",
     "logit", "nan_to_num", "rad2deg", "radians", "round", "sigmoid", "sinc", "softplus", "square", "xlog1py",
     "xlogy",
     # activations

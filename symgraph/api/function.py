@@ -50,9 +50,15 @@ class CompiledFunction:
         results = self._program.run(self._bind(args, kwargs), _OWN)
         return unflatten(self._outputs, _is_node_or_number, list(results))
 
-    def show(self) -> str:
-        """The program's text."""
-        return show(self.graph)
+    def show(self, stage: str = "build") -> str:
+        """The program's text, as it was built or as a pass left it: ``f.show("stabilize")``.
+
+        Raises ArgumentError for a pass that there is not.
+        """
+        stages = {each.name: each.graph for each in self._program.stages}
+        if stage not in stages:
+            raise ArgumentError(f"there is no pass {stage!r}; the passes are {', '.join(stages)}")
+        return show(stages[stage])
 
     def __str__(self) -> str:
         return self.show()

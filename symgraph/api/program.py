@@ -18,6 +18,7 @@ from symgraph.graph.node import Node, located, type_symbols
 from symgraph.graph.op import CONSTANT, PLACEHOLDER, as_node
 from symgraph.graph.trace import stand_in
 from symgraph.graph.walk import substitute
+from symgraph.optimizations.pipeline import optimize
 from symgraph.options import Options
 
 
@@ -54,7 +55,8 @@ class Program:
         self.variables = [_owned(node) for node in self.graph.variables()]
         self.updated = [_owned(update.variable) for update in self.graph.updates]
         self._locks = [variable.lock for variable in sorted(self.updated, key=id)]
-        self._schedule = schedule(self.graph.roots, [*stands, *self.variables])
+        self.stages = optimize(self.graph, options)
+        self._schedule = schedule(self.stages[-1].graph.roots, [*stands, *self.variables])
 
     def run(self, values: Sequence[Any], store: Store) -> list[Array]:
         """The outputs, none sharing memory with an argument, a variable or another output.

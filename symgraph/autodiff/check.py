@@ -57,7 +57,7 @@ def check_gradient(
     forward = schedule([output], nodes)
     base = forward.run(list(given.values()))[0]
     weights = _direction(base, seed)
-    slopes = schedule(vjp(output, inputs, [weights]), nodes).run(list(given.values()))
+    slopes = schedule(vjp([output], inputs, [weights]), nodes).run(list(given.values()))
     found = []
     for x, slope in zip(inputs, slopes, strict=True):
 

@@ -6,8 +6,8 @@ For a complex input the gradient of a real loss is ``∂L/∂a + i ∂L/∂b``, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from symgraph.autodiff.selection import selected, total
 from symgraph.errors import GradientError
@@ -15,74 +15,42 @@ from symgraph.graph.collector import paused
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import ITEM, PACK, as_node, items
 from symgraph.graph.origin import inherit
-from symgraph.graph.types import TensorType, TupleType
+from symgraph.graph.types import TupleType
 from symgraph.graph.walk import expand, toposort
 from symgraph.ops.arithmetic import astype, real
 from symgraph.ops.broadcast import broadcast_to, sum_to
-from symgraph.ops.create import ones_like, zeros_like
+from symgraph.ops.create import zeros_like
 from symgraph.ops.custom import stop_gradient
 
 Cotangent = Node | None
 STOP_GRADIENT = stop_gradient.op
 
 
-@overload
-def grad(loss: Node, wrt: Node, *, disconnected: str = ...) -> Node: ...
-@overload
-def grad(loss: Node, wrt: Sequence[Node], *, disconnected: str = ...) -> list[Node]: ...
-def grad(loss: Node, wrt: Node | Sequence[Node], *, disconnected: str = "raise") -> Node | list[Node]:
-    """The gradient of a real scalar with respect to a node, or to each node of a sequence.
-
-    Any node can stand in ``wrt``: a placeholder, a variable, an intermediate value. Each gradient has the type of its
-    node. A node that the loss does not depend on raises, or with ``disconnected="zero"`` has gradient zero.
-
-    >>> from symgraph import evaluate, placeholder
-    >>> x = placeholder("float64", (3,), name="x")
-    >>> evaluate(grad((x * x).sum(), x), {x: [1.0, 2.0, 3.0]})
-    array([2., 4., 6.])
-
-    Raises GradientError when the loss is no real floating-point scalar, when a node of ``wrt`` is not floating-point
-    or complex, and for disconnected nodes.
-
-    Algorithm: Griewank and Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, ch. 3.
-    """
-    loss = as_node(loss)
-    _check_loss(loss)
-    nodes = [wrt] if isinstance(wrt, Node) else list(wrt)
-    gradients = vjp([loss], nodes, [ones_like(loss)], disconnected=disconnected)
-    return gradients[0] if isinstance(wrt, Node) else gradients
-
-
 def vjp(
-    outputs: Node | Sequence[Node],
+    outputs: Sequence[Node],
     inputs: Sequence[Node],
-    cotangents: Any,
+    cotangents: Sequence[Any],
     *,
     disconnected: str = "zero",
+    meaning: Callable[[Sequence[Node], Sequence[Node]], Sequence[Node]] = lambda outputs, inputs: outputs,
 ) -> list[Node]:
-    """The product of cotangents with the Jacobian: for each input ``Σ cotangent · ∂output/∂input`` over the outputs.
+    """For each input ``Σ cotangent · ∂output/∂input`` over the outputs.
 
-    A cotangent has the type of its output, or broadcasts to it.
+    ``meaning`` gives the outputs in the form that is differentiated; it leaves the inputs in them as they are.
 
-    >>> from symgraph import evaluate, placeholder
-    >>> x = placeholder("float64", (2,), name="x")
-    >>> (g,) = vjp([x * x], [x], [[1.0, 10.0]])
-    >>> evaluate(g, {x: [1.0, 2.0]})
-    array([ 2., 40.])
-
-    Raises GradientError for inputs and outputs that are not floating-point or complex.
+    Raises GradientError for inputs and outputs that are not floating-point or complex, and with
+    ``disconnected="raise"`` for inputs that no output depends on.
     """
     if disconnected not in ("raise", "zero"):
         raise located(GradientError(f'disconnected is "raise" or "zero", not {disconnected!r}'), [])
-    outs = [outputs] if isinstance(outputs, Node) else [as_node(out) for out in outputs]
-    seeds = [cotangents] if isinstance(cotangents, Node) else list(cotangents)
+    outs, seeds = list(outputs), list(cotangents)
     if len(outs) != len(seeds):
         raise located(GradientError(f"{len(outs)} outputs and {len(seeds)} cotangents"), [])
     for node in (*outs, *inputs):
         _check_differentiable(node)
     seeds = [_as_cotangent(seed, out) for seed, out in zip(seeds, outs, strict=True)]
     with paused():
-        found = pullback(outs, seeds, inputs)
+        found = pullback(meaning(outs, inputs), seeds, inputs)
     if disconnected == "raise":
         _check_connected(outs, inputs, found)
     return [zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
@@ -242,19 +210,6 @@ def _as_cotangent(seed: Any, out: Node) -> Node:
         raise located(GradientError(f"the cotangent of {out.type} is {g.type}; dtypes must agree"), [out, g])
     spread: Node = broadcast_to(g, out.shape)
     return spread
-
-
-def _check_loss(loss: Node) -> None:
-    if not isinstance(loss.type, TensorType) or loss.ndim:
-        text = f"a gradient is of a scalar, and this loss is {loss.type}; sum it, or use sg.vjp"
-        raise located(GradientError(text), [loss])
-    if not loss.row.is_float:
-        hint = (
-            "take its real part or abs" if loss.row.is_complex else "only floating-point values have slopes"
-        )
-        raise located(
-            GradientError(f"a gradient is of a real number, and this loss is {loss.type}; {hint}"), [loss]
-        )
 
 
 def _check_differentiable(node: Any) -> None:

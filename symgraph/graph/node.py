@@ -13,7 +13,7 @@ import numpy as np
 from symgraph.errors import ArgumentError, DTypeError, SymgraphError
 from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.graph.operators import Operators
-from symgraph.graph.origin import Origin, describe, here
+from symgraph.graph.origin import Origin, describe, here, is_inherited
 from symgraph.graph.types import DType, TensorType, TupleType, Type
 
 if TYPE_CHECKING:
@@ -152,8 +152,9 @@ def live() -> list[Node]:
 
 
 def made_here(node: Node) -> Node:
-    """The same node, known from now on by the line that is running: for leaves, which a user names again and again."""
-    object.__setattr__(node, "origin", here() or node.origin)
+    """The same node, known from now on by the user's line that is running: for leaves, which are named again and again."""
+    if node.origin is None or not is_inherited():
+        object.__setattr__(node, "origin", here() or node.origin)
     return node
 
 

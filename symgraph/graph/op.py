@@ -265,7 +265,7 @@ def constant(value: object, dtype_: object = None) -> Node:
         raise located(DTypeError(f"no constant can be made of {value!r}: {error}"), []) from None
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     array.setflags(write=False)
-    return CONSTANT(value=array)
+    return made_here(CONSTANT(value=array))
 
 
 def item(node: Node, index: int) -> Node:

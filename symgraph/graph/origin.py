@@ -42,7 +42,7 @@ _inherited = threading.local()
 
 
 def user_frame() -> FrameType | None:
-    """The innermost frame that lies outside symgraph."""
+    """The innermost frame that lies outside symgraph; None while symgraph itself is imported."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
@@ -50,7 +50,7 @@ def user_frame() -> FrameType | None:
         if ours is None:
             ours = _is_ours[file] = file.startswith(_OURS) and not file.startswith(_EXAMPLES)
         if not ours:
-            return frame
+            return None if file.startswith("<frozen importlib") else frame
         frame = frame.f_back
     return None
 
@@ -73,6 +73,11 @@ def inherit(origin: Origin | None) -> Iterator[None]:
         yield
     finally:
         _inherited.origin = before
+
+
+def is_inherited() -> bool:
+    """Whether nodes are built on a line that ran before."""
+    return getattr(_inherited, "origin", None) is not None
 
 
 Row = tuple[str, str, Origin | None]

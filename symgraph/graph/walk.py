@@ -93,7 +93,7 @@ def transform(
             continue
         built = rebuild(node, tuple(new[x] for x in node.inputs), sizes)
         if node.op.binds_sizes and built is not node:
-            _rename_sizes(node, built, sizes)
+            rename_sizes(node, built, sizes)
         new[node] = change(built)
     return [new[root] for root in roots]
 
@@ -103,7 +103,7 @@ def substitute(roots: Iterable[Node], replaced: Mapping[Node, Node]) -> list[Nod
     return transform(roots, lambda node: node, replaced)
 
 
-def _rename_sizes(old: Node, new: Node, sizes: dict[Size, Dim]) -> None:
+def rename_sizes(old: Node, new: Node, sizes: dict[Size, Dim]) -> None:
     """Note which fresh size of the new node stands for which of the old one's."""
     for before, after in zip(_item_types(old), _item_types(new), strict=True):
         for a, b in zip(before, after, strict=True):

@@ -29,7 +29,9 @@ from symgraph.ops.declare import (
     macro,
     op,
 )
-from symgraph.ops.transcendental import atanh, cos, exp, exp2, log, log1p, sin
+from symgraph.ops.transcendental import atanh, cos, exp, exp2, expm1, log, log1p, sin
+
+LN2 = float(np.log(2.0))
 
 
 @elementwise(NUMBER)
@@ -128,6 +130,28 @@ def log_sigmoid(x: Node) -> Node:
 @log_sigmoid.vjp
 def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * sigmoid(-x)
+
+
+def _log1mexp_reference(x: Any) -> Any:
+    return np.where(x > -1, np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
+
+
+@elementwise(FLOAT, sample=(-30, -0.05), reference=_log1mexp_reference, tolerance=4)
+def log1mexp(x: Node) -> Node:
+    """``log(1 - exp(x))`` for ``x <= 0``, exact at both ends; NaN above.
+
+    >>> evaluate(log1mexp([-1e-20, -50.0]))
+    array([-4.60517019e+01, -1.92874985e-22])
+
+    Formula: M. Mächler, "Accurately Computing log(1 - exp(-|a|))", R package Rmpfr, 2012.
+    """
+    near = where(x > 0, np.nan, x)  # abs(expm1) is 1 - exp there
+    return where(x > -LN2, log(abs(expm1(near))), log1p(-exp(x)))
+
+
+@log1mexp.vjp
+def _(g: Node, x: Node, out: Node) -> Slopes:
+    return -g / expm1(-x)
 
 
 @elementwise(FLOAT, sample=(0.05, 0.95), reference="scipy.special.logit", tolerance=4)

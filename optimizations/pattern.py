@@ -1,0 +1,132 @@
+"""Patterns: ordinary expressions over wildcards, and what it means that a node matches one.
+
+A wildcard is a placeholder that stands for any node. ``log(1 + exp(x))`` matches every node that reads so, whatever its
+shape and its dtype: a constant in a pattern stands for an array that holds this number everywhere. The operands of a
+commutative op match in either order. The attributes of an op, such as the axes of a sum, match whatever they are: the
+right side of a rule asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph.constants import uniform
+from symgraph.graph.node import Node, make
+from symgraph.graph.op import CONSTANT, PLACEHOLDER, constant, placeholder
+from symgraph.graph.walk import toposort
+from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.index import index
+from symgraph.ops.shape import expand_dims, reshape, squeeze, transpose
+
+MOVES = frozenset({index.op, reshape.op, transpose.op, expand_dims.op, squeeze.op, broadcast_to.op})
+"""The ops that choose, order and repeat elements, and compute nothing."""
+
+
+def wild(names: str, dtype: str = "float64", rank: int = 0) -> Any:
+    """Wildcards: one, or a tuple of as many as there are names.
+
+    The dtype is the one in which the pattern is written down; the rule says which dtypes it holds for.
+    """
+    shape = tuple(f"s{i}" for i in range(rank))
+    made = tuple(placeholder(dtype, shape, name=name) for name in names.split())
+    return made if len(made) > 1 else made[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which node stands for each node of a pattern."""
+
+    root: Node
+    nodes: Mapping[Node, Node]
+
+    def __getitem__(self, part: Node) -> Node:
+        return self.nodes[part]
+
+
+def match(pattern: Node, node: Node) -> Match | None:
+    """How the node reads as the pattern, or None."""
+    nodes = _matched([(pattern, node)], {})
+    return None if nodes is None else Match(node, nodes)
+
+
+def fill(pattern: Node, found: Match, written: Any) -> Node:
+    """The pattern with nodes for its wildcards; its constants of the dtype ``written`` in get that of the nodes."""
+    row = next(found[part].row for part in found.nodes if part.op is PLACEHOLDER and part.row is written)
+    made: dict[Node, Node] = dict(found.nodes)
+    for part in toposort([pattern]):
+        if part in made:
+            continue
+        if part.op is CONSTANT:
+            made[part] = constant(_number(part), row if part.row is written else part.row)
+        else:
+            made[part] = make(part.op, tuple(made[x] for x in part.inputs), part.attrs)
+    return made[pattern]
+
+
+def moved(move: Node, inner: Node) -> Node:
+    """What ``move`` does to its input, done to another node of the same shape."""
+    return make(move.op, (inner, *move.inputs[1:]), move.attrs)
+
+
+def pushed(node: Node) -> Node:
+    """``op(move(a), move(b))`` for a node that is ``move(op(a, b))``: the same elements of the same result."""
+    whole = node.inputs[0]
+    if whole.op in MOVES:
+        whole = pushed(whole)
+    parts = [
+        part if part.ndim == 0 else moved(node, broadcast_to(part, whole.shape)) for part in whole.inputs
+    ]
+    return make(whole.op, tuple(parts), whole.attrs)
+
+
+def _matched(pairs: list[tuple[Node, Node]], nodes: dict[Node, Node]) -> dict[Node, Node] | None:
+    while pairs:
+        part, node = pairs.pop()
+        known = nodes.get(part)
+        if known is not None:
+            if known is not node:
+                return None
+            continue
+        if part.op is PLACEHOLDER:
+            if part.row.kind == "bool" and node.row.kind != "bool":
+                return None
+            nodes[part] = node
+            continue
+        if part.op is CONSTANT:
+            if not _same_number(part, node):
+                return None
+            continue
+        if node.op is not part.op:
+            if node.op not in MOVES or not part.op.elementwise or _core(node).op is not part.op:
+                return None
+            node = pushed(node)
+        nodes[part] = node
+        if part.op.commutative and part.inputs[0] is not part.inputs[1]:
+            (a, b), (x, y) = part.inputs, node.inputs
+            return _matched([*pairs, (b, y), (a, x)], dict(nodes)) or _matched(
+                [*pairs, (b, x), (a, y)], nodes
+            )
+        pairs.extend(zip(part.inputs[::-1], node.inputs[::-1], strict=True))
+    return nodes
+
+
+def _core(node: Node) -> Node:
+    """What the moves at the root of this node move."""
+    while node.op in MOVES:
+        node = node.inputs[0]
+    return node
+
+
+def _number(part: Node) -> Any:
+    return part.attrs.value[()]  # type: ignore[union-attr]
+
+
+def _same_number(part: Node, node: Node) -> bool:
+    if (part.row.kind == "bool") is not (node.row.kind == "bool"):
+        return False
+    found, wanted = uniform(node), _number(part)
+    return found is not None and bool(found == wanted) and bool(np.signbit(found.real) == np.signbit(wanted))

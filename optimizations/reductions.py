@@ -1,0 +1,107 @@
+"""Reductions: of what was broadcast, transposed or reduced before, and of numbers."""
+
+from __future__ import annotations
+
+from symgraph.graph.node import Node
+from symgraph.graph.op import placeholder
+from symgraph.ops.declare import Function
+from symgraph.ops.reduce import all as all_
+from symgraph.ops.reduce import any as any_
+from symgraph.ops.reduce import logsumexp, max, min, prod, sum
+from symgraph.ops.shape import expand_dims, transpose
+from symgraph.ops.statistics import mean, var
+from symgraph.optimizations.pattern import Match
+from symgraph.optimizations.rules import BITS, ROUNDING, Rule, rule, rules
+
+t = placeholder("float64", (2, 3, 4), name="t")
+b = placeholder("bool", (2, 3, 4), name="b")
+
+
+def _example(f: Function[..., Node]) -> Node:
+    return b if f in (all_, any_) else t
+
+
+def kept_then_expanded(f: Function[..., Node]) -> Rule:
+    """``sum(x, keepdims=True)`` is the sum, with the axes put back."""
+
+    def made(found: Match) -> Node | None:
+        fields = found.root.attrs.fields()  # type: ignore[union-attr]
+        if not fields["keepdims"]:
+            return None
+        reduced = f.op(*found.root.inputs, **{**fields, "keepdims": False})
+        return expand_dims.op(reduced, axes=fields["axes"])
+
+    example = f(_example(f), axis=1, keepdims=True)
+    return rule(f"{f.name} with kept axes", f.op, made, example=example)
+
+
+def over_a_transpose(f: Function[..., Node], keeps_bits: bool) -> Rule:
+    """The axes of the transpose, where all that is left is in the same order."""
+
+    def made(found: Match) -> Node | None:
+        inner = found.root.inputs[0]
+        fields = found.root.attrs.fields()  # type: ignore[union-attr]
+        if inner.op is not transpose.op or fields["keepdims"]:
+            return None
+        order: tuple[int, ...] = inner.attrs.axes  # type: ignore[union-attr]
+        axes = tuple(sorted(order[axis] for axis in fields["axes"]))
+        left = [order[axis] for axis in range(len(order)) if axis not in fields["axes"]]
+        if left != sorted(left):
+            return None
+        return f.op(inner.inputs[0], *found.root.inputs[1:], **{**fields, "axes": axes})
+
+    example = f(transpose(_example(f), (1, 0, 2)), axis=(0, 1))
+    return rule(
+        f"{f.name} of a transpose", f.op, made, keeps=BITS if keeps_bits else ROUNDING, example=example
+    )
+
+
+def twice(f: Function[..., Node]) -> Rule:
+    """One reduction over the axes of two."""
+
+    def made(found: Match) -> Node | None:
+        inner = found.root.inputs[0]
+        outer_fields = found.root.attrs.fields()  # type: ignore[union-attr]
+        if inner.op is not f.op or outer_fields["keepdims"]:
+            return None
+        fields = inner.attrs.fields()  # type: ignore[union-attr]
+        if fields["keepdims"]:
+            return None
+        rest = [axis for axis in range(inner.inputs[0].ndim) if axis not in fields["axes"]]
+        axes = tuple(sorted((*fields["axes"], *(rest[axis] for axis in outer_fields["axes"]))))
+        return f.op(inner.inputs[0], axes=axes, keepdims=False)
+
+    return rule(f"{f.name} of {f.name}", f.op, made, example=f(f(_example(f), axis=1), axis=0))
+
+
+def over_new_axes(f: Function[..., Node]) -> Rule:
+    """An axis of size 1 that was put there is not reduced but left out."""
+
+    def made(found: Match) -> Node | None:
+        inner = found.root.inputs[0]
+        fields = found.root.attrs.fields()  # type: ignore[union-attr]
+        if inner.op is not expand_dims.op or fields["keepdims"]:
+            return None
+        new: tuple[int, ...] = inner.attrs.axes  # type: ignore[union-attr]
+        if not set(fields["axes"]) <= set(new):
+            return None
+        left = tuple(axis for axis in new if axis not in fields["axes"])
+        kept = [axis for axis in range(inner.ndim) if axis not in fields["axes"]]
+        if not left:
+            return inner.inputs[0]
+        return expand_dims.op(inner.inputs[0], axes=tuple(kept.index(axis) for axis in left))
+
+    example = f(expand_dims(_example(f), (0, 2)), axis=0)
+    return rule(f"{f.name} over a new axis", f.op, made, example=example)
+
+
+_EXTREMES = (max, min, any_, all_)
+
+REDUCTIONS = rules(
+    "REDUCTIONS",
+    *(kept_then_expanded(f) for f in (sum, prod, max, min, any_, all_, mean, var, logsumexp)),
+    *(over_a_transpose(f, True) for f in _EXTREMES),
+    *(over_a_transpose(f, False) for f in (sum, mean)),
+    *(twice(f) for f in _EXTREMES),
+    *(over_new_axes(f) for f in (*_EXTREMES, prod)),
+)

@@ -1,0 +1,108 @@
+"""Rewriting to a fixpoint: every node, inputs first, until no rule holds anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from symgraph.errors import GraphError
+from symgraph.graph.collector import paused
+from symgraph.graph.dims import Dim, Size
+from symgraph.graph.graph import Graph, Update, graph
+from symgraph.graph.node import Node
+from symgraph.graph.walk import rebuild, rename_sizes
+from symgraph.optimizations.rules import Rule, Rules, rules
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A rule, the node that it held for, and what that became."""
+
+    rule: Rule
+    before: Node
+    after: Node
+
+
+def rewriting(*sets: Rules) -> Callable[[Graph, list[Fired]], Graph]:
+    """The pass that rewrites a graph by some rules."""
+    table = rules("+".join(each.name for each in sets), *sets)
+
+    def run(program: Graph, log: list[Fired]) -> Graph:
+        roots = rewrite(program.roots, table, log=log)
+        if all(a is b for a, b in zip(roots, program.roots, strict=True)):
+            return program
+        count = len(program.outputs)
+        updates = [
+            Update(each.variable, value) for each, value in zip(program.updates, roots[count:], strict=True)
+        ]
+        return graph(program.inputs, roots[:count], updates, program.name)
+
+    return run
+
+
+def rewrite(
+    roots: Iterable[Node], table: Rules, *, keep: Iterable[Node] = (), log: list[Fired] | None = None
+) -> list[Node]:
+    """The roots, with the rules applied wherever they hold, in normal form: none holds any more.
+
+    Nodes in ``keep`` stay as they are, and nothing looks behind them. What fired is added to ``log``.
+
+    Raises GraphError when rules undo each other.
+    """
+    with paused():
+        work = _Work(table, {node: node for node in keep}, log if log is not None else [])
+        return [work.normal_form(root) for root in roots]
+
+
+class _Work:
+    def __init__(self, table: Rules, final: dict[Node, Node], log: list[Fired]) -> None:
+        self._table = table
+        self._final = final
+        self._becomes: dict[Node, Node] = {}
+        self._sizes: dict[Size, Dim] = {}
+        self._log = log
+
+    def normal_form(self, root: Node) -> Node:
+        final, becomes = self._final, self._becomes
+        stack, entered = [root], set[Node]()
+        while stack:
+            node = stack[-1]
+            if node in final:
+                stack.pop()
+                continue
+            if node in becomes:
+                after = becomes[node]
+                if after in final:
+                    final[node] = final[after]
+                    stack.pop()
+                elif node in entered:  # above itself
+                    raise GraphError(f"the rules of {self._table.name} undo each other at {node!r}")
+                else:
+                    entered.add(node)
+                    stack.append(after)
+                continue
+            waiting = [x for x in node.deps if x not in final]
+            if waiting:
+                stack.extend(reversed(waiting))
+                continue
+            after = self._step(node)
+            if after is node:
+                final[node] = node
+                stack.pop()
+            else:
+                becomes[node] = after
+        return final[root]
+
+    def _step(self, node: Node) -> Node:
+        """The node on inputs in normal form, or what a rule makes of it; itself when nothing is left to do."""
+        built = rebuild(node, tuple(self._final[x] for x in node.inputs), self._sizes)
+        if built is not node:
+            if node.op.binds_sizes:
+                rename_sizes(node, built, self._sizes)
+            return built
+        for rule in self._table.of(node.op):
+            after = rule.apply(node)
+            if after is not None:
+                self._log.append(Fired(rule, node, after))
+                return after
+        return node

@@ -1,0 +1,146 @@
+"""Rules: two expressions that mean the same, and a claim about how much the same."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from symgraph.errors import GraphError
+from symgraph.graph.node import Node
+from symgraph.graph.op import PLACEHOLDER, Op
+from symgraph.graph.origin import inherit
+from symgraph.graph.types import DType
+from symgraph.graph.walk import toposort
+from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.declare import ALL, FLOATS, INTEGERS
+from symgraph.optimizations.pattern import Match, fill, match
+
+
+class Keeps(enum.Enum):
+    """What a rule keeps of the result."""
+
+    BITS = "every bit"
+    ROUNDING = "all but a few units in the last place; NaN and infinity stay where they are"
+    SHARPER = "what is right: never further from the truth"
+    ALGEBRAIC = "what is true of real numbers, which is not all that is true of floats"
+
+
+BITS, ROUNDING, SHARPER, ALGEBRAIC = Keeps
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Rule:
+    """``left`` becomes ``right``; made by ``rule``."""
+
+    name: str
+    left: Node | Op | None
+    right: Node | Callable[[Match], Node | None]
+    keeps: Keeps
+    when: Callable[[Match], bool]
+    dtypes: tuple[str, ...]
+    example: Node | None
+    """Where it holds: the left side, or with a left side that is an op or a condition an expression chosen for it."""
+
+    @property
+    def root(self) -> Op | None:
+        """The op that a node must have; None for any."""
+        return self.left.op if isinstance(self.left, Node) else self.left
+
+    def apply(self, node: Node) -> Node | None:
+        """What the rule makes of a node, of the same type; None where it does not hold."""
+        found = match(self.left, node) if isinstance(self.left, Node) else Match(node, {})
+        if found is None or not self._admits(found) or not self.when(found):
+            return None
+        with inherit(node.origin):
+            made = self.right(found) if callable(self.right) else fill(self.right, found, self.written)
+            return None if made is None or made is node else _fitted(made, node, self)
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}>"
+
+    @property
+    def written(self) -> DType:
+        """The dtype that the pattern is written in, and that stands for all in ``dtypes``."""
+        assert isinstance(self.left, Node)
+        return _wildcards(self.left)[0].row
+
+    def _admits(self, found: Match) -> bool:
+        """Whether what stands for the wildcards has a dtype of the rule's."""
+        if not isinstance(self.left, Node):
+            return True
+        return all(
+            node.row.name in self.dtypes
+            for part, node in found.nodes.items()
+            if part.op is PLACEHOLDER and part.row is self.written
+        )
+
+
+def rule(
+    name: str,
+    left: Node | Op | None,
+    right: Node | Callable[[Match], Node | None],
+    *,
+    keeps: Keeps = BITS,
+    when: Callable[[Match], bool] = lambda found: True,
+    dtypes: Sequence[str] | None = None,
+    example: Node | None = None,
+) -> Rule:
+    """The rule that an expression becomes another, of the same type.
+
+    ``left`` is a pattern, or an op for all its nodes, or None for all nodes. ``right`` is a pattern over the same
+    wildcards, or a function of the match, which may decline with None. ``dtypes`` are those in which the claim holds;
+    those of the same kind as the pattern's own by default. ``example`` is an expression that the rule changes, where
+    the left side alone is none.
+
+    Raises GraphError when the right side has a wildcard that the left one has not.
+    """
+    if isinstance(left, Node) and isinstance(right, Node):
+        strange = [x for x in _wildcards(right) if x not in set(_wildcards(left))]
+        if strange:
+            raise GraphError(f"rule {name!r}: the right side has {strange[0].name}, and the left has not")
+    if dtypes is None:
+        kinds = {"float": FLOATS, "int": INTEGERS, "uint": INTEGERS, "bool": ("bool",)}
+        dtypes = kinds[_wildcards(left)[0].row.kind] if isinstance(left, Node) else ALL
+    if example is None and isinstance(left, Node):
+        example = left
+    return Rule(name, left, right, keeps, when, tuple(dtypes), example)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rules in the order in which they are tried."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    _by_root: dict[Op | None, list[Rule]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for each in self.rules:
+            self._by_root.setdefault(each.root, []).append(each)
+
+    def of(self, op: Op) -> list[Rule]:
+        """The rules that can hold for a node of this op."""
+        return self._by_root.get(op, []) + self._by_root.get(None, [])
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+
+def rules(name: str, *parts: Rule | Iterable[Rule]) -> Rules:
+    """Rules, and those of other ``Rules``, as one."""
+    flat = [each for part in parts for each in ([part] if isinstance(part, Rule) else part)]
+    return Rules(name, tuple(flat))
+
+
+def _wildcards(pattern: Node) -> list[Node]:
+    return [part for part in toposort([pattern]) if part.op is PLACEHOLDER]
+
+
+def _fitted(made: Node, node: Node, rule: Rule) -> Node:
+    """The right side in the shape of the left, which an operand that vanished may have broadcast."""
+    if made.type is node.type or made.type == node.type:
+        return made
+    assert made.row is node.row, f"rule {rule.name!r} made {made.type} of {node.type}"
+    spread: Node = broadcast_to(made, node.shape)
+    return spread

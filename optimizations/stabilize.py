@@ -1,0 +1,195 @@
+"""Rules that make results sharper: the same mathematics, without the overflow or the cancellation."""
+
+from __future__ import annotations
+
+from symgraph.graph.constants import uniform
+from symgraph.graph.node import Node
+from symgraph.graph.op import constant
+from symgraph.ops.arithmetic import abs, sign, subtract
+from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.math import log1mexp, log_sigmoid, logaddexp, sigmoid, softplus, xlogy
+from symgraph.ops.norm import norm
+from symgraph.ops.reduce import log_softmax, logsumexp, max, prod, softmax, sum
+from symgraph.ops.shape import expand_dims, reshape
+from symgraph.ops.special import erf, erfc
+from symgraph.ops.statistics import mean, var
+from symgraph.ops.transcendental import (
+    asinh,
+    cos,
+    cosh,
+    exp,
+    expm1,
+    hypot,
+    log,
+    log1p,
+    sin,
+    sinh,
+    sqrt,
+    tanh,
+)  # fmt: skip
+from symgraph.optimizations.pattern import MOVES, Match, moved, wild
+from symgraph.optimizations.rules import SHARPER, rule, rules
+from symgraph.optimizations.signs import never_negative, never_positive
+
+x, y, z = wild("x y z")
+rows = wild("rows", rank=2)
+
+
+def _reduced(of: Node, by: Node) -> tuple[int, ...] | None:
+    """The axes over which ``by`` is the sum of ``of``, if it is that and stands as a sum with kept axes would."""
+    spread = by
+    while spread.op is broadcast_to.op and spread.shape == of.shape:
+        spread = spread.inputs[0]
+    total = spread.inputs[0] if spread.op in (expand_dims.op, reshape.op) else spread
+    if total.op is not sum.op or total.inputs[0] is not of:
+        return None
+    axes: tuple[int, ...] = total.attrs.axes  # type: ignore[union-attr]
+    kept = tuple(1 if axis in axes else size for axis, size in enumerate(of.shape))
+    aligned = (1,) * (of.ndim - spread.ndim) + spread.shape
+    return axes if aligned == kept else None
+
+
+def _softmax(found: Match) -> Node | None:
+    axes = _reduced(found[_powers], found[y])
+    return None if axes is None else softmax.op(found[x], axes=axes)
+
+
+_powers = exp(x)
+
+
+def _log_softmax(found: Match) -> Node:
+    return log_softmax.op(found[rows], axes=found[_share].attrs.axes)  # type: ignore[union-attr]
+
+
+_share = softmax(rows)
+
+
+def _log_sum_exp(found: Match) -> Node:
+    attrs = found[_sum_of_powers].attrs
+    return logsumexp.op(found[rows], axes=attrs.axes, keepdims=attrs.keepdims)  # type: ignore[union-attr]
+
+
+_sum_of_powers = sum(exp(rows), axis=1)
+
+
+def _logs_moved(found: Match) -> Node | None:
+    """``log(move(a))`` as ``move(log(a))``, where the log of ``a`` is better known than ``a``."""
+    move = found.root.inputs[0]
+    core = move
+    while core.op in MOVES:
+        core = core.inputs[0]
+    if move is core or not (
+        core.op is softmax.op or core.op is prod.op or (core.op is sum.op and core.inputs[0].op is exp.op)
+    ):
+        return None
+    return moved(move, log.op(move.inputs[0]))
+
+
+def _variance(found: Match) -> Node | None:
+    first, second = found[_mean_of_squares].attrs, found[_mean].attrs
+    if first != second:
+        return None
+    return var.op(found[rows], constant(0, found[rows].row), axes=first.axes, keepdims=first.keepdims)  # type: ignore[union-attr]
+
+
+_mean_of_squares, _mean = mean(rows * rows, axis=1), mean(rows, axis=1)
+
+
+def _norm(found: Match) -> Node:
+    attrs = found[_sum_of_squares].attrs
+    return norm.op(found[rows], axes=attrs.axes, keepdims=attrs.keepdims)  # type: ignore[union-attr]
+
+
+_sum_of_squares = sum(rows * rows, axis=1)
+
+
+def _log_of_product(found: Match) -> Node:
+    """Of the sizes as a sum, and of the signs as they are."""
+    attrs = found[_product].attrs
+    fields = attrs.fields()  # type: ignore[union-attr]
+    sizes = sum.op(log(abs(found[rows])), **fields)
+    return sizes + log(prod.op(sign(found[rows]), **fields))
+
+
+_product = prod(rows, axis=1)
+_root_of_sum = sqrt(x + y)
+
+
+def _difference_of_roots(found: Match) -> Node | None:
+    number = uniform(found[y])
+    return None if number is None or number == 0 else found[y] / (found[_root_of_sum] + sqrt(found[x]))
+
+
+_shifted = softmax(rows - max(rows, axis=1, keepdims=True), axis=1)
+
+
+def _unshifted(found: Match) -> Node | None:
+    shifted = found.root.inputs[0]
+    if shifted.op is not subtract.op:
+        return None
+    a, b = shifted.inputs
+    axes = found.root.attrs.axes  # type: ignore[union-attr]
+    aligned = (1,) * (a.ndim - b.ndim) + b.shape
+    if a.shape != shifted.shape or any(aligned[axis] != 1 for axis in axes):
+        return None
+    return softmax.op(a, axes=axes)
+
+
+def _may_be_positive(found: Match) -> bool:
+    return not never_positive(found[x])
+
+
+def _may_be_negative(found: Match) -> bool:
+    return not never_negative(found[x])
+
+
+STABILIZE = rules(
+    "STABILIZE",
+    # log and exp
+    rule("log of 1 + x", log(1 + x), log1p(x), keeps=SHARPER),
+    rule("log of 1 - x", log(1 - x), log1p(-x), keeps=SHARPER),
+    rule("exp(x) - 1", exp(x) + -1.0, expm1(x), keeps=SHARPER),
+    rule("1 - exp(x)", 1 - exp(x), -expm1(x), keeps=SHARPER),
+    rule("log of 1 + exp", log1p(exp(x)), softplus(x), keeps=SHARPER, when=_may_be_positive),
+    rule("log of 1 - exp", log(-expm1(x)), log1mexp(x), keeps=SHARPER),
+    rule("log1p of -exp", log1p(-exp(x)), log1mexp(x), keeps=SHARPER),
+    rule("log of exp", log(exp(x)), x, keeps=SHARPER),
+    rule("log of exp + exp", log(exp(x) + exp(y)), logaddexp(x, y), keeps=SHARPER),
+    rule("log of a square", log(x * x), 2 * log(abs(x)), keeps=SHARPER),
+    rule("x log x", x * log(x), xlogy(x, x), keeps=SHARPER),
+    # sigmoid
+    rule("1 / (1 + exp(-x))", 1 / (1 + exp(-x)), sigmoid(x), keeps=SHARPER, when=_may_be_negative),
+    rule("1 / (1 + exp(x))", 1 / (1 + exp(x)), sigmoid(-x), keeps=SHARPER, when=_may_be_positive),
+    rule("exp / (1 + exp)", exp(x) / (1 + exp(x)), sigmoid(x), keeps=SHARPER, when=_may_be_positive),
+    rule("1 - sigmoid", 1 - sigmoid(x), sigmoid(-x), keeps=SHARPER),
+    rule("log of sigmoid", log(sigmoid(x)), log_sigmoid(x), keeps=SHARPER),
+    rule("1 + tanh", 1 + tanh(x), 2 * sigmoid(2 * x), keeps=SHARPER),
+    rule("1 - tanh", 1 - tanh(x), 2 * sigmoid(-(2 * x)), keeps=SHARPER),
+    # softmax and its kin
+    rule("log of the sum of exp", log(_sum_of_powers), _log_sum_exp, keeps=SHARPER),
+    rule("exp over the sum of exp", _powers / y, _softmax, keeps=SHARPER),
+    rule("log of softmax", log(_share),
+         _log_softmax, keeps=SHARPER),
+    rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, example=_shifted),
+    rule("log of moved elements", log.op, _logs_moved, example=log(softmax(rows)[:, 0])),
+    rule("log of a product", log(_product), _log_of_product, keeps=SHARPER),
+    # roots and squares
+    rule("root of a square", sqrt(x * x), abs(x), keeps=SHARPER),
+    rule("root of two squares", sqrt(x * x + y * y), hypot(x, y), keeps=SHARPER),
+    rule("root of a sum of squares", sqrt(_sum_of_squares), _norm, keeps=SHARPER),
+    rule("difference of roots", _root_of_sum - sqrt(x), _difference_of_roots, keeps=SHARPER),
+    rule("mean of squares less the square of the mean", _mean_of_squares - _mean * _mean, _variance, keeps=SHARPER),
+    # trigonometry and hyperbolas
+    rule("1 - cos", 1 - cos(x), 2 * (sin(x * 0.5) * sin(x * 0.5)), keeps=SHARPER),
+    rule("(1 - cos) over a square", 2 * (sin(x * 0.5) * sin(x * 0.5)) / (x * x),
+         0.5 * ((sin(x * 0.5) / (x * 0.5)) * (sin(x * 0.5) / (x * 0.5))), keeps=SHARPER),
+    rule("exp(x) - exp(-x)", exp(x) - exp(-x), 2 * sinh(x), keeps=SHARPER),
+    rule("exp(-x) - exp(x)", exp(-x) - exp(x), -(2 * sinh(x)), keeps=SHARPER),
+    rule("exp(x) + exp(-x)", exp(x) + exp(-x), 2 * cosh(x), keeps=SHARPER),
+    rule("sinh over cosh", 2 * sinh(x) / (2 * cosh(x)), tanh(x), keeps=SHARPER),
+    rule("sinh over cosh, plainly", sinh(x) / cosh(x), tanh(x), keeps=SHARPER),
+    rule("log of x + root", log(x + sqrt(x * x + 1)), asinh(x), keeps=SHARPER),
+    # error functions
+    rule("1 - erf", 1 - erf(x), erfc(x), keeps=SHARPER),
+    rule("1 - erfc", 1 - erfc(x), erf(x), keeps=SHARPER),
+)  # fmt: skip
