@@ -20,7 +20,7 @@ from symgraph.ops.comparison import isfinite
 from symgraph.ops.declare import ALL, FLOAT, FLOATS, INTEGERS, cast_to, macro, op
 from symgraph.ops.scan import accumulator, cumulative_prod
 from symgraph.ops.shape import expand_dims, reshape, squeeze
-from symgraph.ops.transcendental import exp, log
+from symgraph.ops.transcendental import exp, log1p
 
 T = TypeVar("T", Node, TensorType)
 
@@ -305,12 +305,36 @@ def logsumexp(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> No
 @logsumexp.body
 def _(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     wide = widened(x)
-    top = max.op(wide, axes=axes, keepdims=True)
-    shift = where(isfinite(top), top, 0)
-    total = sum.op(exp(wide - shift), axes=axes, keepdims=keepdims)
-    if not keepdims:
-        shift = squeeze(shift, axes)
-    return cast_to(log(total) + shift, x.row)
+    shift, _ = _shift(wide, axes)
+    total = shift + _log_sum(wide - shift, axes)
+    return cast_to(total if keepdims else squeeze(total, axes), x.row)
+
+
+def _shift(x: Node, axes: tuple[int, ...]) -> tuple[Node, Node]:
+    """The largest element where it is finite, else 0, which takes nothing away; and the largest element."""
+    top = max.op(x, axes=axes, keepdims=True)
+    return where(isfinite(top), top, 0), top
+
+
+def _exp_of_difference(x: Node, y: Node) -> Node:
+    """``exp(x - y)``, with what the difference loses to rounding put back: ``exp`` makes it ``|x - y|`` times as large.
+
+    Algorithm: D. E. Knuth, *The Art of Computer Programming* 2, 4.2.2, theorem B.
+    """
+    difference = x - y
+    back = x - difference
+    lost = (x - (difference + back)) + (back - y)
+    e = exp(difference)
+    whole = e + e * lost
+    return where(whole == whole, whole, e)  # infinity knows no rest
+
+
+def _log_sum(below: Node, axes: tuple[int, ...]) -> Node:
+    """``log(sum(exp(below)))`` where the largest is 0: by ``log1p`` of the others, which may be tiny."""
+    first = below == 0
+    others = sum.op(where(first, 0, exp(below)), axes=axes, keepdims=True)
+    ties = sum.op(astype(first, below.row), axes=axes, keepdims=True)
+    return log1p(others + (ties - 1))
 
 
 @logsumexp.vjp
@@ -347,7 +371,7 @@ def _softmax_reference(x: Any, axis: Any = -1) -> Any:
 def softmax(x: ArrayLike, axis: int = -1) -> Node:
     """``exp(x) / sum(exp(x))`` along an axis or several, which does not overflow.
 
-    NaN where every element is ``-inf`` or one is ``inf``.
+    NaN where every element is ``-inf``, and for ``inf``.
 
     >>> evaluate(softmax([1000.0, 1000.0]))
     array([0.5, 0.5])
@@ -358,7 +382,8 @@ def softmax(x: ArrayLike, axis: int = -1) -> Node:
 
 @softmax.body
 def _(x: Node, axes: tuple[int, ...]) -> Node:
-    e = exp(widened(x) - max.op(widened(x), axes=axes, keepdims=True))
+    wide = widened(x)
+    e = _exp_of_difference(wide, _shift(wide, axes)[0])
     return cast_to(e / sum.op(e, axes=axes, keepdims=True), x.row)
 
 
@@ -386,8 +411,10 @@ def log_softmax(x: ArrayLike, axis: int = -1) -> Node:
 
 @log_softmax.body
 def _(x: Node, axes: tuple[int, ...]) -> Node:
-    below = widened(x) - max.op(widened(x), axes=axes, keepdims=True)
-    return cast_to(below - log(sum.op(exp(below), axes=axes, keepdims=True)), x.row)
+    wide = widened(x)
+    shift, top = _shift(wide, axes)
+    below = wide - shift
+    return cast_to(below - where(isfinite(top), _log_sum(below, axes), top), x.row)
 
 
 @log_softmax.vjp
