@@ -30,5 +30,7 @@ def folded(found: Match) -> Node | None:
     return constant(value)
 
 
-FOLD = rules("FOLD", rule("an op of constants is a constant", None, folded))
+FOLD = rules(
+    "FOLD", rule("an op of constants is a constant", None, folded, example=constant(2.0) * constant(3.0))
+)
 """Nothing is computed in a call that can be computed before it."""

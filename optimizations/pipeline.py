@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
+from symgraph.errors import GraphError
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
-from symgraph.optimizations.algebra import ALGEBRA
+from symgraph.graph.text import show
+from symgraph.graph.verify import verify
+from symgraph.optimizations.algebra import ALGEBRA, FAST
 from symgraph.optimizations.fold import FOLD
 from symgraph.optimizations.moves import MOVING
 from symgraph.optimizations.reductions import REDUCTIONS
@@ -18,10 +24,10 @@ from symgraph.optimizations.selections import SELECTIONS
 from symgraph.optimizations.stabilize import STABILIZE
 from symgraph.options import Options
 
-SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING)
-_STABLE = rules("SIMPLIFY+STABILIZE", SIMPLIFY, STABILIZE)
-
 Change: TypeAlias = Callable[[Graph, list[Fired]], Graph]
+
+SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING)
+STABLE = rules("STABLE", SIMPLIFY, STABILIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +40,11 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A graph as a pass left it, and what fired on the way."""
+    """A graph as a pass left it, the seconds that took, and what fired on the way."""
 
     name: str
     graph: Graph
+    seconds: float = 0.0
     fired: tuple[Fired, ...] = ()
 
 
@@ -45,20 +52,54 @@ def standard(options: Options) -> tuple[Pass, ...]:
     """What every program goes through."""
     return (
         Pass("simplify", rewriting(SIMPLIFY)),
-        Pass("stabilize", rewriting(_STABLE)),
+        Pass("stabilize", rewriting(STABLE)),
+        *([Pass("own", rewriting(STABLE, rules("own", options.rules)))] if options.rules else []),
+        *([Pass("fast", rewriting(STABLE, rules("own", options.rules), FAST))] if options.fast_math else []),
     )
+
+
+def optimize(program: Graph, options: Options, names: Sequence[str] | None = None) -> list[Stage]:
+    """The graph as it was built, and as each pass left it; the last is what is compiled.
+
+    ``names`` chooses passes. Raises GraphError for a name that no pass has, and for a pass that fails, with the command
+    that replays it.
+    """
+    passes = standard(options)
+    if names is not None:
+        known = {each.name: each for each in passes}
+        for name in names:
+            if name not in known:
+                raise GraphError(f"there is no pass {name!r}; the passes are {', '.join(known)}")
+        passes = tuple(known[name] for name in names)
+    stages = [Stage("build", program)]
+    for each in passes:
+        stages.append(_run(each, stages[-1].graph, options))
+    return stages
 
 
 def stabilized(outputs: Sequence[Node], keep: Sequence[Node]) -> list[Node]:
     """The outputs in their stable form; nodes in ``keep`` stay in them as they are."""
-    return rewrite(outputs, _STABLE, keep=keep)
+    return rewrite(outputs, STABLE, keep=keep)
 
 
-def optimize(program: Graph, options: Options) -> list[Stage]:
-    """The graph as it was built, and as each pass left it; the last is what is compiled."""
-    stages = [Stage("build", program)]
-    for each in standard(options):
-        fired: list[Fired] = []
-        after = each.change(stages[-1].graph, fired)
-        stages.append(Stage(each.name, after, tuple(fired)))
-    return stages
+def _run(each: Pass, before: Graph, options: Options) -> Stage:
+    fired: list[Fired] = []
+    start = time.perf_counter()
+    try:
+        after = each.change(before, fired)
+        if options.verify:
+            verify(after)
+    except Exception as error:
+        path = _written(before)
+        text = f"the pass {each.name} failed: {error}\n  symgraph opt {path} --passes {each.name}   does it again"
+        raise GraphError(text) from error
+    return Stage(each.name, after, time.perf_counter() - start, tuple(fired))
+
+
+def _written(program: Graph) -> Path:
+    """The program's text in a new file."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", prefix="symgraph_", suffix=".sg", delete=False
+    ) as file:
+        file.write(show(program))
+    return Path(file.name)

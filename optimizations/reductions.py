@@ -7,8 +7,9 @@ from symgraph.graph.op import placeholder
 from symgraph.ops.declare import Function
 from symgraph.ops.reduce import all as all_
 from symgraph.ops.reduce import any as any_
-from symgraph.ops.reduce import logsumexp, max, min, prod, sum
+from symgraph.ops.reduce import max, min, prod, sum
 from symgraph.ops.shape import expand_dims, transpose
+from symgraph.ops.softmax import logsumexp
 from symgraph.ops.statistics import mean, var
 from symgraph.optimizations.pattern import Match
 from symgraph.optimizations.rules import BITS, ROUNDING, Rule, rule, rules

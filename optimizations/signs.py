@@ -7,7 +7,7 @@ from symgraph.graph.node import Node
 from symgraph.ops.activations import relu
 from symgraph.ops.arithmetic import abs, maximum, minimum, multiply, negative
 from symgraph.ops.math import sigmoid, softplus
-from symgraph.ops.reduce import softmax
+from symgraph.ops.softmax import softmax
 from symgraph.ops.transcendental import cosh, exp, sqrt
 from symgraph.optimizations.pattern import MOVES
 

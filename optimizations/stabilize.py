@@ -5,12 +5,14 @@ from __future__ import annotations
 from symgraph.graph.constants import uniform
 from symgraph.graph.node import Node
 from symgraph.graph.op import constant
-from symgraph.ops.arithmetic import abs, sign, subtract
+from symgraph.ops.arithmetic import abs, subtract
 from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.declare import FLOATS
 from symgraph.ops.math import log1mexp, log_sigmoid, logaddexp, sigmoid, softplus, xlogy
 from symgraph.ops.norm import norm
-from symgraph.ops.reduce import log_softmax, logsumexp, max, prod, softmax, sum
+from symgraph.ops.reduce import max, sum
 from symgraph.ops.shape import expand_dims, reshape
+from symgraph.ops.softmax import log_softmax, logsumexp, softmax
 from symgraph.ops.special import erf, erfc
 from symgraph.ops.statistics import mean, var
 from symgraph.ops.transcendental import (
@@ -55,6 +57,7 @@ def _softmax(found: Match) -> Node | None:
 
 
 _powers = exp(x)
+_spelt_out = exp(rows) / sum(exp(rows), axis=1, keepdims=True)
 
 
 def _log_softmax(found: Match) -> Node:
@@ -78,9 +81,7 @@ def _logs_moved(found: Match) -> Node | None:
     core = move
     while core.op in MOVES:
         core = core.inputs[0]
-    if move is core or not (
-        core.op is softmax.op or core.op is prod.op or (core.op is sum.op and core.inputs[0].op is exp.op)
-    ):
+    if move is core or not (core.op is softmax.op or (core.op is sum.op and core.inputs[0].op is exp.op)):
         return None
     return moved(move, log.op(move.inputs[0]))
 
@@ -103,15 +104,6 @@ def _norm(found: Match) -> Node:
 _sum_of_squares = sum(rows * rows, axis=1)
 
 
-def _log_of_product(found: Match) -> Node:
-    """Of the sizes as a sum, and of the signs as they are."""
-    attrs = found[_product].attrs
-    fields = attrs.fields()  # type: ignore[union-attr]
-    sizes = sum.op(log(abs(found[rows])), **fields)
-    return sizes + log(prod.op(sign(found[rows]), **fields))
-
-
-_product = prod(rows, axis=1)
 _root_of_sum = sqrt(x + y)
 
 
@@ -167,12 +159,11 @@ STABILIZE = rules(
     rule("1 - tanh", 1 - tanh(x), 2 * sigmoid(-(2 * x)), keeps=SHARPER),
     # softmax and its kin
     rule("log of the sum of exp", log(_sum_of_powers), _log_sum_exp, keeps=SHARPER),
-    rule("exp over the sum of exp", _powers / y, _softmax, keeps=SHARPER),
+    rule("exp over the sum of exp", _powers / y, _softmax, keeps=SHARPER, example=_spelt_out),
     rule("log of softmax", log(_share),
          _log_softmax, keeps=SHARPER),
-    rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, example=_shifted),
-    rule("log of moved elements", log.op, _logs_moved, example=log(softmax(rows)[:, 0])),
-    rule("log of a product", log(_product), _log_of_product, keeps=SHARPER),
+    rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, dtypes=FLOATS, example=_shifted),
+    rule("log of moved elements", log.op, _logs_moved, dtypes=FLOATS, example=log(softmax(rows)[:, 0])),
     # roots and squares
     rule("root of a square", sqrt(x * x), abs(x), keeps=SHARPER),
     rule("root of two squares", sqrt(x * x + y * y), hypot(x, y), keeps=SHARPER),

@@ -18,6 +18,7 @@ from symgraph.api.session import Session
 from symgraph.api.updates import Assign, Group, assign, assign_add, group
 from symgraph.api.variable import Variable, variable
 from symgraph.autodiff.check import GradientCheck, check_gradient
+from symgraph.debug.claims import check_rule
 from symgraph.errors import (
     ArgumentError,
     DTypeError,
@@ -183,20 +184,7 @@ from symgraph.ops.math import (
 from symgraph.ops.nonzero import flatnonzero, nonzero
 from symgraph.ops.norm import norm
 from symgraph.ops.quantile import median, percentile, quantile
-from symgraph.ops.reduce import (
-    all,
-    any,
-    argmax,
-    argmin,
-    count_nonzero,
-    log_softmax,
-    logsumexp,
-    max,
-    min,
-    prod,
-    softmax,
-    sum,
-)
+from symgraph.ops.reduce import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from symgraph.ops.scan import (
     cumprod,
     cumsum,
@@ -219,6 +207,7 @@ from symgraph.ops.shape import (
     swapaxes,
     transpose,
 )
+from symgraph.ops.softmax import log_softmax, logsumexp, softmax
 from symgraph.ops.sort import (
     argsort,
     searchsorted,
@@ -283,6 +272,8 @@ from symgraph.ops.update import (
     scatter_set,
     update,
 )
+from symgraph.optimizations.pattern import wild
+from symgraph.optimizations.rules import Keeps, Rule, rule
 from symgraph.options import Options
 
 # NumPy's other names.
@@ -317,6 +308,8 @@ __all__ = [
     "evaluate",
     # differentiating
     "grad", "vjp", "check_gradient", "GradientCheck",
+    # rewriting
+    "rule", "Rule", "Keeps", "wild", "check_rule",
     # looking
     "show", "parse", "verify", "Graph", "toposort",
     # errors
@@ -336,8 +329,8 @@ __all__ = [
     "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp", "exp2", "expm1", "hypot", "log", "log10", "log1p",
     "log2", "pow", "power", "sin", "sinh", "sqrt", "tan", "tanh",
     # more elementwise functions
-    "around", "clip", "deg2rad", "degrees", "heaviside", "isclose", "log_sigmoid", "log1mexp", "logaddexp", "logaddexp2",
-    "logit", "nan_to_num", "rad2deg", "radians", "round", "sigmoid", "sinc", "softplus", "square", "xlog1py",
+    "around", "clip", "deg2rad", "degrees", "heaviside", "isclose", "log_sigmoid", "log1mexp", "logaddexp",
+    "logaddexp2", "logit", "nan_to_num", "rad2deg", "radians", "round", "sigmoid", "sinc", "softplus", "square", "xlog1py",
     "xlogy",
     # activations
     "celu", "elu", "gelu", "gelu_erf", "gelu_tanh", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu",

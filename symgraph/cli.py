@@ -1,4 +1,4 @@
-"""The command line: ``symgraph demo | ops | show | doctor``."""
+"""The command line: ``symgraph demo | ops | show | opt | doctor``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from pathlib import Path
 import symgraph
 from symgraph.debug.reference import operations, ops_page, ops_table
 from symgraph.errors import SymgraphError
+from symgraph.optimizations.pipeline import optimize
+from symgraph.optimizations.report import report
+from symgraph.options import Options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("file", type=Path, help="a file of symgraph text; - reads standard input")
     show.set_defaults(run=_show)
 
+    opt = commands.add_parser("opt", help="read a program's text and print it as the passes leave it")
+    opt.add_argument("file", type=Path, help="a file of symgraph text; - reads standard input")
+    opt.add_argument("--passes", metavar="NAME,…", help="run these passes alone, in this order")
+    opt.add_argument(
+        "--why", action="store_true", help="print which rules fired where, and how long each pass took"
+    )
+    opt.add_argument("--fast-math", action="store_true", help="allow what is true of real numbers alone")
+    opt.set_defaults(run=_opt)
+
     doctor = commands.add_parser("doctor", help="print versions and devices, and what is missing")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -90,8 +102,21 @@ def _documentation(name: str) -> str:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    text = sys.stdin.read() if str(arguments.file) == "-" else arguments.file.read_text(encoding="utf-8")
-    print(symgraph.show(symgraph.parse(text)))
+    print(symgraph.show(_read(arguments.file)))
+
+
+def _opt(arguments: argparse.Namespace) -> None:
+    names = arguments.passes.split(",") if arguments.passes else None
+    options = Options(fast_math=arguments.fast_math, verify=True)
+    stages = optimize(_read(arguments.file), options, names)
+    if arguments.why:
+        print(report(stages))
+    print(symgraph.show(stages[-1].graph))
+
+
+def _read(path: Path) -> symgraph.Graph:
+    text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    return symgraph.parse(text)
 
 
 _PACKAGES = {

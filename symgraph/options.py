@@ -1,6 +1,8 @@
 """How a program is to be compiled and run, as a value."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from symgraph.errors import ArgumentError
 
@@ -10,10 +12,21 @@ class Options:
     """The settings of one function or session; part of every cache key, so two equal ones mean the same code.
 
     ``watch`` raises on the first NaN, naming the line that made it.
+    ``fast_math`` allows rules that are true of real numbers and not of all floats: ``x * 0`` is 0, of infinity too.
+    ``rules`` are rules of the user's own, tried after all others.
+    ``verify`` checks every invariant of the graph after each pass.
     """
 
     watch: bool = False
+    fast_math: bool = False
+    rules: tuple[Any, ...] = ()
+    verify: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.watch, bool):
-            raise ArgumentError(f"Options: watch is {self.watch!r}; it must be True or False")
+        for name in ("watch", "fast_math", "verify"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ArgumentError(f"Options: {name} is {value!r}; it must be True or False")
+        if not isinstance(self.rules, Iterable) or any(not hasattr(each, "keeps") for each in self.rules):
+            raise ArgumentError(f"Options: rules is {self.rules!r}; it must be rules made by sg.rule")
+        object.__setattr__(self, "rules", tuple(self.rules))

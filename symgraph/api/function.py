@@ -19,6 +19,7 @@ from symgraph.graph.op import as_node
 from symgraph.graph.origin import describe
 from symgraph.graph.text import show
 from symgraph.graph.walk import transform
+from symgraph.optimizations.report import report
 from symgraph.options import Options
 
 _OWN = OwnValues()
@@ -59,6 +60,10 @@ class CompiledFunction:
         if stage not in stages:
             raise ArgumentError(f"there is no pass {stage!r}; the passes are {', '.join(stages)}")
         return show(stages[stage])
+
+    def explain(self) -> str:
+        """What the passes did: the time of each, and which rules fired for which lines of the user's."""
+        return report(self._program.stages)
 
     def __str__(self) -> str:
         return self.show()

@@ -18,8 +18,9 @@ from symgraph.ops.cases import case, draw, elementwise_cases
 from symgraph.ops.declare import FLOAT, FLOATS, elementwise, macro
 from symgraph.ops.index import take_along_axis
 from symgraph.ops.math import clip, sigmoid, softplus
-from symgraph.ops.reduce import log_softmax, sum
+from symgraph.ops.reduce import sum
 from symgraph.ops.shape import expand_dims, squeeze
+from symgraph.ops.softmax import log_softmax
 
 
 def _cross_entropy_reference(logits: Any, labels: Any, axis: Any = -1) -> Any:

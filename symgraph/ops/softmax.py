@@ -1,0 +1,170 @@
+"""Sums of exponentials and what is made of them: logsumexp, softmax, log_softmax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph.node import Node
+from symgraph.graph.op import Attrs, as_node
+from symgraph.ops.annotations import ArrayLike, AxisLike, Slopes
+from symgraph.ops.arithmetic import astype, where
+from symgraph.ops.axes import many_axes
+from symgraph.ops.cases import case, draw, reduction_cases
+from symgraph.ops.comparison import isfinite
+from symgraph.ops.declare import FLOAT, FLOATS, cast_to, op
+from symgraph.ops.reduce import ReduceAttrs, kept, max, sum, widened
+from symgraph.ops.shape import squeeze
+from symgraph.ops.transcendental import exp, log1p
+
+
+def _logsumexp_reference(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.log(np.sum(np.exp(x.astype(np.float64)), axis, keepdims=keepdims)).astype(x.dtype)
+
+
+@op(
+    ReduceAttrs, onnx="ReduceLogSumExp", dtypes=FLOATS, reference=_logsumexp_reference,
+    cases=reduction_cases(empty=False),
+)  # fmt: skip
+def logsumexp(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
+    """``log(sum(exp(x)))`` over axes, over all by default, which neither overflows nor underflows.
+
+    Where every element is ``-inf`` it is ``-inf``, with slope 0. Raises ShapeError over an axis of size 0.
+
+    >>> evaluate(logsumexp([1000.0, 1000.0]))
+    array(1000.69314718)
+    """
+    x = _as_float(x)
+    axes = many_axes(axis, x)
+    return logsumexp.op(x, axes=axes, keepdims=bool(keepdims)) if axes else x
+
+
+@logsumexp.body
+def _(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
+    wide = widened(x)
+    shift, _ = _shift(wide, axes)
+    total = shift + _log_sum(wide - shift, axes)
+    return cast_to(total if keepdims else squeeze(total, axes), x.row)
+
+
+def _shift(x: Node, axes: tuple[int, ...]) -> tuple[Node, Node]:
+    """The largest element where it is finite, else 0, which takes nothing away; and the largest element."""
+    top = max.op(x, axes=axes, keepdims=True)
+    return where(isfinite(top), top, 0), top
+
+
+def _exp_of_difference(x: Node, y: Node) -> Node:
+    """``exp(x - y)``, with what the difference loses to rounding put back: ``exp`` makes it ``|x - y|`` times as large.
+
+    Algorithm: D. E. Knuth, *The Art of Computer Programming* 2, 4.2.2, theorem B.
+    """
+    difference = x - y
+    back = x - difference
+    lost = (x - (difference + back)) + (back - y)
+    e = exp(difference)
+    whole = e + e * lost
+    return where(whole == whole, whole, e)  # infinity knows no rest
+
+
+def _log_sum(below: Node, axes: tuple[int, ...]) -> Node:
+    """``log(sum(exp(below)))`` where the largest is 0: by ``log1p`` of the others, which may be tiny."""
+    first = below == 0
+    others = sum.op(where(first, 0, exp(below)), axes=axes, keepdims=True)
+    ties = sum.op(astype(first, below.row), axes=axes, keepdims=True)
+    return log1p(others + (ties - 1))
+
+
+@logsumexp.vjp
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
+    out = kept(out, axes, keepdims)
+    return kept(g, axes, keepdims) * exp(x - where(out == -np.inf, 0, out))
+
+
+_SOFTMAX_CASES = [
+    case(draw(5)),
+    case(draw(2, 3)),
+    case(draw(2, 3), axis=0),
+    case(draw(2, 3, 4), axis=(0, -1)),
+    case(draw(2, 3), axis=None),
+    case(draw(2, 1)),
+    case(draw(0, 3)),
+    case(draw()),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SoftmaxAttrs(Attrs):
+    axes: tuple[int, ...]
+
+
+def _softmax_reference(x: Any, axis: Any = -1) -> Any:
+    e = np.exp(x.astype(np.float64))
+    return (e / np.sum(e, axis if x.ndim else None, keepdims=True)).astype(x.dtype)
+
+
+@op(
+    SoftmaxAttrs, onnx="Softmax", dtypes=FLOATS, reference=_softmax_reference, cases=_SOFTMAX_CASES
+)  # fmt: skip
+def softmax(x: ArrayLike, axis: int = -1) -> Node:
+    """``exp(x) / sum(exp(x))`` along an axis or several, which does not overflow.
+
+    NaN where every element is ``-inf``, and for ``inf``.
+
+    >>> evaluate(softmax([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    x = _as_float(x)
+    return softmax.op(x, axes=_softmax_axes(axis, x))
+
+
+@softmax.body
+def _(x: Node, axes: tuple[int, ...]) -> Node:
+    wide = widened(x)
+    e = _exp_of_difference(wide, _shift(wide, axes)[0])
+    return cast_to(e / sum.op(e, axes=axes, keepdims=True), x.row)
+
+
+@softmax.vjp
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...]) -> Slopes:
+    return out * (g - sum.op(g * out, axes=axes, keepdims=True))
+
+
+def _log_softmax_reference(x: Any, axis: Any = -1) -> Any:
+    return np.log(_softmax_reference(x.astype(np.float64), axis)).astype(x.dtype)
+
+
+@op(
+    SoftmaxAttrs, onnx="LogSoftmax", dtypes=FLOATS, reference=_log_softmax_reference, cases=_SOFTMAX_CASES
+)  # fmt: skip
+def log_softmax(x: ArrayLike, axis: int = -1) -> Node:
+    """``log(softmax(x))`` along an axis or several, exact where the softmax is tiny.
+
+    >>> evaluate(log_softmax([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    x = _as_float(x)
+    return log_softmax.op(x, axes=_softmax_axes(axis, x))
+
+
+@log_softmax.body
+def _(x: Node, axes: tuple[int, ...]) -> Node:
+    wide = widened(x)
+    shift, top = _shift(wide, axes)
+    below = wide - shift
+    return cast_to(below - where(isfinite(top), _log_sum(below, axes), top), x.row)
+
+
+@log_softmax.vjp
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...]) -> Slopes:
+    return g - exp(out) * sum.op(g, axes=axes, keepdims=True)
+
+
+def _as_float(x: ArrayLike) -> Node:
+    x = as_node(x)
+    return cast_to(x, FLOAT.row(x.row))
+
+
+def _softmax_axes(axis: AxisLike, x: Node) -> tuple[int, ...]:
+    return many_axes(None if axis == -1 and x.ndim == 0 else axis, x)
