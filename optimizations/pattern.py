@@ -8,7 +8,7 @@ right side of a rule asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,8 @@ import numpy as np
 
 from symgraph.graph.constants import uniform
 from symgraph.graph.node import Node, make
-from symgraph.graph.op import CONSTANT, PLACEHOLDER, constant, placeholder
-from symgraph.graph.walk import toposort
+from symgraph.graph.op import CONSTANT, PLACEHOLDER, Op, constant, placeholder
+from symgraph.graph.types import DType
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.index import index
 from symgraph.ops.shape import expand_dims, reshape, squeeze, transpose
@@ -53,11 +53,36 @@ def match(pattern: Node, node: Node) -> Match | None:
     return None if nodes is None else Match(node, nodes)
 
 
-def fill(pattern: Node, found: Match, written: Any) -> Node:
-    """The pattern with nodes for its wildcards; its constants of the dtype ``written`` in get that of the nodes."""
-    row = next(found[part].row for part in found.nodes if part.op is PLACEHOLDER and part.row is written)
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What the inputs of a node must be for a pattern to match: a look before the real comparison."""
+
+    ops: tuple[Op | None, ...]
+    commutative: bool
+
+    def passes(self, node: Node) -> bool:
+        """False when the node cannot match."""
+        given, wanted = node.inputs, self.ops
+        if len(wanted) == 2:
+            (a, b), (x, y) = wanted, given
+            return (_can_be(x, a) and _can_be(y, b)) or (self.commutative and _can_be(x, b) and _can_be(y, a))
+        return len(wanted) != 1 or _can_be(given[0], wanted[0])
+
+
+def screen(pattern: Node) -> Screen:
+    """The ops of the pattern's inputs; None for a wildcard."""
+    ops = tuple(None if part.op is PLACEHOLDER else part.op for part in pattern.inputs)
+    return Screen(ops, pattern.op.commutative)
+
+
+def _can_be(node: Node, wanted: Op | None) -> bool:
+    return wanted is None or node.op is wanted or node.op in MOVES
+
+
+def fill(pattern: Node, order: Sequence[Node], found: Match, row: DType, written: DType) -> Node:
+    """The pattern, whose nodes are in ``order``, with nodes for its wildcards, and ``row`` where it is ``written``."""
     made: dict[Node, Node] = dict(found.nodes)
-    for part in toposort([pattern]):
+    for part in order:
         if part in made:
             continue
         if part.op is CONSTANT:

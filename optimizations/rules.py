@@ -14,7 +14,7 @@ from symgraph.graph.types import DType
 from symgraph.graph.walk import toposort
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.declare import ALL, FLOATS, INTEGERS
-from symgraph.optimizations.pattern import Match, fill, match
+from symgraph.optimizations.pattern import Match, Screen, fill, match, screen
 
 
 class Keeps(enum.Enum):
@@ -42,6 +42,20 @@ class Rule:
     example: Node | None
     """Where it holds: the left side, or with a left side that is an op or a condition an expression chosen for it."""
 
+    _screen: Screen | None = field(init=False)
+    _order: tuple[Node, ...] = field(init=False)
+    _wildcards: tuple[Node, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        left, right = self.left, self.right
+        known = {
+            "_screen": screen(left) if isinstance(left, Node) else None,
+            "_order": tuple(toposort([right])) if isinstance(right, Node) else (),
+            "_wildcards": tuple(_wildcards(left)) if isinstance(left, Node) else (),
+        }
+        for name, value in known.items():
+            object.__setattr__(self, name, value)
+
     @property
     def root(self) -> Op | None:
         """The op that a node must have; None for any."""
@@ -49,11 +63,15 @@ class Rule:
 
     def apply(self, node: Node) -> Node | None:
         """What the rule makes of a node, of the same type; None where it does not hold."""
-        found = match(self.left, node) if isinstance(self.left, Node) else Match(node, {})
-        if found is None or not self._admits(found) or not self.when(found):
+        found: Match | None
+        if self._screen is None:
+            found = Match(node, {})
+        elif not self._screen.passes(node) or (found := match(self.left, node)) is None:  # type: ignore[arg-type]
+            return None
+        if not self._admits(found) or not self.when(found):
             return None
         with inherit(node.origin):
-            made = self.right(found) if callable(self.right) else fill(self.right, found, self.written)
+            made = self.right(found) if callable(self.right) else self._filled(found, self.right)
             return None if made is None or made is node else _fitted(made, node, self)
 
     def __repr__(self) -> str:
@@ -62,18 +80,17 @@ class Rule:
     @property
     def written(self) -> DType:
         """The dtype that the pattern is written in, and that stands for all in ``dtypes``."""
-        assert isinstance(self.left, Node)
-        return _wildcards(self.left)[0].row
+        return self._wildcards[0].row
+
+    def _filled(self, found: Match, right: Node) -> Node:
+        return fill(right, self._order, found, found[self._wildcards[0]].row, self.written)
 
     def _admits(self, found: Match) -> bool:
         """Whether what stands for the wildcards has a dtype of the rule's."""
-        if not isinstance(self.left, Node):
+        if not self._wildcards:
             return True
-        return all(
-            node.row.name in self.dtypes
-            for part, node in found.nodes.items()
-            if part.op is PLACEHOLDER and part.row is self.written
-        )
+        written = self._wildcards[0].row
+        return all(found[part].row.name in self.dtypes for part in self._wildcards if part.row is written)
 
 
 def rule(

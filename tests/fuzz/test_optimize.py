@@ -1,0 +1,53 @@
+"""Drawn programs through the passes: the same results, types and sizes, nothing left to do, and no more work."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.graph.evaluate import schedule
+from symgraph.graph.graph import graph
+from symgraph.graph.op import PLACEHOLDER
+from symgraph.graph.walk import leaves
+from symgraph.optimizations.pipeline import optimize
+from symgraph.optimizations.rules import BITS
+from tests.fuzz.drawing import draw_program
+from tests.fuzz.test_fuzz import described, first_seed, tolerance  # noqa: F401
+
+GROUPS, OF_ANY_KIND, SMOOTH = 10, 70, 30  # 10 groups of 70 and 30 programs: 1,000
+CHECKED = sg.Options(verify=True)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_the_passes_keep_what_programs_mean(group, first_seed):  # noqa: F811
+    for seed in range(first_seed + group * OF_ANY_KIND, first_seed + (group + 1) * OF_ANY_KIND):
+        program = draw_program(seed)
+        assert_kept([node for node, _ in program.values], program, described(seed, program))
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_the_passes_keep_gradients(group, first_seed):  # noqa: F811
+    for seed in range(first_seed + group * SMOOTH, first_seed + (group + 1) * SMOOTH):
+        program = draw_program(seed, smooth=True)
+        loss = sum(sg.tanh(node).sum() for node, _ in program.values[-3:])
+        slopes = sg.grad(loss, [node for node, _ in program.inputs], disconnected="zero")
+        assert_kept([loss, *slopes], program, described(seed, program))
+
+
+def assert_kept(outputs, program, where):
+    given = [node for node, _ in program.inputs]
+    built = graph(given, outputs)
+    stages = optimize(built, CHECKED)
+    made = stages[-1].graph
+    arrays = [array for _, array in program.inputs]
+    before = schedule(built.roots, given).run(arrays)
+    after = schedule(made.roots, given).run(arrays)
+    exactly = all(each.rule.keeps is BITS for stage in stages for each in stage.fired)
+    for old, new, a, b in zip(built.roots, made.roots, before, after, strict=True):
+        assert old.ndim == new.ndim and old.row is new.row, where
+        assert a.shape == b.shape and a.dtype == b.dtype, where
+        limit = 0 if exactly or a.dtype.kind not in "fc" else tolerance(program)
+        np.testing.assert_allclose(b, a, rtol=limit, atol=limit, err_msg=where)
+
+    assert optimize(made, CHECKED)[-1].graph is made, where
+    assert {x for x in leaves(made.roots) if x.op is PLACEHOLDER} <= set(given), where
+    assert len(made.nodes()) <= 1.2 * len(built.nodes()) + 2, where
