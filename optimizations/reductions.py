@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from symgraph.graph.node import Node
 from symgraph.graph.op import placeholder
-from symgraph.ops.declare import Function
+from symgraph.ops.arithmetic import negative
+from symgraph.ops.declare import INEXACTS, Function
 from symgraph.ops.reduce import all as all_
 from symgraph.ops.reduce import any as any_
 from symgraph.ops.reduce import max, min, prod, sum
@@ -12,7 +13,7 @@ from symgraph.ops.shape import expand_dims, transpose
 from symgraph.ops.softmax import logsumexp
 from symgraph.ops.statistics import mean, var
 from symgraph.optimizations.pattern import Match
-from symgraph.optimizations.rules import BITS, ROUNDING, Rule, rule, rules
+from symgraph.optimizations.rules import BITS, ROUNDING, Keeps, Rule, rule, rules
 
 t = placeholder("float64", (2, 3, 4), name="t")
 b = placeholder("bool", (2, 3, 4), name="b")
@@ -57,7 +58,7 @@ def over_a_transpose(f: Function[..., Node], keeps_bits: bool) -> Rule:
     )
 
 
-def twice(f: Function[..., Node]) -> Rule:
+def twice(f: Function[..., Node], keeps: Keeps = BITS) -> Rule:
     """One reduction over the axes of two."""
 
     def made(found: Match) -> Node | None:
@@ -72,7 +73,19 @@ def twice(f: Function[..., Node]) -> Rule:
         axes = tuple(sorted((*fields["axes"], *(rest[axis] for axis in outer_fields["axes"]))))
         return f.op(inner.inputs[0], axes=axes, keepdims=False)
 
-    return rule(f"{f.name} of {f.name}", f.op, made, example=f(f(_example(f), axis=1), axis=0))
+    return rule(f"{f.name} of {f.name}", f.op, made, keeps=keeps, example=f(f(_example(f), axis=1), axis=0))
+
+
+def of_minus(f: Function[..., Node]) -> Rule:
+    """The sum of what has its sign changed, with its sign changed."""
+
+    def made(found: Match) -> Node | None:
+        inner = found.root.inputs[0]
+        if inner.op is not negative.op or not inner.row.is_inexact:
+            return None
+        return negative.op(f.op(inner.inputs[0], **found.root.attrs.fields()))  # type: ignore[union-attr]
+
+    return rule(f"{f.name} of minus", f.op, made, keeps=ROUNDING, dtypes=INEXACTS, example=f(-t, axis=1))
 
 
 def over_new_axes(f: Function[..., Node]) -> Rule:
@@ -104,5 +117,7 @@ REDUCTIONS = rules(
     *(over_a_transpose(f, True) for f in _EXTREMES),
     *(over_a_transpose(f, False) for f in (sum, mean)),
     *(twice(f) for f in _EXTREMES),
+    twice(sum, ROUNDING),
+    *(of_minus(f) for f in (sum, mean)),
     *(over_new_axes(f) for f in (*_EXTREMES, prod)),
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from symgraph.graph.constants import uniform
 from symgraph.graph.node import Node
-from symgraph.graph.op import constant
-from symgraph.ops.arithmetic import abs, subtract
+from symgraph.graph.op import Op, constant
+from symgraph.ops.arithmetic import abs, subtract, where
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.declare import FLOATS
 from symgraph.ops.math import log1mexp, log_sigmoid, logaddexp, sigmoid, softplus, xlogy
@@ -37,13 +39,13 @@ x, y, z = wild("x y z")
 rows = wild("rows", rank=2)
 
 
-def _reduced(of: Node, by: Node) -> tuple[int, ...] | None:
-    """The axes over which ``by`` is the sum of ``of``, if it is that and stands as a sum with kept axes would."""
+def _reduced(reduction: Op, of: Node, by: Node) -> tuple[int, ...] | None:
+    """The axes over which ``by`` is the reduction of ``of``, if it is that and stands as one with kept axes would."""
     spread = by
     while spread.op is broadcast_to.op and spread.shape == of.shape:
         spread = spread.inputs[0]
     total = spread.inputs[0] if spread.op in (expand_dims.op, reshape.op) else spread
-    if total.op is not sum.op or total.inputs[0] is not of:
+    if total.op is not reduction or total.inputs[0] is not of:
         return None
     axes: tuple[int, ...] = total.attrs.axes  # type: ignore[union-attr]
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(of.shape))
@@ -52,11 +54,17 @@ def _reduced(of: Node, by: Node) -> tuple[int, ...] | None:
 
 
 def _softmax(found: Match) -> Node | None:
-    axes = _reduced(found[_powers], found[y])
+    axes = _reduced(sum.op, found[_powers], found[y])
     return None if axes is None else softmax.op(found[x], axes=axes)
 
 
+def _less_log_sum_exp(found: Match) -> Node | None:
+    axes = _reduced(logsumexp.op, found[x], found[y])
+    return None if axes is None else log_softmax.op(found[x], axes=axes)
+
+
 _powers = exp(x)
+_less = rows - logsumexp(rows, axis=1, keepdims=True)
 _spelt_out = exp(rows) / sum(exp(rows), axis=1, keepdims=True)
 
 
@@ -65,6 +73,19 @@ def _log_softmax(found: Match) -> Node:
 
 
 _share = softmax(rows)
+
+
+def _weighted_scores(found: Match) -> Node | None:
+    """A class that is impossible and has no weight counts nothing, as in ``cross_entropy``."""
+    weight, score = found[weights], found[_scores]
+    number = uniform(weight)
+    if number is not None and number != 0:
+        return None
+    return weight * where((weight == 0) & (score == -np.inf), 0, score)
+
+
+weights = wild("weights", rank=2)
+_scores = log_softmax(rows)
 
 
 def _log_sum_exp(found: Match) -> Node:
@@ -162,6 +183,8 @@ STABILIZE = rules(
     rule("exp over the sum of exp", _powers / y, _softmax, keeps=SHARPER, example=_spelt_out),
     rule("log of softmax", log(_share),
          _log_softmax, keeps=SHARPER),
+    rule("less its logsumexp", x - y, _less_log_sum_exp, keeps=SHARPER, example=_less),
+    rule("weights times scores", weights * _scores, _weighted_scores, keeps=SHARPER),
     rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, dtypes=FLOATS, example=_shifted),
     rule("log of moved elements", log.op, _logs_moved, dtypes=FLOATS, example=log(softmax(rows)[:, 0])),
     # roots and squares
