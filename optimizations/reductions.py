@@ -97,16 +97,18 @@ def over_new_axes(f: Function[..., Node]) -> Rule:
         if inner.op is not expand_dims.op or fields["keepdims"]:
             return None
         new: tuple[int, ...] = inner.attrs.axes  # type: ignore[union-attr]
-        if not set(fields["axes"]) <= set(new):
+        if not set(fields["axes"]) & set(new):
             return None
-        left = tuple(axis for axis in new if axis not in fields["axes"])
-        kept = [axis for axis in range(inner.ndim) if axis not in fields["axes"]]
-        if not left:
-            return inner.inputs[0]
-        return expand_dims.op(inner.inputs[0], axes=tuple(kept.index(axis) for axis in left))
+        old = [axis for axis in range(inner.ndim) if axis not in new]
+        result = inner.inputs[0]
+        axes = tuple(old.index(axis) for axis in fields["axes"] if axis not in new)
+        if axes:
+            result = f.op(result, axes=axes, keepdims=False)
+        left = [axis for axis in range(inner.ndim) if axis not in fields["axes"]]
+        back = tuple(left.index(axis) for axis in new if axis in left)
+        return expand_dims.op(result, axes=back) if back else result
 
-    example = f(expand_dims(_example(f), (0, 2)), axis=0)
-    return rule(f"{f.name} over a new axis", f.op, made, example=example)
+    return rule(f"{f.name} over a new axis", f.op, made, example=f(expand_dims(_example(f), (0, 2)), axis=(0, 1)))
 
 
 _EXTREMES = (max, min, any_, all_)
@@ -119,5 +121,5 @@ REDUCTIONS = rules(
     *(twice(f) for f in _EXTREMES),
     twice(sum, ROUNDING),
     *(of_minus(f) for f in (sum, mean)),
-    *(over_new_axes(f) for f in (*_EXTREMES, prod)),
+    *(over_new_axes(f) for f in (*_EXTREMES, sum, prod)),
 )
