@@ -82,10 +82,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         *nested_sharing(arguments.rounds),
     ]
     if arguments.json:
-        print(json.dumps({"machine": _machine(), "rows": [asdict(row) for row in rows]}, indent=2))
+        print(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}, indent=2))
     else:
-        print(_machine())
-        print(_table(rows))
+        print(machine())
+        print(table(rows))
 
 
 def thousand_nodes(rounds: int) -> list[Row]:
@@ -125,7 +125,7 @@ def long_chain(rounds: int, ops: int) -> list[Row]:
     """A chain of 100,000 ops, built, printed, differentiated and evaluated."""
     parts: dict[str, list[float]] = {"built": [], "printed": [], "differentiated": [], "evaluated": []}
     for _ in range(rounds):
-        x = _input()
+        x = new_input()
         clock = _Clock()
         y = chain(x, ops)
         parts["built"].append(clock.lap())
@@ -145,7 +145,7 @@ def nested_sharing(rounds: int) -> list[Row]:
     """``y = y + y`` 60 times: built, printed, differentiated and evaluated, which none may do path by path."""
     times = []
     for _ in range(rounds):
-        x = _input()
+        x = new_input()
         clock = _Clock()
         y = shared(x, 60)
         sg.show(y)
@@ -167,7 +167,7 @@ class Times:
 
 
 def _times(program: Program, nodes: int) -> Times:
-    x = _input()
+    x = new_input()
     clock = _Clock()
     with _Collector() as collector:
         y = program(x, nodes)
@@ -212,7 +212,7 @@ class _Clock:
         return seconds
 
 
-def _input() -> sg.Node:
+def new_input() -> sg.Node:
     """An input with a name of its own: equal programs would be the nodes that exist already."""
     return sg.placeholder("float64", ("n", 8), name=f"x{next(_numbers)}")
 
@@ -226,7 +226,7 @@ def _median(name: str, seconds: Sequence[float], unit: str, target: float | None
     return Row(name, statistics.median(rounds), unit, target, rounds)
 
 
-def _table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     width = max(len(row.name) for row in rows)
     lines = [f"{'':<{width}}  {'median':>9}     {'target':>8}"]
     for row in rows:
@@ -237,7 +237,7 @@ def _table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _machine() -> str:
+def machine() -> str:
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, symgraph {sg.__version__}"
     return f"{platform.machine()}, {os.cpu_count()} cores; {versions}"
 
@@ -246,22 +246,22 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(description=summary)
     parser.add_argument(
-        "--rounds", type=_positive, default=7, help="rounds of each small measurement (default 7)"
+        "--rounds", type=positive, default=7, help="rounds of each small measurement (default 7)"
     )
     parser.add_argument(
-        "--slow-rounds", type=_positive, default=3, help="rounds of the long chain (default 3)"
+        "--slow-rounds", type=positive, default=3, help="rounds of the long chain (default 3)"
     )
     parser.add_argument(
-        "--largest", type=_positive, default=50_000, help="the most nodes for growth (default 50000)"
+        "--largest", type=positive, default=50_000, help="the most nodes for growth (default 50000)"
     )
     parser.add_argument(
-        "--chain", type=_positive, default=100_000, help="ops of the long chain (default 100000)"
+        "--chain", type=positive, default=100_000, help="ops of the long chain (default 100000)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, with every round")
     return parser.parse_args(argv)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not positive")

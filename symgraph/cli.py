@@ -1,4 +1,4 @@
-"""The command line: ``symgraph demo | ops | show | opt | doctor``."""
+"""The command line: ``symgraph demo | ops | rules | show | opt | doctor``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import symgraph
 from symgraph.debug.reference import operations, ops_page, ops_table
+from symgraph.debug.rulebook import rules_page, rules_table
 from symgraph.errors import SymgraphError
 from symgraph.optimizations.pipeline import optimize
 from symgraph.optimizations.report import report
@@ -55,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="read a program's text, check it and print it with its types")
     show.add_argument("file", type=Path, help="a file of symgraph text; - reads standard input")
     show.set_defaults(run=_show)
+
+    book = commands.add_parser("rules", help="list every rewrite rule: its two sides, and what it keeps")
+    book.add_argument("--markdown", action="store_true", help="print docs/rules.md")
+    book.set_defaults(run=_rules)
 
     opt = commands.add_parser("opt", help="read a program's text and print it as the passes leave it")
     opt.add_argument("file", type=Path, help="a file of symgraph text; - reads standard input")
@@ -112,6 +117,10 @@ def _opt(arguments: argparse.Namespace) -> None:
     if arguments.why:
         print(report(stages))
     print(symgraph.show(stages[-1].graph))
+
+
+def _rules(arguments: argparse.Namespace) -> None:
+    print(rules_page() if arguments.markdown else rules_table(), end="")
 
 
 def _read(path: Path) -> symgraph.Graph:

@@ -7,6 +7,7 @@ import pytest
 import symgraph as sg
 from symgraph.cli import main
 from symgraph.debug.reference import operations, ops_page
+from symgraph.debug.rulebook import rules_page
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,6 +52,27 @@ def test_show_of_a_broken_file(tmp_path, capsys, text):
 
     assert 1 == main(["show", str(path)])
     assert capsys.readouterr().err.startswith("symgraph: ")
+
+
+def test_opt_prints_what_the_passes_leave_and_why(tmp_path, capsys):
+    x = sg.placeholder("float32", ("n",), name="x")
+    path = tmp_path / "f.sg"
+    path.write_text(sg.function([x], sg.log(1 + sg.exp(x)) + 0.0).show())
+
+    assert 0 == main(["opt", str(path), "--why", "--fast-math"])
+    out = capsys.readouterr().out
+    assert "log of 1 + exp" in out and "true of real numbers alone (fast_math):\n  plus zero" in out
+    assert "v0: f32[n] = softplus(x)" in out and "add(" not in out
+    assert 0 == main(["opt", str(path), "--passes", "simplify"])
+    assert "log(" in capsys.readouterr().out
+    assert 1 == main(["opt", str(path), "--passes", "magic"])
+    assert "there is no pass 'magic'; the passes are simplify, stabilize" in capsys.readouterr().err
+
+
+def test_the_page_of_rules_is_up_to_date(capsys):
+    assert 0 == main(["rules"])
+    assert "log of 1 + exp" in capsys.readouterr().out
+    assert rules_page() == (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
 
 
 def test_show_of_no_file(capsys):
