@@ -21,12 +21,13 @@ from symgraph.optimizations.reductions import REDUCTIONS
 from symgraph.optimizations.rewrite import Fired, rewrite, rewriting
 from symgraph.optimizations.rules import rules
 from symgraph.optimizations.selections import SELECTIONS
+from symgraph.optimizations.slices import SLICES
 from symgraph.optimizations.stabilize import STABILIZE
 from symgraph.options import Options
 
 Change: TypeAlias = Callable[[Graph, list[Fired]], Graph]
 
-SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING)
+SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES)
 STABLE = rules("STABLE", SIMPLIFY, STABILIZE)
 
 

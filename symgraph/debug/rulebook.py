@@ -14,6 +14,7 @@ from symgraph.optimizations.moves import MOVING
 from symgraph.optimizations.reductions import REDUCTIONS
 from symgraph.optimizations.rules import Rule, Rules
 from symgraph.optimizations.selections import SELECTIONS
+from symgraph.optimizations.slices import SLICES
 from symgraph.optimizations.stabilize import STABILIZE
 
 _SETS: tuple[tuple[str, Rules], ...] = (
@@ -22,6 +23,7 @@ _SETS: tuple[tuple[str, Rules], ...] = (
     ("Selections, comparisons, logic, casts", SELECTIONS),
     ("Reductions", REDUCTIONS),
     ("Moves", MOVING),
+    ("Slices", SLICES),
     ("Stability", STABILIZE),
     ("Under fast_math alone", FAST),
 )
