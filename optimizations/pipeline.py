@@ -17,6 +17,7 @@ from symgraph.graph.verify import verify
 from symgraph.optimizations.algebra import ALGEBRA, FAST
 from symgraph.optimizations.fold import FOLD
 from symgraph.optimizations.moves import MOVING
+from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
 from symgraph.optimizations.reductions import REDUCTIONS
 from symgraph.optimizations.rewrite import Fired, rewrite, rewriting
 from symgraph.optimizations.rules import rules
@@ -27,7 +28,7 @@ from symgraph.options import Options
 
 Change: TypeAlias = Callable[[Graph, list[Fired]], Graph]
 
-SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES)
+SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, PRODUCTS)
 STABLE = rules("STABLE", SIMPLIFY, STABILIZE)
 
 
@@ -55,7 +56,11 @@ def standard(options: Options) -> tuple[Pass, ...]:
         Pass("simplify", rewriting(SIMPLIFY)),
         Pass("stabilize", rewriting(STABLE)),
         *([Pass("own", rewriting(STABLE, rules("own", options.rules)))] if options.rules else []),
-        *([Pass("fast", rewriting(STABLE, rules("own", options.rules), FAST))] if options.fast_math else []),
+        *(
+            [Pass("fast", rewriting(STABLE, rules("own", options.rules), FAST, FAST_PRODUCTS))]
+            if options.fast_math
+            else []
+        ),
     )
 
 

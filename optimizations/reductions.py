@@ -108,7 +108,9 @@ def over_new_axes(f: Function[..., Node]) -> Rule:
         back = tuple(left.index(axis) for axis in new if axis in left)
         return expand_dims.op(result, axes=back) if back else result
 
-    return rule(f"{f.name} over a new axis", f.op, made, example=f(expand_dims(_example(f), (0, 2)), axis=(0, 1)))
+    return rule(
+        f"{f.name} over a new axis", f.op, made, example=f(expand_dims(_example(f), (0, 2)), axis=(0, 1))
+    )
 
 
 _EXTREMES = (max, min, any_, all_)

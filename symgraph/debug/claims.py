@@ -133,6 +133,7 @@ def _further(left: Node, given: list[Node], arrays: list[Array], before: Array, 
 def _feeds(given: list[Node], most: int, *, tame: bool) -> list[Array]:
     """Every combination of the edge values, or drawn ones where there are too many."""
     rng = np.random.default_rng(0)
+    inner = {size for x in given for size in x.shape[1:]}
     scalars = [x for x in given if x.ndim == 1]
     product = list(itertools.product(*(_edges(x, tame) for x in scalars)))
     if len(product) > most:
@@ -143,9 +144,7 @@ def _feeds(given: list[Node], most: int, *, tame: bool) -> list[Array]:
         if x in columns:
             arrays.append(columns[x])
             continue
-        shape = tuple(
-            size if isinstance(size, int) else _ROWS if axis == 0 else 4 for axis, size in enumerate(x.shape)
-        )
+        shape = tuple(size if isinstance(size, int) else 4 if size in inner else _ROWS for size in x.shape)
         arrays.append(rng.choice(np.array(_edges(x, tame), x.dtype), shape))
     return arrays
 

@@ -11,8 +11,9 @@ from symgraph.ops.declare import FLOATS, INTEGERS
 from symgraph.optimizations.algebra import ALGEBRA, FAST
 from symgraph.optimizations.fold import FOLD
 from symgraph.optimizations.moves import MOVING
+from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
 from symgraph.optimizations.reductions import REDUCTIONS
-from symgraph.optimizations.rules import Rule, Rules
+from symgraph.optimizations.rules import Rule, Rules, rules
 from symgraph.optimizations.selections import SELECTIONS
 from symgraph.optimizations.slices import SLICES
 from symgraph.optimizations.stabilize import STABILIZE
@@ -24,8 +25,9 @@ _SETS: tuple[tuple[str, Rules], ...] = (
     ("Reductions", REDUCTIONS),
     ("Moves", MOVING),
     ("Slices", SLICES),
+    ("Products", PRODUCTS),
     ("Stability", STABILIZE),
-    ("Under fast_math alone", FAST),
+    ("Under fast_math alone", rules("FAST", FAST, FAST_PRODUCTS)),
 )
 _INFIX = {
     "add": ("+", 1), "subtract": ("-", 1), "multiply": ("*", 2), "divide": ("/", 2), "matmul": ("@", 2),
@@ -43,7 +45,7 @@ def rules_page() -> str:
         "# The rules\n",
         "What the passes may write otherwise, in the order in which it is tried. Each rule claims what it keeps:\n",
         "- **bits**: every bit of every result (all NaNs are one)",
-        "- **rounding**: all but a few units in the last place; NaN and infinity stay where they are",
+        "- **rounding**: all but a few units in the last place (in a sum, of its largest term); NaN and infinity stay",
         "- **sharper**: never further from the truth, which is computed in high precision to test the claim",
         "- **algebraic**: what is true of real numbers; only under `Options(fast_math=True)`\n",
         "The claims are tested on zeros of both signs, infinities, NaN, tiny, huge and drawn values, in every dtype",

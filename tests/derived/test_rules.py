@@ -9,10 +9,11 @@ from symgraph.ops.transcendental import exp, log, sqrt
 from symgraph.optimizations.algebra import FAST
 from symgraph.optimizations.pattern import wild
 from symgraph.optimizations.pipeline import SIMPLIFY
+from symgraph.optimizations.products import FAST_PRODUCTS
 from symgraph.optimizations.rules import BITS, ROUNDING, SHARPER, rule, rules
 from symgraph.optimizations.stabilize import STABILIZE
 
-EVERY = rules("EVERY", SIMPLIFY, STABILIZE, FAST)
+EVERY = rules("EVERY", SIMPLIFY, STABILIZE, FAST, FAST_PRODUCTS)
 x, y = wild("x y")
 
 
