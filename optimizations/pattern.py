@@ -129,6 +129,8 @@ def _matched(pairs: list[tuple[Node, Node]], nodes: dict[Node, Node]) -> dict[No
             if node.op not in MOVES or not part.op.elementwise or _core(node).op is not part.op:
                 return None
             node = pushed(node)
+        if len(node.inputs) != len(part.inputs):
+            return None
         nodes[part] = node
         if part.op.commutative and part.inputs[0] is not part.inputs[1]:
             (a, b), (x, y) = part.inputs, node.inputs

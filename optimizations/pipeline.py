@@ -52,15 +52,12 @@ class Stage:
 
 def standard(options: Options) -> tuple[Pass, ...]:
     """What every program goes through."""
+    own = rules("own", options.rules)
     return (
         Pass("simplify", rewriting(SIMPLIFY)),
         Pass("stabilize", rewriting(STABLE)),
-        *([Pass("own", rewriting(STABLE, rules("own", options.rules)))] if options.rules else []),
-        *(
-            [Pass("fast", rewriting(STABLE, rules("own", options.rules), FAST, FAST_PRODUCTS))]
-            if options.fast_math
-            else []
-        ),
+        *([Pass("own", rewriting(STABLE, own))] if options.rules else []),
+        *([Pass("fast", rewriting(STABLE, own, FAST, FAST_PRODUCTS))] if options.fast_math else []),
     )
 
 

@@ -21,7 +21,7 @@ class Keeps(enum.Enum):
     """What a rule keeps of the result."""
 
     BITS = "every bit"
-    ROUNDING = "all but a few units in the last place, in a sum of its largest term; NaN and infinity stay where they are"
+    ROUNDING = "all but a few units in the last place (of a sum, its largest term); NaN and infinity stay"
     SHARPER = "what is right: never further from the truth"
     ALGEBRAIC = "what is true of real numbers, which is not all that is true of floats"
 
