@@ -30,7 +30,7 @@ def report(stages: Sequence[Stage]) -> str:
         loosely = [each for each in stage.fired if each.rule.keeps is ALGEBRAIC]
         lines += _fired(exactly, names)
         if loosely:
-            lines.append("  true of real numbers alone (fast_math):")
+            lines.append("  true of real numbers alone:")
             lines += _fired(loosely, names)
     return "\n".join(lines)
 
