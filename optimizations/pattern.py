@@ -108,12 +108,31 @@ def pushed(node: Node) -> Node:
     return make(whole.op, tuple(parts), whole.attrs)
 
 
+def alike(a: Node, b: Node, depth: int = 4) -> bool:
+    """Whether two nodes are one, or would be if moves came first: ``exp(x)[1:]`` and ``exp(x[1:])``."""
+    if a is b:
+        return True
+    if not depth or a.type != b.type:
+        return False
+    if _is_movable(a):
+        return alike(pushed(a), b, depth - 1)
+    if _is_movable(b):
+        return alike(a, pushed(b), depth - 1)
+    if a.op is not b.op or not a.op.elementwise or a.attrs != b.attrs:
+        return False
+    return all(alike(x, y, depth - 1) for x, y in zip(a.inputs, b.inputs, strict=True))
+
+
+def _is_movable(node: Node) -> bool:
+    return node.op in MOVES and _core(node).op.elementwise
+
+
 def _matched(pairs: list[tuple[Node, Node]], nodes: dict[Node, Node]) -> dict[Node, Node] | None:
     while pairs:
         part, node = pairs.pop()
         known = nodes.get(part)
         if known is not None:
-            if known is not node:
+            if not alike(known, node):
                 return None
             continue
         if part.op is PLACEHOLDER:
@@ -126,7 +145,7 @@ def _matched(pairs: list[tuple[Node, Node]], nodes: dict[Node, Node]) -> dict[No
                 return None
             continue
         if node.op is not part.op:
-            if node.op not in MOVES or not part.op.elementwise or _core(node).op is not part.op:
+            if not _is_movable(node) or _core(node).op is not part.op:
                 return None
             node = pushed(node)
         if len(node.inputs) != len(part.inputs):

@@ -31,7 +31,7 @@ from symgraph.ops.transcendental import (
     sqrt,
     tanh,
 )  # fmt: skip
-from symgraph.optimizations.pattern import MOVES, Match, moved, wild
+from symgraph.optimizations.pattern import MOVES, Match, alike, moved, wild
 from symgraph.optimizations.rules import SHARPER, rule, rules
 from symgraph.optimizations.signs import never_negative, never_positive
 
@@ -45,7 +45,7 @@ def _reduced(reduction: Op, of: Node, by: Node) -> tuple[int, ...] | None:
     while spread.op is broadcast_to.op and spread.shape == of.shape:
         spread = spread.inputs[0]
     total = spread.inputs[0] if spread.op in (expand_dims.op, reshape.op) else spread
-    if total.op is not reduction or total.inputs[0] is not of:
+    if total.op is not reduction or not alike(of, total.inputs[0]):
         return None
     axes: tuple[int, ...] = total.attrs.axes  # type: ignore[union-attr]
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(of.shape))

@@ -79,7 +79,7 @@ def _log_sum(below: Node, axes: tuple[int, ...]) -> Node:
 @logsumexp.vjp
 def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
     out = kept(out, axes, keepdims)
-    return kept(g, axes, keepdims) * exp(x - where(out == -np.inf, 0, out))
+    return kept(g, axes, keepdims) * where(out == -np.inf, 0, softmax.op(x, axes=axes))
 
 
 _SOFTMAX_CASES = [
