@@ -179,10 +179,10 @@ FAST = rules(
     rule("minus and plus", x - y + y, x, keeps=ALGEBRAIC),
     rule("over over", x / (y / z), x * z / y, keeps=ALGEBRAIC),
     rule("over, twice", x / y / z, x / (y * z), keeps=ALGEBRAIC),
-    rule("exp of log", exp(log(x)), x, keeps=ALGEBRAIC, example=exp(log(abs(x)))),
-    rule("root squared", sqrt(x) * sqrt(x), x, keeps=ALGEBRAIC, example=sqrt(abs(x)) * sqrt(abs(x))),
+    rule("exp of log", exp(log(x)), x, keeps=ALGEBRAIC, example=lambda: exp(log(abs(x)))),
+    rule("root squared", sqrt(x) * sqrt(x), x, keeps=ALGEBRAIC, example=lambda: sqrt(abs(x)) * sqrt(abs(x))),
     rule("to the power of minus two", pow(x, -2.0), 1 / (x * x), keeps=ALGEBRAIC),
-    rule("to the power of a half", pow(x, 0.5), sqrt(x), keeps=ALGEBRAIC, example=pow(abs(x), 0.5)),
+    rule("to the power of a half", pow(x, 0.5), sqrt(x), keeps=ALGEBRAIC, example=lambda: pow(abs(x), 0.5)),
     rule("sign of minus", sign(-x), -sign(x), keeps=ALGEBRAIC),
     rule("factored", x * y + x * z, x * (y + z), keeps=ALGEBRAIC),
 )  # fmt: skip

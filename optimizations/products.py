@@ -86,10 +86,13 @@ def _associated(found: Match) -> Node | None:
 PRODUCTS = rules(
     "PRODUCTS",
     rule("the trace of a product", _traced, _trace_of_product, keeps=ROUNDING),
-    rule("sum of a broadcast", sum.op, _over_repeated, keeps=ROUNDING, example=sum(broadcast_to(m, (2, 3, 4)), axis=0)),
-    rule("max of a broadcast", max.op, _over_repeated, keeps=BITS, example=max(broadcast_to(m, (2, 3, 4)), axis=0)),
-    rule("min of a broadcast", min.op, _over_repeated, keeps=BITS, example=min(broadcast_to(m, (2, 3, 4)), axis=0)),
-    rule("sum of a join", sum.op, _sum_of_join, keeps=ROUNDING, example=sum(concat([m, m * 2]), axis=0)),
+    rule("sum of a broadcast", sum.op, _over_repeated, keeps=ROUNDING,
+         example=lambda: sum(broadcast_to(m, (2, 3, 4)), axis=0)),
+    rule("max of a broadcast", max.op, _over_repeated, keeps=BITS,
+         example=lambda: max(broadcast_to(m, (2, 3, 4)), axis=0)),
+    rule("min of a broadcast", min.op, _over_repeated, keeps=BITS,
+         example=lambda: min(broadcast_to(m, (2, 3, 4)), axis=0)),
+    rule("sum of a join", sum.op, _sum_of_join, keeps=ROUNDING, example=lambda: sum(concat([m, m * 2]), axis=0)),
 )  # fmt: skip
 
 FAST_PRODUCTS = rules(

@@ -33,8 +33,7 @@ def kept_then_expanded(f: Function[..., Node]) -> Rule:
         reduced = f.op(*found.root.inputs, **{**fields, "keepdims": False})
         return expand_dims.op(reduced, axes=fields["axes"])
 
-    example = f(_example(f), axis=1, keepdims=True)
-    return rule(f"{f.name} with kept axes", f.op, made, example=example)
+    return rule(f"{f.name} with kept axes", f.op, made, example=lambda: f(_example(f), axis=1, keepdims=True))
 
 
 def over_a_transpose(f: Function[..., Node], keeps_bits: bool) -> Rule:
@@ -52,7 +51,9 @@ def over_a_transpose(f: Function[..., Node], keeps_bits: bool) -> Rule:
             return None
         return f.op(inner.inputs[0], *found.root.inputs[1:], **{**fields, "axes": axes})
 
-    example = f(transpose(_example(f), (1, 0, 2)), axis=(0, 1))
+    def example() -> Node:
+        return f(transpose(_example(f), (1, 0, 2)), axis=(0, 1))
+
     return rule(
         f"{f.name} of a transpose", f.op, made, keeps=BITS if keeps_bits else ROUNDING, example=example
     )
@@ -73,7 +74,9 @@ def twice(f: Function[..., Node], keeps: Keeps = BITS) -> Rule:
         axes = tuple(sorted((*fields["axes"], *(rest[axis] for axis in outer_fields["axes"]))))
         return f.op(inner.inputs[0], axes=axes, keepdims=False)
 
-    return rule(f"{f.name} of {f.name}", f.op, made, keeps=keeps, example=f(f(_example(f), axis=1), axis=0))
+    return rule(
+        f"{f.name} of {f.name}", f.op, made, keeps=keeps, example=lambda: f(f(_example(f), axis=1), axis=0)
+    )
 
 
 def of_minus(f: Function[..., Node]) -> Rule:
@@ -85,7 +88,9 @@ def of_minus(f: Function[..., Node]) -> Rule:
             return None
         return negative.op(f.op(inner.inputs[0], **found.root.attrs.fields()))  # type: ignore[union-attr]
 
-    return rule(f"{f.name} of minus", f.op, made, keeps=ROUNDING, dtypes=INEXACTS, example=f(-t, axis=1))
+    return rule(
+        f"{f.name} of minus", f.op, made, keeps=ROUNDING, dtypes=INEXACTS, example=lambda: f(-t, axis=1)
+    )
 
 
 def over_new_axes(f: Function[..., Node]) -> Rule:
@@ -109,7 +114,10 @@ def over_new_axes(f: Function[..., Node]) -> Rule:
         return expand_dims.op(result, axes=back) if back else result
 
     return rule(
-        f"{f.name} over a new axis", f.op, made, example=f(expand_dims(_example(f), (0, 2)), axis=(0, 1))
+        f"{f.name} over a new axis",
+        f.op,
+        made,
+        example=lambda: f(expand_dims(_example(f), (0, 2)), axis=(0, 1)),
     )
 
 

@@ -39,8 +39,7 @@ class Rule:
     keeps: Keeps
     when: Callable[[Match], bool]
     dtypes: tuple[str, ...]
-    example: Node | None
-    """Where it holds: the left side, or with a left side that is an op or a condition an expression chosen for it."""
+    _example: Node | Callable[[], Node] | None
 
     _screen: Screen | None = field(init=False)
     _order: tuple[Node, ...] = field(init=False)
@@ -55,6 +54,11 @@ class Rule:
         }
         for name, value in known.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def example(self) -> Node | None:
+        """An expression for which the rule holds."""
+        return self._example() if callable(self._example) else self._example
 
     @property
     def root(self) -> Op | None:
@@ -101,14 +105,14 @@ def rule(
     keeps: Keeps = BITS,
     when: Callable[[Match], bool] = lambda found: True,
     dtypes: Sequence[str] | None = None,
-    example: Node | None = None,
+    example: Node | Callable[[], Node] | None = None,
 ) -> Rule:
     """The rule that an expression becomes another, of the same type.
 
     ``left`` is a pattern, or an op for all its nodes, or None for all nodes. ``right`` is a pattern over the same
     wildcards, or a function of the match, which may decline with None. ``dtypes`` are those in which the claim holds;
-    those of the same kind as the pattern's own by default. ``example`` is an expression that the rule changes, where
-    the left side alone is none.
+    those of the same kind as the pattern's own by default. ``example`` is an expression that the rule changes, or a
+    function that makes one, where the left side alone is none.
 
     Raises GraphError when the right side has a wildcard that the left one has not.
     """

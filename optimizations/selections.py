@@ -116,7 +116,7 @@ LOGIC = (
 
 CASTS = (
     rule("a cast of a cast", astype.op, _cast_of_cast, dtypes=("int8", "int16", "float32", "float16"),
-         example=astype(astype(wild("v", "float32"), "float64"), "int32")),
+         example=lambda: astype(astype(wild("v", "float32"), "float64"), "int32")),
 )  # fmt: skip
 
 SELECTIONS = rules("SELECTIONS", WHERE, EXTREMES, COMPARISONS, LOGIC, CASTS)

@@ -189,19 +189,19 @@ def _joined_again(found: Match) -> Node | None:
     return source if source.shape == found.root.shape else None
 
 
-def _rule(name: str, made: Callable[[Match], Node | None], example: Node) -> Rule:
+def _rule(name: str, made: Callable[[Match], Node | None], example: Callable[[], Node]) -> Rule:
     return rule(f"a slice of {name}", index.op, made, example=example)
 
 
 SLICES = rules(
     "SLICES",
-    _rule("a slice", of(_slices, _of_slices), m[1:, 2:][1:3, 0]),
-    _rule("a transpose", of(lambda node: node.op is transpose.op, _of_a_transpose), transpose(m)[1:3, 2:]),
+    _rule("a slice", of(_slices, _of_slices), lambda: m[1:, 2:][1:3, 0]),
+    _rule("a transpose", of(lambda node: node.op is transpose.op, _of_a_transpose), lambda: transpose(m)[1:3, 2:]),
     _rule("a broadcast", of(lambda node: node.op is broadcast_to.op, _of_a_broadcast),
-          broadcast_to(n, (4, 3, 5))[1:, :2]),
-    _rule("a join", of(lambda node: node.op is concat.op, _of_a_join), concat([m, n])[6:8, 1:]),
-    _rule("a pad", of(lambda node: node.op is pad.op, _of_a_pad), pad(m, 2)[2:8, 2:7]),
-    _rule("the reverse", of(lambda node: node.op is index.op, _back_and_forth), m[::-1][::-1]),
-    rule("even indices are a slice", index.op, _evenly_gathered, example=m[[4, 2, 0]]),
-    rule("neighbouring slices joined", concat.op, _joined_again, example=concat([m[:2], m[2:]])),
+          lambda: broadcast_to(n, (4, 3, 5))[1:, :2]),
+    _rule("a join", of(lambda node: node.op is concat.op, _of_a_join), lambda: concat([m, n])[6:8, 1:]),
+    _rule("a pad", of(lambda node: node.op is pad.op, _of_a_pad), lambda: pad(m, 2)[2:8, 2:7]),
+    _rule("the reverse", of(lambda node: node.op is index.op, _back_and_forth), lambda: m[::-1][::-1]),
+    rule("even indices are a slice", index.op, _evenly_gathered, example=lambda: m[[4, 2, 0]]),
+    rule("neighbouring slices joined", concat.op, _joined_again, example=lambda: concat([m[:2], m[2:]])),
 )  # fmt: skip

@@ -64,8 +64,6 @@ def _less_log_sum_exp(found: Match) -> Node | None:
 
 
 _powers = exp(x)
-_less = rows - logsumexp(rows, axis=1, keepdims=True)
-_spelt_out = exp(rows) / sum(exp(rows), axis=1, keepdims=True)
 
 
 def _log_softmax(found: Match) -> Node:
@@ -133,9 +131,6 @@ def _difference_of_roots(found: Match) -> Node | None:
     return None if number is None or number == 0 else found[y] / (found[_root_of_sum] + sqrt(found[x]))
 
 
-_shifted = softmax(rows - max(rows, axis=1, keepdims=True), axis=1)
-
-
 def _unshifted(found: Match) -> Node | None:
     shifted = found.root.inputs[0]
     if shifted.op is not subtract.op:
@@ -180,13 +175,16 @@ STABILIZE = rules(
     rule("1 - tanh", 1 - tanh(x), 2 * sigmoid(-(2 * x)), keeps=SHARPER),
     # softmax and its kin
     rule("log of the sum of exp", log(_sum_of_powers), _log_sum_exp, keeps=SHARPER),
-    rule("exp over the sum of exp", _powers / y, _softmax, keeps=SHARPER, example=_spelt_out),
+    rule("exp over the sum of exp", _powers / y, _softmax, keeps=SHARPER,
+         example=lambda: exp(rows) / sum(exp(rows), axis=1, keepdims=True)),
     rule("log of softmax", log(_share),
          _log_softmax, keeps=SHARPER),
-    rule("less its logsumexp", x - y, _less_log_sum_exp, keeps=SHARPER, example=_less),
+    rule("less its logsumexp", x - y, _less_log_sum_exp, keeps=SHARPER,
+         example=lambda: rows - logsumexp(rows, axis=1, keepdims=True)),
     rule("weights times scores", weights * _scores, _weighted_scores, keeps=SHARPER),
-    rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, dtypes=FLOATS, example=_shifted),
-    rule("log of moved elements", log.op, _logs_moved, dtypes=FLOATS, example=log(softmax(rows)[:, 0])),
+    rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, dtypes=FLOATS,
+         example=lambda: softmax(rows - max(rows, axis=1, keepdims=True), axis=1)),
+    rule("log of moved elements", log.op, _logs_moved, dtypes=FLOATS, example=lambda: log(softmax(rows)[:, 0])),
     # roots and squares
     rule("root of a square", sqrt(x * x), abs(x), keeps=SHARPER),
     rule("root of two squares", sqrt(x * x + y * y), hypot(x, y), keeps=SHARPER),

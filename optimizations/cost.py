@@ -1,0 +1,82 @@
+"""An estimate of what a program costs: scalar operations, with every unknown size taken to be the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import cache
+
+from symgraph.errors import ShapeError
+from symgraph.graph.binding import evaluate_dim
+from symgraph.graph.dims import Dim, Size, symbols
+from symgraph.graph.node import Node
+from symgraph.graph.op import ITEM, PACK, Op, placeholder
+from symgraph.graph.types import TupleType
+from symgraph.graph.walk import expand, toposort
+from symgraph.ops.einsum import einsum
+from symgraph.ops.linalg import matmul, tensordot
+from symgraph.optimizations.pattern import MOVES
+
+TYPICAL = 16
+"""What a symbolic size is taken to be."""
+
+_PLAIN = 1.0
+_TRANSCENDENTAL = 12.0
+_HEAVY = frozenset(
+    {"exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+     "asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh", "hypot", "logaddexp", "cbrt", "remainder", "fmod",
+     "floor_divide"}
+)  # fmt: skip
+
+
+def cost(roots: Iterable[Node]) -> float:
+    """Scalar operations of all nodes that the roots need; a move is free unless it gathers."""
+    return sum((_cost(node) for node in toposort(roots)), 0.0)
+
+
+def _cost(node: Node) -> float:
+    if not node.inputs or node.op in (ITEM, PACK):
+        return 0.0
+    if node.op in MOVES:
+        return _PLAIN * elements(node) if len(node.inputs) > 1 else 0.0
+    if node.op in (matmul.op, tensordot.op, einsum.op):
+        return 2.0 * elements(node) * math.sqrt(max(elements(x) for x in node.inputs))
+    if node.op.elementwise:
+        return _weight(node.op, len(node.inputs)) * elements(node)
+    if node.op.numpy is None and node.op.body is not None:
+        body = expand(node)
+        inner = set(toposort(node.inputs))
+        return sum(_cost(part) for part in toposort([body]) if part not in inner)
+    return 2.0 * max(elements(x) for x in node.inputs)
+
+
+@cache
+def _weight(op: Op, arity: int) -> float:
+    """The scalar operations of one element."""
+    if op.numpy is None and op.body is not None:
+        scalars = [placeholder("float64", (), name=f"x{i}") for i in range(arity)]
+        return sum(
+            _weight(part.op, len(part.inputs)) for part in toposort([op.body(*scalars)]) if part.inputs
+        )
+    return _TRANSCENDENTAL if op.name in _HEAVY or "erf" in op.name or "gamma" in op.name else _PLAIN
+
+
+def elements(node: Node) -> int:
+    """How many numbers a node holds."""
+    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+    total = 0
+    for each in types:
+        count = 1
+        for size in each.shape:
+            count *= max(1, _known(size))
+        total += count
+    return total
+
+
+def _known(size: Dim) -> int:
+    if not isinstance(size, Size):
+        return size
+    try:
+        return int(evaluate_dim(size, dict.fromkeys(symbols(size), TYPICAL)))
+    except ShapeError:  # it meets a known size that is another
+        return TYPICAL
