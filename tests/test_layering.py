@@ -33,7 +33,7 @@ DOORS = {
 }
 
 # Files whose functions import, and the packages they wait for.
-LAZY = {"symgraph/ops/scipy_door.py": {"scipy"}}
+LAZY = {"symgraph/debug/exact_numbers.py": {"mpmath"}, "symgraph/ops/scipy_door.py": {"scipy"}}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from symgraph.debug.exact import exact, ulps
+from symgraph.debug.exact import exact
+from symgraph.debug.ulps import ulps
 from symgraph.errors import DTypeError, VerifyError
 from symgraph.graph.evaluate import Array, schedule
 from symgraph.graph.node import Node, make

@@ -51,8 +51,8 @@ def assert_kept(outputs, program, where):
 
     assert optimize(made, CHECKED)[-1].graph is made, where
     assert {x for x in leaves(made.roots) if x.op is PLACEHOLDER} <= set(given), where
-    # Sharper rules may cost, as softplus(x) does beside log(1 + exp(x)). A rule about signs costs an operation where the
-    # operand that it leaves is used elsewhere: x * -y becomes -(x * y).
+    # Sharper rules may cost, as softplus(x) does beside log(1 + exp(x)). A rule about signs costs an operation where
+    # the operand that it leaves is used elsewhere: x * -y becomes -(x * y).
     fired = [each for stage in stages for each in stage.fired]
     sharper = sum(cost([each.after]) for each in fired if each.rule.keeps is SHARPER)
     spelt = sum(elements(each.after) for each in fired if each.rule.keeps is BITS)
