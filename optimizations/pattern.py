@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.graph import constants
 from symgraph.graph.constants import uniform
 from symgraph.graph.node import Node, make
-from symgraph.graph.op import CONSTANT, PLACEHOLDER, Op, constant, placeholder
+from symgraph.graph.op import CONSTANT, OPS, PLACEHOLDER, Op, constant, placeholder
 from symgraph.graph.types import DType
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.index import index
-from symgraph.ops.shape import expand_dims, reshape, squeeze, transpose
+from symgraph.ops.keys import Slice
 
-MOVES = frozenset({index.op, reshape.op, transpose.op, expand_dims.op, squeeze.op, broadcast_to.op})
+MOVES = frozenset(OPS[name] for name in constants.MOVES)
 """The ops that choose, order and repeat elements, and compute nothing."""
 
 
@@ -114,17 +115,38 @@ def alike(a: Node, b: Node, depth: int = 4) -> bool:
         return True
     if not depth or a.type != b.type:
         return False
-    if _is_movable(a):
-        return alike(pushed(a), b, depth - 1)
-    if _is_movable(b):
-        return alike(a, pushed(b), depth - 1)
+    if (earlier := moved_earlier(a)) is not None:
+        return alike(earlier, b, depth - 1)
+    if (earlier := moved_earlier(b)) is not None:
+        return alike(a, earlier, depth - 1)
     if a.op is not b.op or not a.op.elementwise or a.attrs != b.attrs:
         return False
     return all(alike(x, y, depth - 1) for x, y in zip(a.inputs, b.inputs, strict=True))
 
 
-def _is_movable(node: Node) -> bool:
-    return node.op in MOVES and _core(node).op.elementwise
+def moved_earlier(node: Node) -> Node | None:
+    """``op(move(x))`` for ``move(op(x))``, where that is the same; None for what is no such node."""
+    if node.op not in MOVES:
+        return None
+    return pushed(node) if _core(node).op.elementwise else _reduced_later(node)
+
+
+def _reduced_later(node: Node) -> Node | None:
+    """The reduction of a slice, for the slice of a reduction."""
+    whole = node.inputs[0]
+    if node.op is not index.op or len(node.inputs) > 1 or not hasattr(whole.attrs, "keepdims"):
+        return None
+    fields = whole.attrs.fields()  # type: ignore[union-attr]
+    if fields["keepdims"] or "axes" not in fields:
+        return None
+    kept = iter(node.attrs.items)  # type: ignore[union-attr]
+    items = [Slice() if axis in fields["axes"] else next(kept) for axis in range(whole.inputs[0].ndim)]
+    if any(not isinstance(item, Slice | int) for item in items) or next(kept, None) is not None:
+        return None
+    left = [axis for axis, item in enumerate(items) if isinstance(item, Slice)]
+    axes = tuple(place for place, axis in enumerate(left) if axis in fields["axes"])
+    part = index.op(whole.inputs[0], items=tuple(items))
+    return whole.op(part, *whole.inputs[1:], axes=axes, keepdims=False)
 
 
 def _matched(pairs: list[tuple[Node, Node]], nodes: dict[Node, Node]) -> dict[Node, Node] | None:
@@ -145,9 +167,10 @@ def _matched(pairs: list[tuple[Node, Node]], nodes: dict[Node, Node]) -> dict[No
                 return None
             continue
         if node.op is not part.op:
-            if not _is_movable(node) or _core(node).op is not part.op:
+            earlier = moved_earlier(node) if _core(node).op is part.op else None
+            if earlier is None:
                 return None
-            node = pushed(node)
+            node = earlier
         if len(node.inputs) != len(part.inputs):
             return None
         nodes[part] = node

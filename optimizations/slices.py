@@ -13,7 +13,7 @@ from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.index import index
 from symgraph.ops.join import concat, pad
 from symgraph.ops.keys import Gather, Item, Slice
-from symgraph.ops.shape import transpose
+from symgraph.ops.shape import expand_dims, transpose
 from symgraph.optimizations.pattern import Match
 from symgraph.optimizations.rules import Rule, rule, rules
 
@@ -101,6 +101,21 @@ def _of_a_broadcast(node: Node, inner: Node) -> Node | None:
     if any(not same(a, b) and a != 1 for a, b in zip(source.shape, inner.shape[-source.ndim :], strict=True)):
         return None
     return broadcast_to.op(index.op(source, items=items), shape=node.shape)
+
+
+def _of_new_axes(node: Node, inner: Node) -> Node | None:
+    """The slice first, where it takes the new axes whole."""
+    new: tuple[int, ...] = inner.attrs.axes  # type: ignore[union-attr]
+    items = _items(node)
+    if len(items) != inner.ndim or any(items[axis] != Slice() for axis in new):
+        return None
+    if any(not isinstance(item, Slice | int) for item in items):
+        return None
+    left = [axis for axis, item in enumerate(items) if isinstance(item, Slice)]
+    source = index.op(
+        inner.inputs[0], items=tuple(item for axis, item in enumerate(items) if axis not in new)
+    )
+    return expand_dims.op(source, axes=tuple(left.index(axis) for axis in new))
 
 
 def _of_a_join(node: Node, inner: Node) -> Node | None:
@@ -197,6 +212,7 @@ SLICES = rules(
     "SLICES",
     _rule("a slice", of(_slices, _of_slices), lambda: m[1:, 2:][1:3, 0]),
     _rule("a transpose", of(lambda node: node.op is transpose.op, _of_a_transpose), lambda: transpose(m)[1:3, 2:]),
+    _rule("new axes", of(lambda node: node.op is expand_dims.op, _of_new_axes), lambda: m[:, None][1:, :, 2]),
     _rule("a broadcast", of(lambda node: node.op is broadcast_to.op, _of_a_broadcast),
           lambda: broadcast_to(n, (4, 3, 5))[1:, :2]),
     _rule("a join", of(lambda node: node.op is concat.op, _of_a_join), lambda: concat([m, n])[6:8, 1:]),

@@ -31,12 +31,18 @@ from symgraph.ops.transcendental import (
     sqrt,
     tanh,
 )  # fmt: skip
-from symgraph.optimizations.pattern import MOVES, Match, alike, moved, wild
+from symgraph.optimizations.pattern import MOVES, Match, alike, moved, moved_earlier, wild
 from symgraph.optimizations.rules import SHARPER, rule, rules
 from symgraph.optimizations.signs import never_negative, never_positive
 
 x, y, z = wild("x y z")
 rows = wild("rows", rank=2)
+
+
+def _reduction(node: Node) -> Node:
+    """A slice of a reduction, as a reduction."""
+    earlier = moved_earlier(node)
+    return node if earlier is None else earlier
 
 
 def _reduced(reduction: Op, of: Node, by: Node) -> tuple[int, ...] | None:
@@ -45,6 +51,7 @@ def _reduced(reduction: Op, of: Node, by: Node) -> tuple[int, ...] | None:
     while spread.op is broadcast_to.op and spread.shape == of.shape:
         spread = spread.inputs[0]
     total = spread.inputs[0] if spread.op in (expand_dims.op, reshape.op) else spread
+    total = _reduction(total)
     if total.op is not reduction or not alike(of, total.inputs[0]):
         return None
     axes: tuple[int, ...] = total.attrs.axes  # type: ignore[union-attr]

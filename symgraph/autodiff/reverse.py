@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from symgraph.autodiff.selection import selected, total
+from symgraph.autodiff.selection import moved_mask, selected, total
 from symgraph.errors import GradientError
 from symgraph.graph.collector import paused
+from symgraph.graph.constants import MOVES
 from symgraph.graph.node import Node, located
-from symgraph.graph.op import ITEM, PACK, as_node, items
+from symgraph.graph.op import ITEM, PACK, as_node, constant, items
 from symgraph.graph.origin import inherit
 from symgraph.graph.types import TupleType
 from symgraph.graph.walk import expand, toposort
-from symgraph.ops.arithmetic import astype, real
+from symgraph.ops.arithmetic import astype, real, where
 from symgraph.ops.broadcast import broadcast_to, sum_to
 from symgraph.ops.create import zeros_like
 from symgraph.ops.custom import stop_gradient
@@ -143,6 +144,7 @@ def _push(node: Node, active: set[Node], sums: _Sums) -> None:
         return
     g: Any = sums.parts(node) if isinstance(node.type, TupleType) else sums.total(node)
     selection = selected(g) if node.op.elementwise else None
+    mask = moved_mask(node, g) if node.op.name in MOVES else None
     for x, contribution in zip(
         node.inputs, _contributions(node, selection.value if selection else g), strict=True
     ):
@@ -152,6 +154,7 @@ def _push(node: Node, active: set[Node], sums: _Sums) -> None:
             case Node():
                 # Selected again behind the slope, which may be infinite where nothing was selected.
                 slope = selection.of(contribution) if selection else contribution
+                slope = slope if mask is None else where(mask, slope, constant(0, slope.row))
                 sums.add(x, _fitted(slope, x, node))
             case 0:
                 sums.add(x, None)

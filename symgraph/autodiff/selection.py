@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symgraph.graph.constants import is_zero
+from symgraph.graph.constants import MOVES, is_zero
 from symgraph.graph.node import Node
 from symgraph.graph.op import constant
-from symgraph.ops.arithmetic import where
+from symgraph.ops.arithmetic import astype, where
+from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.comparison import logical_not, logical_or
 
 _WHERE = where.op
@@ -57,3 +58,16 @@ def total(a: Node, b: Node) -> Node:
         x, y = (first, second) if first.side else (second, first)
         return where(first.condition, x.value, y.value)
     return where(logical_or(first.mask, second.mask), a + b, constant(0, a.row))
+
+
+def moved_mask(node: Node, g: object) -> Node | None:
+    """Where the input of a move is read by an element that ``g`` selects; None where ``g`` selects nothing."""
+    selection = selected(g)
+    if selection is None or not (node.inputs[0].op.elementwise or node.inputs[0].op.name in MOVES):
+        return None  # nothing behind it has a slope for each element
+    assert node.op.vjp is not None and isinstance(g, Node)
+    weight = broadcast_to(astype(selection.mask, g.row), g.shape)
+    attrs = node.attrs.fields() if node.attrs is not None else {}
+    found = node.op.vjp(weight, *node.inputs, node, **attrs)
+    reached: Node = found[0] if isinstance(found, tuple) else found
+    return reached != 0

@@ -9,8 +9,9 @@ import numpy as np
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
 
-# The ops that move elements and change none, named because they are declared above this layer.
-_MOVES = frozenset({"broadcast_to", "reshape", "expand_dims", "squeeze", "transpose"})
+MOVES = frozenset({"broadcast_to", "reshape", "expand_dims", "squeeze", "transpose", "index"})
+"""The ops that choose, order and repeat elements and compute nothing: by name, as they are declared above."""
+
 _LARGEST = 1 << 16
 
 
@@ -19,7 +20,7 @@ def uniform(node: Node) -> Any:
 
     ``0.0`` and ``-0.0`` differ, and so do NaNs of different bits.
     """
-    while node.op.name in _MOVES:
+    while node.op.name in MOVES:
         node = node.inputs[0]
     if node.op is not CONSTANT:
         return None
