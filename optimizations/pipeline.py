@@ -16,19 +16,21 @@ from symgraph.graph.text import show
 from symgraph.graph.verify import verify
 from symgraph.optimizations.algebra import ALGEBRA, FAST
 from symgraph.optimizations.fold import FOLD
+from symgraph.optimizations.inline import INLINE
 from symgraph.optimizations.moves import MOVING
 from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
 from symgraph.optimizations.reductions import REDUCTIONS
 from symgraph.optimizations.rewrite import Fired, rewrite, rewriting
 from symgraph.optimizations.rules import rules
 from symgraph.optimizations.selections import SELECTIONS
+from symgraph.optimizations.sizes import SIZES
 from symgraph.optimizations.slices import SLICES
 from symgraph.optimizations.stabilize import STABILIZE
 from symgraph.options import Options
 
 Change: TypeAlias = Callable[[Graph, list[Fired]], Graph]
 
-SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, PRODUCTS)
+SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, PRODUCTS, SIZES)
 STABLE = rules("STABLE", SIMPLIFY, STABILIZE)
 
 
@@ -54,6 +56,7 @@ def standard(options: Options) -> tuple[Pass, ...]:
     """What every program goes through."""
     own = rules("own", options.rules)
     return (
+        Pass("inline", rewriting(INLINE)),
         Pass("simplify", rewriting(SIMPLIFY)),
         Pass("stabilize", rewriting(STABLE)),
         *([Pass("own", rewriting(STABLE, own))] if options.rules else []),

@@ -212,7 +212,7 @@ SLICES = rules(
     "SLICES",
     _rule("a slice", of(_slices, _of_slices), lambda: m[1:, 2:][1:3, 0]),
     _rule("a transpose", of(lambda node: node.op is transpose.op, _of_a_transpose), lambda: transpose(m)[1:3, 2:]),
-    _rule("new axes", of(lambda node: node.op is expand_dims.op, _of_new_axes), lambda: m[:, None][1:, :, 2]),
+    _rule("new axes", of(lambda node: node.op is expand_dims.op, _of_new_axes), lambda: expand_dims(m, 1)[1:, :, 2]),
     _rule("a broadcast", of(lambda node: node.op is broadcast_to.op, _of_a_broadcast),
           lambda: broadcast_to(n, (4, 3, 5))[1:, :2]),
     _rule("a join", of(lambda node: node.op is concat.op, _of_a_join), lambda: concat([m, n])[6:8, 1:]),

@@ -66,7 +66,7 @@ def test_opt_prints_what_the_passes_leave_and_why(tmp_path, capsys):
     assert 0 == main(["opt", str(path), "--passes", "simplify"])
     assert "log(" in capsys.readouterr().out
     assert 1 == main(["opt", str(path), "--passes", "magic"])
-    assert "there is no pass 'magic'; the passes are simplify, stabilize" in capsys.readouterr().err
+    assert "there is no pass 'magic'; the passes are inline, simplify, stabilize" in capsys.readouterr().err
 
 
 def test_the_page_of_rules_is_up_to_date(capsys):

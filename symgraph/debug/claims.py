@@ -12,6 +12,7 @@ import numpy as np
 from symgraph.debug.exact import exact
 from symgraph.debug.ulps import ulps
 from symgraph.errors import DTypeError, VerifyError
+from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import Array, schedule
 from symgraph.graph.node import Node, make
 from symgraph.graph.op import CONSTANT, PLACEHOLDER, constant, placeholder
@@ -24,6 +25,7 @@ _FEW = 4.0
 """Units in the last place that rounding may cost."""
 
 _ROWS = 40
+_SIZES = ((0, 0), (1, 1), (0, 3), (2, 5), (7, 2))
 _MOST, _MOST_EXACT = 20_000, 200
 
 
@@ -64,7 +66,7 @@ def instances(rule: Rule, name: str) -> Iterator[Node]:
     if rule.apply(whole) is not None:
         yield whole
         return
-    wildcards = [x for x in leaves([whole]) if x.op is PLACEHOLDER]
+    wildcards = [x for x in leaves([rule.example]) if x.op is PLACEHOLDER and not x.ndim]
     for count in (1, 2):
         for parts in itertools.combinations(wildcards, count):
             for numbers in itertools.product(_numbers(dtype(name)), repeat=count):
@@ -105,6 +107,9 @@ def _retyped(example: Node, name: str, numbers: dict[str | None, float] | None =
 
 def _compare(rule: Rule, left: Node, right: Node, name: str) -> int:
     given = [x for x in leaves([left]) if x.op is PLACEHOLDER]
+    symbols = _symbols(left)
+    if symbols and not given:
+        return sum(_compare_at(rule, left, right, symbols, sizes) for sizes in _SIZES)
     most = _MOST_EXACT if rule.keeps is SHARPER else _MOST
     arrays = _feeds(given, most, tame=rule.keeps is ALGEBRAIC)
     before, after = schedule([left, right], given).run(arrays)
@@ -120,6 +125,24 @@ def _compare(rule: Rule, left: Node, right: Node, name: str) -> int:
     if wrong.any():
         raise VerifyError(_told(rule, name, given, arrays, before, after, wrong))
     return int(wrong.size)
+
+
+def _symbols(node: Node) -> tuple[Size, ...]:
+    """The sizes that the attributes speak of."""
+    attrs = [x.attrs for x in toposort([node]) if x.attrs is not None and x.op is not PLACEHOLDER]
+    return tuple(sorted({size for each in attrs for size in each.symbols()}, key=str))
+
+
+def _compare_at(
+    rule: Rule, left: Node, right: Node, symbols: tuple[Size, ...], sizes: tuple[int, ...]
+) -> int:
+    """A rule about sizes, at some."""
+    carrier = placeholder("bool", symbols, name="carrier")
+    before, after = schedule([left, right], [carrier]).run([np.zeros(sizes[: len(symbols)], bool)])
+    if before != after:
+        where = dict(zip(symbols, sizes, strict=False))
+        raise VerifyError(f"rule {rule.name!r} is false for {where}: {before} becomes {after}")
+    return 1
 
 
 def _further(left: Node, given: list[Node], arrays: list[Array], before: Array, after: Array) -> Array:

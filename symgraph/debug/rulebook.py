@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from symgraph.debug.claims import instances
-from symgraph.graph.attributes import spell_all
+from symgraph.graph.attributes import inner_graphs, spell_all
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, PLACEHOLDER
 from symgraph.graph.walk import toposort
 from symgraph.ops.declare import FLOATS, INTEGERS
 from symgraph.optimizations.algebra import ALGEBRA, FAST
 from symgraph.optimizations.fold import FOLD
+from symgraph.optimizations.inline import INLINE
 from symgraph.optimizations.moves import MOVING
 from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
 from symgraph.optimizations.reductions import REDUCTIONS
 from symgraph.optimizations.rules import Rule, Rules, rules
 from symgraph.optimizations.selections import SELECTIONS
+from symgraph.optimizations.sizes import SIZES
 from symgraph.optimizations.slices import SLICES
 from symgraph.optimizations.stabilize import STABILIZE
 
 _SETS: tuple[tuple[str, Rules], ...] = (
+    ("Inner graphs", INLINE),
     ("Folding", FOLD),
     ("Arithmetic", ALGEBRA),
     ("Selections, comparisons, logic, casts", SELECTIONS),
@@ -26,6 +29,7 @@ _SETS: tuple[tuple[str, Rules], ...] = (
     ("Moves", MOVING),
     ("Slices", SLICES),
     ("Products", PRODUCTS),
+    ("Sizes", SIZES),
     ("Stability", STABILIZE),
     ("Under fast_math alone", rules("FAST", FAST, FAST_PRODUCTS)),
 )
@@ -120,7 +124,8 @@ def _spelt(part: Node, texts: dict[Node, tuple[str, int]]) -> tuple[str, int]:
     if name in _INFIX:
         sign, strength = _INFIX[name]
         return f"{_bound(inputs[0], strength)} {sign} {_bound(inputs[1], strength + 1)}", strength
-    attributes = spell_all(part.attrs, {}) if part.attrs is not None else []
+    graphs = {each: each.name for each in inner_graphs(part.attrs)} if part.attrs is not None else {}
+    attributes = spell_all(part.attrs, graphs) if part.attrs is not None else []
     return f"{name}({', '.join([*(text for text, _ in inputs), *attributes])})", 9
 
 

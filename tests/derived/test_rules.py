@@ -7,13 +7,14 @@ from symgraph.errors import VerifyError
 from symgraph.ops.arithmetic import abs
 from symgraph.ops.transcendental import exp, log, sqrt
 from symgraph.optimizations.algebra import FAST
+from symgraph.optimizations.inline import INLINE
 from symgraph.optimizations.pattern import wild
 from symgraph.optimizations.pipeline import SIMPLIFY
 from symgraph.optimizations.products import FAST_PRODUCTS
 from symgraph.optimizations.rules import BITS, ROUNDING, SHARPER, rule, rules
 from symgraph.optimizations.stabilize import STABILIZE
 
-EVERY = rules("EVERY", SIMPLIFY, STABILIZE, FAST, FAST_PRODUCTS)
+EVERY = rules("EVERY", INLINE, SIMPLIFY, STABILIZE, FAST, FAST_PRODUCTS)
 x, y = wild("x y")
 
 
