@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from symgraph.graph.constants import uniform
 from symgraph.graph.dims import Dim, Size
 from symgraph.graph.node import Node
-from symgraph.graph.op import constant, placeholder
+from symgraph.graph.op import CONSTANT, constant, placeholder
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.diagonals import trace
 from symgraph.ops.join import concat
 from symgraph.ops.linalg import matmul
 from symgraph.ops.reduce import max, min, sum
 from symgraph.ops.shape import transpose
-from symgraph.optimizations.pattern import Match
+from symgraph.optimizations.pattern import Match, wild
 from symgraph.optimizations.rules import ALGEBRAIC, BITS, ROUNDING, rule, rules
 
 a = placeholder("float64", ("i", "j"), name="a")
@@ -20,6 +23,8 @@ m = placeholder("float64", (3, 4), name="m")
 p = placeholder("float64", (6, 5), name="p")
 q = placeholder("float64", (5, 4), name="q")
 r = placeholder("float64", (4, 1), name="r")
+
+x = wild("x")
 
 _traced = trace(matmul(a, b))
 
@@ -83,6 +88,38 @@ def _associated(found: Match) -> Node | None:
     return matmul(first, matmul(second, third))
 
 
+_scaled_sum = sum(a * x, axis=1)
+
+
+def _factor_out(found: Match) -> Node | None:
+    """A number that multiplies every term."""
+    if uniform(found[x]) is None:
+        return None
+    fields = found[_scaled_sum].attrs.fields()  # type: ignore[union-attr]
+    number = constant(uniform(found[x]), found[x].row)
+    return sum.op(found[a], **fields) * number
+
+
+_scaled_product = matmul(a * x, b)
+
+
+def _scaled_later(found: Match) -> Node | None:
+    """Where the product has fewer elements than the operand."""
+    number = uniform(found[x])
+    if number is None or found[a].shape != found[_scaled_product].inputs[0].shape:
+        return None
+    return matmul(found[a], found[b]) * constant(number, found[x].row)
+
+
+def _by_identity(found: Match) -> Node | None:
+    """A product with a constant matrix of ones on the diagonal."""
+    first, second = found[a], found[b]
+    if second.op is not CONSTANT or second.ndim != 2:
+        return None
+    value = second.attrs.value  # type: ignore[union-attr]
+    return first if value.shape[0] == value.shape[1] and (value == np.eye(len(value))).all() else None
+
+
 PRODUCTS = rules(
     "PRODUCTS",
     rule("the trace of a product", _traced, _trace_of_product, keeps=ROUNDING),
@@ -97,5 +134,14 @@ PRODUCTS = rules(
 
 FAST_PRODUCTS = rules(
     "FAST_PRODUCTS",
+    rule("a number out of a sum", _scaled_sum, _factor_out, keeps=ALGEBRAIC),
+    rule("a number out of a product", _scaled_product, _scaled_later, keeps=ALGEBRAIC),
+    rule(
+        "a product with the identity",
+        matmul(a, b),
+        _by_identity,
+        keeps=ALGEBRAIC,
+        example=lambda: matmul(m, constant(np.eye(4))),
+    ),
     rule("a chain of products", _chained, _associated, keeps=ALGEBRAIC),
 )

@@ -50,7 +50,7 @@ class Rule:
         known = {
             "_screen": screen(left) if isinstance(left, Node) else None,
             "_order": tuple(toposort([right])) if isinstance(right, Node) else (),
-            "_wildcards": tuple(_wildcards(left)) if isinstance(left, Node) else (),
+            "_wildcards": tuple(wildcards([left])) if isinstance(left, Node) else (),
         }
         for name, value in known.items():
             object.__setattr__(self, name, value)
@@ -117,12 +117,12 @@ def rule(
     Raises GraphError when the right side has a wildcard that the left one has not.
     """
     if isinstance(left, Node) and isinstance(right, Node):
-        strange = [x for x in _wildcards(right) if x not in set(_wildcards(left))]
+        strange = [x for x in wildcards([right]) if x not in set(wildcards([left]))]
         if strange:
             raise GraphError(f"rule {name!r}: the right side has {strange[0].name}, and the left has not")
     if dtypes is None:
         kinds = {"float": FLOATS, "int": INTEGERS, "uint": INTEGERS, "bool": ("bool",)}
-        dtypes = kinds[_wildcards(left)[0].row.kind] if isinstance(left, Node) else ALL
+        dtypes = kinds[wildcards([left])[0].row.kind] if isinstance(left, Node) else ALL
     if example is None and isinstance(left, Node):
         example = left
     return Rule(name, left, right, keeps, when, tuple(dtypes), example)
@@ -154,8 +154,10 @@ def rules(name: str, *parts: Rule | Iterable[Rule]) -> Rules:
     return Rules(name, tuple(flat))
 
 
-def _wildcards(pattern: Node) -> list[Node]:
-    return [part for part in toposort([pattern]) if part.op is PLACEHOLDER]
+def wildcards(patterns: Iterable[Node]) -> list[Node]:
+    """The wildcards of patterns; conditions last, for the others say in which dtype a rule is written."""
+    found = [part for part in toposort(patterns) if part.op is PLACEHOLDER]
+    return sorted(found, key=lambda part: part.row.kind == "bool")
 
 
 def _fitted(made: Node, node: Node, rule: Rule) -> Node:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from symgraph.graph.constants import uniform
 from symgraph.graph.node import Node
 from symgraph.graph.op import constant
 from symgraph.ops.arithmetic import astype, maximum, minimum, where
@@ -54,6 +59,18 @@ def _cast_of_cast(found: Match) -> Node | None:
     return astype.op(source, dtype=found.root.row)
 
 
+def _one_number(choose: Callable[[Any, Any], Any]) -> Callable[[Match], Node | None]:
+    """The bound that matters of two that are numbers."""
+
+    def made(found: Match) -> Node | None:
+        a, b = uniform(found[y]), uniform(found[z])
+        if a is None or b is None or a != a or b != b or a == b:
+            return None
+        return found.root.op(found[x], constant(choose(a, b), found[x].row))
+
+    return made
+
+
 WHERE = (
     rule("where both are the same", where(p, x, x), x, dtypes=ALL),
     rule("where not", where(logical_not(p), x, y), where(p, y, x), dtypes=ALL),
@@ -70,6 +87,8 @@ WHERE = (
 EXTREMES = (
     rule("maximum of one", maximum(x, x), x, dtypes=REALS),
     rule("minimum of one", minimum(x, x), x, dtypes=REALS),
+    rule("maximum of two numbers", maximum(maximum(x, y), z), _one_number(builtins.max), dtypes=REALS),
+    rule("minimum of two numbers", minimum(minimum(x, y), z), _one_number(builtins.min), dtypes=REALS),
     rule("maximum, twice", maximum(maximum(x, y), y), maximum(x, y), dtypes=REALS),
     rule("minimum, twice", minimum(minimum(x, y), y), minimum(x, y), dtypes=REALS),
     rule("maximum of a minimum with itself, of integers", maximum(minimum(i, j), j), j),

@@ -14,7 +14,7 @@ from symgraph.ops.math import log1mexp, log_sigmoid, logaddexp, sigmoid, softplu
 from symgraph.ops.norm import norm
 from symgraph.ops.reduce import max, sum
 from symgraph.ops.shape import expand_dims, reshape
-from symgraph.ops.softmax import log_softmax, logsumexp, softmax
+from symgraph.ops.softmax import exp_of_difference, log_softmax, logsumexp, softmax
 from symgraph.ops.special import erf, erfc
 from symgraph.ops.statistics import mean, var
 from symgraph.ops.transcendental import (
@@ -35,7 +35,9 @@ from symgraph.optimizations.pattern import MOVES, Match, alike, moved, moved_ear
 from symgraph.optimizations.rules import SHARPER, rule, rules
 from symgraph.optimizations.signs import never_negative, never_positive
 
-x, y, z = wild("x y z")
+WIDE = ("float32", "float64")
+
+x, y = wild("x y")
 rows = wild("rows", rank=2)
 
 
@@ -150,6 +152,14 @@ def _unshifted(found: Match) -> Node | None:
     return softmax.op(a, axes=axes)
 
 
+def _exp_of_sum(found: Match) -> Node | None:
+    return None if found[x] is found[y] else exp_of_difference(found[x], -found[y])
+
+
+def _exp_of_quotient(found: Match) -> Node | None:
+    return None if found[x] is found[y] else exp_of_difference(found[x], found[y])
+
+
 def _may_be_positive(found: Match) -> bool:
     return not never_positive(found[x])
 
@@ -169,6 +179,8 @@ STABILIZE = rules(
     rule("log of 1 - exp", log(-expm1(x)), log1mexp(x), keeps=SHARPER),
     rule("log1p of -exp", log1p(-exp(x)), log1mexp(x), keeps=SHARPER),
     rule("log of exp", log(exp(x)), x, keeps=SHARPER),
+    rule("exp times exp", exp(x) * exp(y), _exp_of_sum, keeps=SHARPER, dtypes=WIDE),
+    rule("exp over exp", exp(x) / exp(y), _exp_of_quotient, keeps=SHARPER, dtypes=WIDE),
     rule("log of exp + exp", log(exp(x) + exp(y)), logaddexp(x, y), keeps=SHARPER),
     rule("log of a square", log(x * x), 2 * log(abs(x)), keeps=SHARPER),
     rule("x log x", x * log(x), xlogy(x, x), keeps=SHARPER),

@@ -19,7 +19,7 @@ from symgraph.graph.op import CONSTANT, PLACEHOLDER, constant, placeholder
 from symgraph.graph.types import DType, dtype
 from symgraph.graph.walk import leaves, toposort
 from symgraph.ops.arithmetic import astype
-from symgraph.optimizations.rules import ALGEBRAIC, BITS, ROUNDING, SHARPER, Rule
+from symgraph.optimizations.rules import ALGEBRAIC, BITS, ROUNDING, SHARPER, Rule, wildcards
 
 _FEW = 4.0
 """Units in the last place that rounding may cost."""
@@ -66,9 +66,9 @@ def instances(rule: Rule, name: str) -> Iterator[Node]:
     if rule.apply(whole) is not None:
         yield whole
         return
-    wildcards = [x for x in leaves([rule.example]) if x.op is PLACEHOLDER and not x.ndim]
+    scalars = [x for x in leaves([rule.example]) if x.op is PLACEHOLDER and not x.ndim]
     for count in (1, 2):
-        for parts in itertools.combinations(wildcards, count):
+        for parts in itertools.combinations(scalars, count):
             for numbers in itertools.product(_numbers(dtype(name)), repeat=count):
                 chosen = {part.name: number for part, number in zip(parts, numbers, strict=True)}
                 made = _retyped(rule.example, name, chosen)
@@ -85,7 +85,7 @@ def _numbers(row: DType) -> tuple[float, ...]:
 def _retyped(example: Node, name: str, numbers: dict[str | None, float] | None = None) -> Node:
     """The example with its own dtype replaced, on vectors for its scalars."""
     order = toposort([example])
-    written = next(x.row for x in order if x.op is PLACEHOLDER)
+    written = wildcards([example])[0].row
     row = dtype(name)
     made: dict[Node, Node] = {}
     for part in order:

@@ -55,7 +55,7 @@ def _shift(x: Node, axes: tuple[int, ...]) -> tuple[Node, Node]:
     return where(isfinite(top), top, 0), top
 
 
-def _exp_of_difference(x: Node, y: Node) -> Node:
+def exp_of_difference(x: Node, y: Node) -> Node:
     """``exp(x - y)``, with what the difference loses to rounding put back: ``exp`` makes it ``|x - y|`` times as large.
 
     Algorithm: D. E. Knuth, *The Art of Computer Programming* 2, 4.2.2, theorem B.
@@ -122,7 +122,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> Node:
 @softmax.body
 def _(x: Node, axes: tuple[int, ...]) -> Node:
     wide = widened(x)
-    e = _exp_of_difference(wide, _shift(wide, axes)[0])
+    e = exp_of_difference(wide, _shift(wide, axes)[0])
     return cast_to(e / sum.op(e, axes=axes, keepdims=True), x.row)
 
 
