@@ -3,9 +3,9 @@
     python bench/accuracy.py               the table
     python bench/accuracy.py --markdown    docs/accuracy.md
 
-Errors are in units in the last place of the exact result, the worst over some hundred arguments between the smallest and
-the largest float32, where the exact result is a float32 in range; "wrong" is a NaN or an infinity in place of a number.
-The truth is computed in high precision, from the arguments as they are.
+Errors are in units in the last place of the exact result, the worst over some hundred arguments between the smallest
+and the largest float32, where the exact result is a float32 in range; "wrong" is a NaN or an infinity in place of a
+number. The truth is computed in high precision, from the arguments as they are.
 """
 
 from __future__ import annotations

@@ -330,8 +330,8 @@ __all__ = [
     "log2", "pow", "power", "sin", "sinh", "sqrt", "tan", "tanh",
     # more elementwise functions
     "around", "clip", "deg2rad", "degrees", "heaviside", "isclose", "log_sigmoid", "log1mexp", "logaddexp",
-    "logaddexp2", "logit", "nan_to_num", "rad2deg", "radians", "round", "sigmoid", "sinc", "softplus", "square", "xlog1py",
-    "xlogy",
+    "logaddexp2", "logit", "nan_to_num", "rad2deg", "radians", "round", "sigmoid", "sinc", "softplus", "square",
+    "xlog1py", "xlogy",
     # activations
     "celu", "elu", "gelu", "gelu_erf", "gelu_tanh", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu",
     "mish", "relu", "relu6", "selu", "silu", "softsign",

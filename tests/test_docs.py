@@ -30,7 +30,9 @@ def names():
     return {name: getattr(sg, name) for name in sg.__all__} | {"sg": sg, "np": __import__("numpy")}
 
 
-@pytest.mark.parametrize("page", sorted(set((ROOT / "docs").glob("*.md")) - TABLES), ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", sorted(set((ROOT / "docs").glob("*.md")) - TABLES), ids=lambda page: page.stem
+)
 def test_page(page):
     blocks = re.findall(r"```python\n(>>> .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     text = "\n".join(blocks)

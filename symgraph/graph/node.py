@@ -152,7 +152,7 @@ def live() -> list[Node]:
 
 
 def made_here(node: Node) -> Node:
-    """The same node, known from now on by the user's line that is running: for leaves, which are named again and again."""
+    """The same node, known from now on by the user's line that is running: for leaves, named again and again."""
     if node.origin is None or not is_inherited():
         object.__setattr__(node, "origin", here() or node.origin)
     return node

@@ -28,7 +28,9 @@ def test_rule_keeps_what_it_claims(each):
     [
         rule("x + 0 is x, bit for bit", x + 0.0, x, keeps=BITS),  # -0.0 + 0.0 is 0.0
         rule("root of a square is x", sqrt(x * x), x, keeps=ROUNDING),  # not of -1
-        rule("log of a product", log(abs(x) * abs(y)), log(abs(x)) + log(abs(y)), keeps=SHARPER),  # cancels near 1
+        rule(
+            "log of a product", log(abs(x) * abs(y)), log(abs(x)) + log(abs(y)), keeps=SHARPER
+        ),  # cancels near 1
     ],
     ids=lambda each: each.name.replace(" ", "-"),
 )

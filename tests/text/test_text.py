@@ -11,7 +11,9 @@ HERE = Path(__file__).parent
 BECOMES = "\n# becomes\n\n"
 
 
-@pytest.mark.parametrize("path", sorted(HERE.rglob("*.sg")), ids=lambda path: str(path.relative_to(HERE))[:-3])
+@pytest.mark.parametrize(
+    "path", sorted(HERE.rglob("*.sg")), ids=lambda path: str(path.relative_to(HERE))[:-3]
+)
 def test_a_pass_by_its_text(path, update):
     given, _, wanted = path.read_text(encoding="utf-8").partition(BECOMES)
     name = path.parent.name
