@@ -1,45 +1,25 @@
-"""The passes, in the one order in which they run."""
+"""Running the passes over a graph.
+
+The passes and their rules are built when the first program is, for they take longer than the rest of the package.
+"""
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from symgraph.errors import GraphError
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.graph.text import show
 from symgraph.graph.verify import verify
-from symgraph.optimizations.algebra import ALGEBRA, FAST
-from symgraph.optimizations.fold import FOLD
-from symgraph.optimizations.inline import INLINE
-from symgraph.optimizations.moves import MOVING
-from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
-from symgraph.optimizations.reductions import REDUCTIONS
-from symgraph.optimizations.rewrite import Fired, rewrite, rewriting
-from symgraph.optimizations.rules import rules
-from symgraph.optimizations.selections import SELECTIONS
-from symgraph.optimizations.sizes import SIZES
-from symgraph.optimizations.slices import SLICES
-from symgraph.optimizations.stabilize import STABILIZE
+from symgraph.optimizations.rewrite import Fired, rewrite
 from symgraph.options import Options
 
-Change: TypeAlias = Callable[[Graph, list[Fired]], Graph]
-
-SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, PRODUCTS, SIZES)
-STABLE = rules("STABLE", SIMPLIFY, STABILIZE)
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """A name, and a function from graph to graph that notes which rules fired."""
-
-    name: str
-    change: Change
+if TYPE_CHECKING:
+    from symgraph.optimizations.passes import Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +32,14 @@ class Stage:
     fired: tuple[Fired, ...] = ()
 
 
-def standard(options: Options) -> tuple[Pass, ...]:
-    """What every program goes through."""
-    own = rules("own", options.rules)
-    return (
-        Pass("inline", rewriting(INLINE)),
-        Pass("simplify", rewriting(SIMPLIFY)),
-        Pass("stabilize", rewriting(STABLE)),
-        *([Pass("own", rewriting(STABLE, own))] if options.rules else []),
-        *([Pass("fast", rewriting(STABLE, own, FAST, FAST_PRODUCTS))] if options.fast_math else []),
-    )
-
-
 def optimize(program: Graph, options: Options, names: Sequence[str] | None = None) -> list[Stage]:
     """The graph as it was built, and as each pass left it; the last is what is compiled.
 
     ``names`` chooses passes. Raises GraphError for a name that no pass has, and for a pass that fails, with the command
     that replays it.
     """
+    from symgraph.optimizations.passes import standard
+
     passes = standard(options)
     if names is not None:
         known = {each.name: each for each in passes}
@@ -85,6 +55,8 @@ def optimize(program: Graph, options: Options, names: Sequence[str] | None = Non
 
 def stabilized(outputs: Sequence[Node], keep: Sequence[Node]) -> list[Node]:
     """The outputs in their stable form; nodes in ``keep`` stay in them as they are."""
+    from symgraph.optimizations.passes import STABLE
+
     return rewrite(outputs, STABLE, keep=keep)
 
 
@@ -102,10 +74,12 @@ def _run(each: Pass, before: Graph, options: Options) -> Stage:
     return Stage(each.name, after, time.perf_counter() - start, tuple(fired))
 
 
-def _written(program: Graph) -> Path:
-    """The program's text in a new file."""
+def _written(program: Graph) -> str:
+    """The path of a new file with the program's text."""
+    import tempfile
+
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", prefix="symgraph_", suffix=".sg", delete=False
     ) as file:
         file.write(show(program))
-    return Path(file.name)
+    return file.name

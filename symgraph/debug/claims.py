@@ -9,8 +9,6 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from symgraph.debug.exact import exact
-from symgraph.debug.ulps import ulps
 from symgraph.errors import DTypeError, VerifyError
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import Array, schedule
@@ -147,6 +145,9 @@ def _compare_at(
 
 def _further(left: Node, given: list[Node], arrays: list[Array], before: Array, after: Array) -> Array:
     """Where the right side is further from the truth than the left."""
+    from symgraph.debug.exact import exact  # needs the package mpmath
+    from symgraph.debug.ulps import ulps
+
     truth = exact([left], dict(zip(given, arrays, strict=True)))[0]
     first, second = ulps(before, truth), ulps(after, truth)
     nowhere = np.vectorize(lambda value: bool(value != value), otypes=[bool])(truth)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import itertools
 import keyword
 import unicodedata
@@ -165,14 +164,14 @@ class ConstantAttrs(Attrs):
         self.value = value
         content = value.tobytes()
         if len(content) > 1024:
-            content = hashlib.blake2b(content, digest_size=32).digest()
+            content = _hashed(content, 32)
         self._key = (value.dtype, value.shape, content)
 
     @property
     def digest(self) -> str:
         """A short name for the content: the same on every machine."""
         dtype, shape, content = self._key
-        return hashlib.blake2b(repr((dtype.name, shape)).encode() + content, digest_size=8).hexdigest()
+        return _hashed(repr((dtype.name, shape)).encode() + content, 8).hex()
 
     def fields(self) -> dict[str, Any]:
         return {"value": self.value}
@@ -182,6 +181,12 @@ class ConstantAttrs(Attrs):
 
     def __hash__(self) -> int:
         return hash(self._key)
+
+
+def _hashed(content: bytes, size: int) -> bytes:
+    import hashlib
+
+    return hashlib.blake2b(content, digest_size=size).digest()
 
 
 @dataclass(frozen=True, slots=True)

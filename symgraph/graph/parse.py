@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import inspect
 import math
@@ -110,6 +109,8 @@ class _Reader:
         raise self.error(str(message), line, len(before.decode(errors="replace")) + 1)
 
     def unknown(self, what: str, name: str, known: Iterable[str], node: ast.AST) -> NoReturn:
+        import difflib
+
         names = list(known)
         close = difflib.get_close_matches(name[:80], names, n=3) if len(names) <= 2000 else []
         hint = f"; did you mean {' or '.join(close)}?" if close else ""

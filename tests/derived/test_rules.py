@@ -8,8 +8,8 @@ from symgraph.ops.arithmetic import abs
 from symgraph.ops.transcendental import exp, log, sqrt
 from symgraph.optimizations.algebra import FAST
 from symgraph.optimizations.inline import INLINE
+from symgraph.optimizations.passes import SIMPLIFY
 from symgraph.optimizations.pattern import wild
-from symgraph.optimizations.pipeline import SIMPLIFY
 from symgraph.optimizations.products import FAST_PRODUCTS
 from symgraph.optimizations.rules import BITS, ROUNDING, SHARPER, rule, rules
 from symgraph.optimizations.stabilize import STABILIZE

@@ -1,0 +1,47 @@
+"""The passes, in the one order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from symgraph.graph.graph import Graph
+from symgraph.optimizations.algebra import ALGEBRA, FAST
+from symgraph.optimizations.fold import FOLD
+from symgraph.optimizations.inline import INLINE
+from symgraph.optimizations.moves import MOVING
+from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
+from symgraph.optimizations.reductions import REDUCTIONS
+from symgraph.optimizations.rewrite import Fired, rewriting
+from symgraph.optimizations.rules import rules
+from symgraph.optimizations.selections import SELECTIONS
+from symgraph.optimizations.sizes import SIZES
+from symgraph.optimizations.slices import SLICES
+from symgraph.optimizations.stabilize import STABILIZE
+from symgraph.options import Options
+
+Change: TypeAlias = Callable[[Graph, list[Fired]], Graph]
+
+SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, PRODUCTS, SIZES)
+STABLE = rules("STABLE", SIMPLIFY, STABILIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A name, and a function from graph to graph that notes which rules fired."""
+
+    name: str
+    change: Change
+
+
+def standard(options: Options) -> tuple[Pass, ...]:
+    """What every program goes through."""
+    own = rules("own", options.rules)
+    return (
+        Pass("inline", rewriting(INLINE)),
+        Pass("simplify", rewriting(SIMPLIFY)),
+        Pass("stabilize", rewriting(STABLE)),
+        *([Pass("own", rewriting(STABLE, own))] if options.rules else []),
+        *([Pass("fast", rewriting(STABLE, own, FAST, FAST_PRODUCTS))] if options.fast_math else []),
+    )
