@@ -30,23 +30,24 @@ _HEAVY = frozenset(
 
 
 def cost(roots: Iterable[Node]) -> float:
-    """Scalar operations of all nodes that the roots need; a move is free unless it gathers."""
-    return sum((_cost(node) for node in toposort(roots)), 0.0)
+    """Scalar operations of all nodes that the roots need; a move is free unless it gathers or joins."""
+    return sum((node_cost(node) for node in toposort(roots)), 0.0)
 
 
-def _cost(node: Node) -> float:
+def node_cost(node: Node) -> float:
+    """Scalar operations of one node."""
     if not node.inputs or node.op in (ITEM, PACK):
         return 0.0
     if node.op in MOVES:
         return _PLAIN * elements(node) if len(node.inputs) > 1 else 0.0
     if node.op in (matmul.op, tensordot.op, einsum.op):
-        return 2.0 * elements(node) * math.sqrt(max(elements(x) for x in node.inputs))
+        return _products(node)
     if node.op.elementwise:
         return _weight(node.op, len(node.inputs)) * elements(node)
     if node.op.numpy is None and node.op.body is not None:
         body = expand(node)
         inner = set(toposort(node.inputs))
-        return sum(_cost(part) for part in toposort([body]) if part not in inner)
+        return sum(node_cost(part) for part in toposort([body]) if part not in inner)
     return 2.0 * max(elements(x) for x in node.inputs)
 
 
@@ -61,6 +62,22 @@ def _weight(op: Op, arity: int) -> float:
     return _TRANSCENDENTAL if op.name in _HEAVY or "erf" in op.name or "gamma" in op.name else _PLAIN
 
 
+def _products(node: Node) -> float:
+    """One pass over all indices; of an einsum, with a gather for a diagonal."""
+    if node.op is matmul.op:
+        return 2.0 * elements(node) * max(1, typical(node.inputs[0].shape[-1]))
+    if node.op is tensordot.op:
+        first = node.attrs.first  # type: ignore[union-attr]
+        return 2.0 * elements(node) * math.prod(max(1, typical(node.inputs[0].shape[axis])) for axis in first)
+    sizes: dict[str, int] = {}
+    gathered = 0
+    for term, x in zip(node.attrs.spec.partition("->")[0].split(","), node.inputs, strict=True):  # type: ignore[union-attr]
+        own = {letter: max(1, typical(size)) for letter, size in zip(term, x.shape, strict=True)}
+        gathered += math.prod(own.values()) if len(own) < len(term) else 0
+        sizes |= {letter: max(size, sizes.get(letter, 1)) for letter, size in own.items()}
+    return float(max(2, len(node.inputs)) * math.prod(sizes.values()) + gathered)
+
+
 def elements(node: Node) -> int:
     """How many numbers a node holds."""
     types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
@@ -68,12 +85,13 @@ def elements(node: Node) -> int:
     for each in types:
         count = 1
         for size in each.shape:
-            count *= max(1, _known(size))
+            count *= max(1, typical(size))
         total += count
     return total
 
 
-def _known(size: Dim) -> int:
+def typical(size: Dim) -> int:
+    """A size as a number."""
     if not isinstance(size, Size):
         return size
     try:

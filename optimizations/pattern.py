@@ -8,7 +8,7 @@ right side of a rule asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,20 @@ class Match:
 
     root: Node
     nodes: Mapping[Node, Node]
+    once: Callable[[Node], bool] = lambda node: True
+
+    def used_once(self, part: Node) -> bool:
+        """Whether what stands for a node of the pattern is read only there, in the whole program."""
+        return self.once(self.nodes[part])
 
     def __getitem__(self, part: Node) -> Node:
         return self.nodes[part]
 
 
-def match(pattern: Node, node: Node) -> Match | None:
+def match(pattern: Node, node: Node, once: Callable[[Node], bool] = lambda node: True) -> Match | None:
     """How the node reads as the pattern, or None."""
     nodes = _matched([(pattern, node)], {})
-    return None if nodes is None else Match(node, nodes)
+    return None if nodes is None else Match(node, nodes, once)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from symgraph.graph.dims import Dim, Size
 from symgraph.graph.graph import Graph, Update, graph
 from symgraph.graph.node import Node
 from symgraph.graph.walk import rebuild, rename_sizes
-from symgraph.optimizations.rules import Rule, Rules, rules
+from symgraph.optimizations.rules import SHARPER, Rule, Rules, rules
+from symgraph.optimizations.uses import Uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,30 @@ def rewrite(
 
     Raises GraphError when rules undo each other.
     """
+    log = log if log is not None else []
+    kept = {node: node for node in keep}
+    roots = list(roots)
     with paused():
-        work = _Work(table, {node: node for node in keep}, log if log is not None else [])
-        return [work.normal_form(root) for root in roots]
+        for _ in range(_SWEEPS):
+            work = _Work(table, dict(kept), log, roots)
+            found = [work.normal_form(root) for root in roots]
+            if not work.uses.declined or all(a is b for a, b in zip(found, roots, strict=True)):
+                return found
+            roots = found  # what was used elsewhere may no longer be
+    raise GraphError(f"the rules of {table.name} do not come to rest")
+
+
+_SWEEPS = 100
 
 
 class _Work:
-    def __init__(self, table: Rules, final: dict[Node, Node], log: list[Fired]) -> None:
+    def __init__(self, table: Rules, final: dict[Node, Node], log: list[Fired], roots: list[Node]) -> None:
         self._table = table
         self._final = final
         self._becomes: dict[Node, Node] = {}
         self._sizes: dict[Size, Dim] = {}
         self._log = log
+        self.uses = Uses(roots, self._now)
 
     def normal_form(self, root: Node) -> Node:
         final, becomes = self._final, self._becomes
@@ -76,7 +89,7 @@ class _Work:
                     final[node] = final[after]
                     stack.pop()
                 elif node in entered:  # above itself
-                    raise GraphError(f"the rules of {self._table.name} undo each other at {node!r}")
+                    raise self._undone(node)
                 else:
                     entered.add(node)
                     stack.append(after)
@@ -89,9 +102,20 @@ class _Work:
             if after is node:
                 final[node] = node
                 stack.pop()
+            elif self._now(after) is node:
+                raise self._undone(node)
             else:
                 becomes[node] = after
+                self.uses.replaced(node, after)
         return final[root]
+
+    def _undone(self, node: Node) -> GraphError:
+        return GraphError(f"the rules of {self._table.name} undo each other at {node!r}")
+
+    def _now(self, node: Node) -> Node:
+        while node in self._becomes:
+            node = self._becomes[node]
+        return node
 
     def _step(self, node: Node) -> Node:
         """The node on inputs in normal form, or what a rule makes of it; itself when nothing is left to do."""
@@ -101,8 +125,8 @@ class _Work:
                 rename_sizes(node, built, self._sizes)
             return built
         for rule in self._table.of(node.op):
-            after = rule.apply(node)
-            if after is not None:
+            after = rule.apply(node, self.uses.once)
+            if after is not None and (rule.keeps is SHARPER or not self.uses.grows(node, after, self._final)):
                 self._log.append(Fired(rule, node, after))
                 return after
         return node

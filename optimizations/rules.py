@@ -65,12 +65,15 @@ class Rule:
         """The op that a node must have; None for any."""
         return self.left.op if isinstance(self.left, Node) else self.left
 
-    def apply(self, node: Node) -> Node | None:
-        """What the rule makes of a node, of the same type; None where it does not hold."""
+    def apply(self, node: Node, once: Callable[[Node], bool] = lambda node: True) -> Node | None:
+        """What the rule makes of a node, of the same type; None where it does not hold.
+
+        ``once`` tells whether a node is read only once in the program.
+        """
         found: Match | None
         if self._screen is None:
-            found = Match(node, {})
-        elif not self._screen.passes(node) or (found := match(self.left, node)) is None:  # type: ignore[arg-type]
+            found = Match(node, {}, once)
+        elif not self._screen.passes(node) or (found := match(self.left, node, once)) is None:  # type: ignore[arg-type]
             return None
         if not self._admits(found) or not self.when(found):
             return None

@@ -103,15 +103,21 @@ def _log_sum_exp(found: Match) -> Node:
 _sum_of_powers = sum(exp(rows), axis=1)
 
 
-def _logs_moved(found: Match) -> Node | None:
-    """``log(move(a))`` as ``move(log(a))``, where the log of ``a`` is better known than ``a``."""
-    move = found.root.inputs[0]
-    core = move
+def _log_of_moved(found: Match) -> Node | None:
+    """``log(move(softmax(a)))`` as ``move(log_softmax(a))``, and so for the sum of exp."""
+    core, moves = found.root.inputs[0], []
     while core.op in MOVES:
+        moves.append(core)
         core = core.inputs[0]
-    if move is core or not (core.op is softmax.op or (core.op is sum.op and core.inputs[0].op is exp.op)):
+    if core.op is softmax.op:
+        sharp = log_softmax.op(core.inputs[0], axes=core.attrs.axes)  # type: ignore[union-attr]
+    elif core.op is sum.op and core.inputs[0].op is exp.op:
+        sharp = logsumexp.op(*core.inputs[0].inputs, **core.attrs.fields())  # type: ignore[union-attr]
+    else:
         return None
-    return moved(move, log.op(move.inputs[0]))
+    for move in reversed(moves):
+        sharp = moved(move, sharp)
+    return sharp if moves else None
 
 
 def _variance(found: Match) -> Node | None:
@@ -203,7 +209,8 @@ STABILIZE = rules(
     rule("weights times scores", weights * _scores, _weighted_scores, keeps=SHARPER),
     rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, dtypes=FLOATS,
          example=lambda: softmax(rows - max(rows, axis=1, keepdims=True), axis=1)),
-    rule("log of moved elements", log.op, _logs_moved, dtypes=FLOATS, example=lambda: log(softmax(rows)[:, 0])),
+    rule("log of moved softmax", log.op, _log_of_moved, keeps=SHARPER, dtypes=FLOATS,
+         example=lambda: log(softmax(rows)[:, 0])),
     # roots and squares
     rule("root of a square", sqrt(x * x), abs(x), keeps=SHARPER),
     rule("root of two squares", sqrt(x * x + y * y), hypot(x, y), keeps=SHARPER),

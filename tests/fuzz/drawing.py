@@ -60,11 +60,10 @@ def draw_program(seed: int, *, smooth: bool = False) -> Program:
 def _is_steady(program: Program, step: Callable, state: dict, result: np.ndarray) -> bool:
     """Whether the step gives much the same when its operands are rounded otherwise: no tie, no jump."""
     left = program.rng.bit_generator.state
-    rounding = np.random.default_rng(state["state"]["state"])
     limit = 1000 * _roughness(result)
-    for round_ in (lambda array: _shaken(array, rounding), _without_dust):
+    for values in _rounded_otherwise(program.values, seed=state["state"]["state"]):
         program.rng.bit_generator.state = state
-        again = step(replace(program, values=[(node, round_(array)) for node, array in program.values]))
+        again = step(replace(program, values=values))
         program.rng.bit_generator.state = left
         if again is None or again[1].shape != result.shape:
             return False
@@ -73,13 +72,29 @@ def _is_steady(program: Program, step: Callable, state: dict, result: np.ndarray
     return True
 
 
-def _shaken(array, rng):
-    return (array + _dust(array) * rng.uniform(-1, 1, array.shape)).astype(array.dtype)
+def _rounded_otherwise(values: list, seed: int):
+    """The values shaken, shaken the other way (of what is equal, either may be the larger), and cut.
+
+    Cut short, what is nearly equal is equal; and what may as well be 0, as sin(π) for whoever rounds better, is 0.
+    """
+    for sign in (1, -1):
+        rng = np.random.default_rng(seed)
+        yield [(node, _shaken(array, sign, rng)) for node, array in values]
+    yield [(node, _cut(array)) for node, array in values]
 
 
-def _without_dust(array):
-    """What may as well be 0, as sin(π) is for whoever rounds better."""
-    return np.where(np.abs(array) <= _dust(array), array.dtype.type(0), array)
+def _shaken(array, sign, rng):
+    return (array + sign * _dust(array) * rng.uniform(-1, 1, array.shape)).astype(array.dtype)
+
+
+def _cut(array):
+    if not is_inexact(array):
+        return array
+    if array.dtype.kind == "c":
+        return (_cut(array.real) + 1j * _cut(array.imag)).astype(array.dtype)
+    mantissa, exponent = np.frexp(np.where(np.abs(array) <= _dust(array), array.dtype.type(0), array))
+    places = int(-np.log2(_roughness(array)))
+    return np.ldexp(np.round(np.ldexp(mantissa, places)), exponent - places).astype(array.dtype)
 
 
 def _dust(array) -> float:

@@ -1,0 +1,84 @@
+"""Who reads what, while a program is rewritten: a rewrite does not pay where the parts stay for other readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+
+from symgraph.graph.node import Node
+from symgraph.graph.walk import toposort
+from symgraph.optimizations.cost import node_cost
+
+
+class Uses:
+    """How many nodes read each node of the program as it is now; a result counts as read.
+
+    Counting starts at the first question, for most programs raise none.
+    """
+
+    def __init__(self, roots: Sequence[Node], now: Callable[[Node], Node]) -> None:
+        """``now`` tells what a node has become."""
+        self._roots, self._now = roots, now
+        self._count: dict[Node, int] | None = None
+        self.declined = False
+        """Whether anything was left undone because a node has other readers."""
+
+    def once(self, node: Node) -> bool:
+        """Whether no more than one node reads this one."""
+        alone = self._counted().get(self._now(node), 0) <= 1
+        self.declined |= not alone
+        return alone
+
+    def grows(self, before: Node, after: Node, known: Container[Node]) -> bool:
+        """Whether ``after`` costs more than what vanishes with ``before``; the nodes in ``known`` are there already."""
+        made = [node for node in toposort([after], stop=known) if node not in known]
+        spent, saved = sum(map(node_cost, made)), node_cost(before)
+        if spent <= saved:
+            return False
+        count = self._counted()
+        read = {x for node in made for x in node.deps}
+        vanishing = [x for x in set(before.deps) if x not in read]
+        while vanishing:
+            node = vanishing.pop()
+            if count.get(node, 0) <= 1 and node not in read:
+                saved += node_cost(node)
+                vanishing += set(node.deps)
+        self.declined |= spent > saved
+        return spent > saved
+
+    def replaced(self, before: Node, after: Node) -> None:
+        """What reads one node reads another from now on."""
+        if self._count is None:
+            return
+        readers = self._count.pop(before, 0)
+        if readers:
+            self._add(after, readers)
+            for x in set(before.deps):
+                self._drop(x)
+
+    def _counted(self) -> dict[Node, int]:
+        if self._count is None:
+            self._count = {}
+            for root in self._roots:
+                self._add(self._now(root), 1)
+        return self._count
+
+    def _add(self, node: Node, readers: int) -> None:
+        assert self._count is not None
+        waiting = [(node, readers)]
+        while waiting:
+            node, readers = waiting.pop()
+            node = self._now(node)
+            known = self._count.get(node, 0)
+            self._count[node] = known + readers
+            if not known:
+                waiting += [(x, 1) for x in set(node.deps)]
+
+    def _drop(self, node: Node) -> None:
+        assert self._count is not None
+        waiting = [node]
+        while waiting:
+            node = self._now(waiting.pop())
+            self._count[node] -= 1
+            if not self._count[node]:
+                del self._count[node]
+                waiting += set(node.deps)
