@@ -29,7 +29,7 @@ from symgraph.ops.declare import BITS as BIT_DTYPES
 from symgraph.ops.declare import COMPLEXES, FLOATS, INEXACTS, INTEGERS, NUMBERS, REALS
 from symgraph.ops.math import square
 from symgraph.ops.transcendental import cos, cosh, exp, exp2, log, pow, sin, sinh, sqrt, tan, tanh
-from symgraph.optimizations.pattern import Match, wild
+from symgraph.optimizations.pattern import Match, may_have_number, wild
 from symgraph.optimizations.rules import ALGEBRAIC, ROUNDING, rule, rules
 
 SIGNED_INTEGERS = ("int8", "int16", "int32", "int64")
@@ -89,7 +89,7 @@ SIGNS = (
     rule("over minus", x / -y, -(x / y), dtypes=FLOATS),
     rule("minus one times", x * -1.0, -x, dtypes=REAL_SIGNED),
     rule("over minus one", x / -1.0, -x, dtypes=FLOATS),
-    rule("minus a number is plus its negative", x - y, _plus_negative, dtypes=INEXACTS),
+    rule("minus a number is plus its negative", x - y, _plus_negative, ops=may_have_number, dtypes=INEXACTS),
     rule("minus a product with a number", -(x * y), _times_negative, dtypes=FLOATS),
 )
 
@@ -103,8 +103,8 @@ NEUTRAL = (
     rule("minus itself, of integers", i - i, _zero),
     rule("plus itself is twice", x + x, x * 2.0, dtypes=(*INTEGERS, *FLOATS)),
     rule("over a power of two", x / y, _times_inverse, dtypes=("float32", "float64")),
-    rule("a number times a number times", (k * i) * j, _numbers_together),
-    rule("a number plus a number plus", (k + i) + j, _numbers_together),
+    rule("a number times a number times", (k * i) * j, _numbers_together, ops=may_have_number),
+    rule("a number plus a number plus", (k + i) + j, _numbers_together, ops=may_have_number),
     rule("remainder by one, of integers", remainder(i, 1), _zero),
 )
 

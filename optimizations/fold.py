@@ -14,14 +14,13 @@ from symgraph.optimizations.rules import rule, rules
 def folded(found: Match) -> Node | None:
     """The constant that a node of constants is, unless that would hold more elements than they do."""
     node = found.root
-    inputs = node.inputs[0].inputs if node.op is ITEM else node.inputs
-    if not inputs or any(x.op is not CONSTANT for x in inputs):
+    if any(x.op is not CONSTANT for x in _inputs(node)):
         return None
     if isinstance(node.type, TupleType) or node.op.binds_sizes or type_symbols(node.type):
         return None
     if any(x.op.binds_sizes for x in node.inputs) or (node.attrs is not None and node.attrs.symbols()):
         return None
-    if node.size > max(1, sum(x.size for x in inputs)):  # none is symbolic
+    if node.size > max(1, sum(x.size for x in _inputs(node))):  # none is symbolic
         return None
     try:
         (value,) = schedule([node], []).run([])
@@ -30,8 +29,17 @@ def folded(found: Match) -> Node | None:
     return constant(value)
 
 
+def _inputs(node: Node) -> tuple[Node, ...]:
+    return node.inputs[0].inputs if node.op is ITEM else node.inputs
+
+
+def _of_constants(node: Node) -> bool:
+    return node.op is ITEM or (bool(node.inputs) and all(x.op is CONSTANT for x in node.inputs))
+
+
 FOLD = rules(
     "FOLD",
-    rule("an op of constants is a constant", None, folded, example=lambda: constant(2.0) * constant(3.0)),
-)
+    rule("an op of constants is a constant", None, folded, ops=_of_constants,
+         example=lambda: constant(2.0) * constant(3.0)),
+)  # fmt: skip
 """Nothing is computed in a call that can be computed before it."""

@@ -69,10 +69,9 @@ class Screen:
     def passes(self, node: Node) -> bool:
         """False when the node cannot match."""
         given, wanted = node.inputs, self.ops
-        if len(wanted) == 2:
-            (a, b), (x, y) = wanted, given
-            return (_can_be(x, a) and _can_be(y, b)) or (self.commutative and _can_be(x, b) and _can_be(y, a))
-        return len(wanted) != 1 or _can_be(given[0], wanted[0])
+        if len(given) != len(wanted):
+            return False
+        return all(map(_can_be, given, wanted)) or (self.commutative and all(map(_can_be, given, wanted[::-1])))
 
 
 def screen(pattern: Node) -> Screen:
@@ -83,6 +82,11 @@ def screen(pattern: Node) -> Screen:
 
 def _can_be(node: Node, wanted: Op | None) -> bool:
     return wanted is None or node.op is wanted or node.op in MOVES
+
+
+def may_have_number(node: Node) -> bool:
+    """Whether an input can hold one number everywhere, by the inputs' ops."""
+    return any(_can_be(x, CONSTANT) for x in node.inputs)
 
 
 def fill(pattern: Node, order: Sequence[Node], found: Match, row: DType, written: DType) -> Node:

@@ -124,7 +124,7 @@ class _Work:
             if node.op.binds_sizes:
                 rename_sizes(node, built, self._sizes)
             return built
-        for rule in self._table.of(node.op):
+        for rule in self._table.of(node):
             after = rule.apply(node, self.uses.once)
             if after is not None and (rule.keeps is SHARPER or not self.uses.grows(node, after, self._final)):
                 self._log.append(Fired(rule, node, after))

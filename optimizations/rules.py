@@ -38,6 +38,7 @@ class Rule:
     right: Node | Callable[[Match], Node | None]
     keeps: Keeps
     when: Callable[[Match], bool]
+    ops: Callable[[Node], bool] | None
     dtypes: tuple[str, ...]
     _example: Node | Callable[[], Node] | None
 
@@ -60,6 +61,10 @@ class Rule:
         """An expression for which the rule holds."""
         return self._example() if callable(self._example) else self._example
 
+    def can_hold(self, node: Node) -> bool:
+        """False when the ops of the node and of its inputs tell that the rule does not hold."""
+        return (self._screen is None or self._screen.passes(node)) and (self.ops is None or self.ops(node))
+
     @property
     def root(self) -> Op | None:
         """The op that a node must have; None for any."""
@@ -70,12 +75,8 @@ class Rule:
 
         ``once`` tells whether a node is read only once in the program.
         """
-        found: Match | None
-        if self._screen is None:
-            found = Match(node, {}, once)
-        elif not self._screen.passes(node) or (found := match(self.left, node, once)) is None:  # type: ignore[arg-type]
-            return None
-        if not self._admits(found) or not self.when(found):
+        found = match(self.left, node, once) if isinstance(self.left, Node) else Match(node, {}, once)
+        if found is None or not self._admits(found) or not self.when(found):
             return None
         with inherit(node.origin):
             made = self.right(found) if callable(self.right) else self._filled(found, self.right)
@@ -107,15 +108,17 @@ def rule(
     *,
     keeps: Keeps = BITS,
     when: Callable[[Match], bool] = lambda found: True,
+    ops: Callable[[Node], bool] | None = None,
     dtypes: Sequence[str] | None = None,
     example: Node | Callable[[], Node] | None = None,
 ) -> Rule:
     """The rule that an expression becomes another, of the same type.
 
     ``left`` is a pattern, or an op for all its nodes, or None for all nodes. ``right`` is a pattern over the same
-    wildcards, or a function of the match, which may decline with None. ``dtypes`` are those in which the claim holds;
-    those of the same kind as the pattern's own by default. ``example`` is an expression that the rule changes, or a
-    function that makes one, where the left side alone is none.
+    wildcards, or a function of the match, which may decline with None, as may ``when``. ``ops`` saves
+    time: it is asked once for all nodes whose ops, and whose inputs' ops, are the same, and says whether the rule can
+    hold for any. ``dtypes`` are those in which the claim holds; those of the same kind as the pattern's own by default.
+    ``example`` is an expression that the rule changes, or a function that makes one, where the left side alone is none.
 
     Raises GraphError when the right side has a wildcard that the left one has not.
     """
@@ -128,7 +131,7 @@ def rule(
         dtypes = kinds[wildcards([left])[0].row.kind] if isinstance(left, Node) else ALL
     if example is None and isinstance(left, Node):
         example = left
-    return Rule(name, left, right, keeps, when, tuple(dtypes), example)
+    return Rule(name, left, right, keeps, when, ops, tuple(dtypes), example)
 
 
 @dataclass(frozen=True)
@@ -137,15 +140,19 @@ class Rules:
 
     name: str
     rules: tuple[Rule, ...]
-    _by_root: dict[Op | None, list[Rule]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[tuple[Op, ...], list[Rule]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        for each in self.rules:
-            self._by_root.setdefault(each.root, []).append(each)
-
-    def of(self, op: Op) -> list[Rule]:
-        """The rules that can hold for a node of this op."""
-        return self._by_root.get(op, []) + self._by_root.get(None, [])
+    def of(self, node: Node) -> list[Rule]:
+        """The rules that can hold for a node, by its op and the ops of its inputs."""
+        inputs = node.inputs
+        key = (node.op, *[x.op for x in inputs]) if len(inputs) <= 3 else (node.op,)
+        found = self._known.get(key)
+        if found is None:
+            found = [rule for rule in self.rules if rule.root in (None, node.op)]
+            if len(inputs) <= 3:
+                found = [rule for rule in found if rule.can_hold(node)]
+            self._known[key] = found
+        return found
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)

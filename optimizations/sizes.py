@@ -26,10 +26,14 @@ def _size(node: Node) -> Dim | None:
     return None if number is None else int(number)
 
 
+def _has_size(node: Node) -> bool:
+    return any(x.op is SIZE for x in node.inputs)
+
+
 def _both(node: Node) -> tuple[Dim, Dim] | None:
     """The operands as sizes, where one of them is symbolic."""
     a, b = map(_size, node.inputs)
-    if a is None or b is None or all(x.op is not SIZE for x in node.inputs):
+    if a is None or b is None:
         return None
     return a, b
 
@@ -45,7 +49,9 @@ def arithmetic(f: Function[..., Node], meaning: Callable[[Dim, Dim], Dim]) -> Ru
             return None
         return size_value(meaning(*sizes))
 
-    return rule(f"{f.name} of sizes", f.op, made, dtypes=("int64",), example=lambda: f(size_value(_rows), 3))
+    return rule(
+        f"{f.name} of sizes", f.op, made, ops=_has_size, dtypes=("int64",), example=lambda: f(size_value(_rows), 3)
+    )
 
 
 def comparison(f: Function[..., Node], wanted: bool) -> Rule:
@@ -57,7 +63,8 @@ def comparison(f: Function[..., Node], wanted: bool) -> Rule:
         return None if known is None else constant(known is wanted)
 
     return rule(
-        f"{f.name} of sizes", f.op, made, dtypes=("int64",), example=lambda: f(size_value(_rows), _rows * 1)
+        f"{f.name} of sizes", f.op, made, ops=_has_size, dtypes=("int64",),
+        example=lambda: f(size_value(_rows), _rows * 1),
     )
 
 

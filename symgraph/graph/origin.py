@@ -5,8 +5,6 @@ from __future__ import annotations
 import linecache
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -64,15 +62,20 @@ def here() -> Origin | None:
     return origin
 
 
-@contextmanager
-def inherit(origin: Origin | None) -> Iterator[None]:
+class inherit:
     """Nodes built inside belong to this line: how gradients and rewrites keep the user's lines."""
-    before = getattr(_inherited, "origin", None)
-    _inherited.origin = origin or before
-    try:
-        yield
-    finally:
-        _inherited.origin = before
+
+    __slots__ = ("_before", "_origin")
+
+    def __init__(self, origin: Origin | None) -> None:
+        self._origin = origin
+
+    def __enter__(self) -> None:
+        self._before: Origin | None = getattr(_inherited, "origin", None)
+        _inherited.origin = self._origin or self._before
+
+    def __exit__(self, *_: object) -> None:
+        _inherited.origin = self._before
 
 
 def is_inherited() -> bool:
