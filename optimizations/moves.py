@@ -12,7 +12,7 @@ from symgraph.ops.keys import Slice
 from symgraph.ops.linalg import matmul
 from symgraph.ops.shape import expand_dims, reshape, squeeze, transpose
 from symgraph.optimizations.pattern import Match
-from symgraph.optimizations.rules import rule, rules
+from symgraph.optimizations.rules import ROUNDING, rule, rules
 
 m = placeholder("float64", ("s0", 4), name="m")
 t = placeholder("float64", (2, 3, 4), name="t")
@@ -139,7 +139,7 @@ MOVING = rules(
          example=lambda: transpose(transpose(t, (1, 0, 2)), (2, 1, 0))),
     rule("a transpose that moves nothing", transpose.op, _transposed_in_place,
          example=lambda: transpose.op(t, axes=(0, 1, 2))),
-    rule("a transposed product of transposes", transpose.op, _transposed_product,
+    rule("a transposed product of transposes", transpose.op, _transposed_product, keeps=ROUNDING,
          example=lambda: transpose(matmul(transpose(t[0]), transpose(t[1, :, :3].T)))),
     rule("a broadcast to the same shape", broadcast_to.op, _nothing_moved,
          example=lambda: broadcast_to.op(t, shape=_shape)),

@@ -8,14 +8,17 @@ from typing import TypeAlias
 
 from symgraph.graph.graph import Graph
 from symgraph.optimizations.algebra import ALGEBRA, FAST
+from symgraph.optimizations.contractions import CONTRACTIONS, FAST_CONTRACTIONS
 from symgraph.optimizations.fold import FOLD
 from symgraph.optimizations.inline import INLINE
 from symgraph.optimizations.moves import MOVING
+from symgraph.optimizations.norms import NORMS
 from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
 from symgraph.optimizations.reductions import REDUCTIONS
 from symgraph.optimizations.rewrite import Fired, rewriting
 from symgraph.optimizations.rules import rules
 from symgraph.optimizations.selections import SELECTIONS
+from symgraph.optimizations.sinking import SINKING
 from symgraph.optimizations.sizes import SIZES
 from symgraph.optimizations.slices import SLICES
 from symgraph.optimizations.stabilize import STABILIZE
@@ -23,8 +26,11 @@ from symgraph.options import Options
 
 Change: TypeAlias = Callable[[Graph, list[Fired]], Graph]
 
-SIMPLIFY = rules("SIMPLIFY", FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, PRODUCTS, SIZES)
-STABLE = rules("STABLE", SIMPLIFY, STABILIZE)
+SIMPLIFY = rules(
+    "SIMPLIFY",
+    FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, SINKING, PRODUCTS, CONTRACTIONS, SIZES,
+)  # fmt: skip
+STABLE = rules("STABLE", SIMPLIFY, STABILIZE, NORMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +49,9 @@ def standard(options: Options) -> tuple[Pass, ...]:
         Pass("simplify", rewriting(SIMPLIFY)),
         Pass("stabilize", rewriting(STABLE)),
         *([Pass("own", rewriting(STABLE, own))] if options.rules else []),
-        *([Pass("fast", rewriting(STABLE, own, FAST, FAST_PRODUCTS))] if options.fast_math else []),
+        *(
+            [Pass("fast", rewriting(STABLE, own, FAST, FAST_PRODUCTS, FAST_CONTRACTIONS))]
+            if options.fast_math
+            else []
+        ),
     )

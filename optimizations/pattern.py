@@ -16,6 +16,7 @@ import numpy as np
 
 from symgraph.graph import constants
 from symgraph.graph.constants import uniform
+from symgraph.graph.dims import same
 from symgraph.graph.node import Node, make
 from symgraph.graph.op import CONSTANT, OPS, PLACEHOLDER, Op, constant, placeholder
 from symgraph.graph.types import DType
@@ -71,7 +72,9 @@ class Screen:
         given, wanted = node.inputs, self.ops
         if len(given) != len(wanted):
             return False
-        return all(map(_can_be, given, wanted)) or (self.commutative and all(map(_can_be, given, wanted[::-1])))
+        return all(map(_can_be, given, wanted)) or (
+            self.commutative and all(map(_can_be, given, wanted[::-1]))
+        )
 
 
 def screen(pattern: Node) -> Screen:
@@ -112,10 +115,32 @@ def pushed(node: Node) -> Node:
     whole = node.inputs[0]
     if whole.op in MOVES:
         whole = pushed(whole)
-    parts = [
-        part if part.ndim == 0 else moved(node, broadcast_to(part, whole.shape)) for part in whole.inputs
-    ]
+    parts = [part if part.ndim == 0 else _moved_part(node, part, whole) for part in whole.inputs]
     return make(whole.op, tuple(parts), whole.attrs)
+
+
+def _moved_part(node: Node, part: Node, whole: Node) -> Node:
+    """What ``node`` does to ``whole``, done to an operand of it that may have fewer axes."""
+    if part.shape != whole.shape and (items := _own_items(node, part, whole)) is not None:
+        return index.op(part, items=items)
+    return moved(node, broadcast_to(part, whole.shape))
+
+
+def _own_items(node: Node, part: Node, whole: Node) -> tuple[Slice | int, ...] | None:
+    """What a slice asks of the operand's own axes, where each is as long as the result's, or 1."""
+    items = node.attrs.items if node.op is index.op and len(node.inputs) == 1 else ()  # type: ignore[union-attr]
+    if len(items) != whole.ndim or any(not isinstance(item, Slice | int) for item in items):
+        return None
+    new = whole.ndim - part.ndim
+    own: list[Slice | int] = []
+    for item, size, all_of_them in zip(items[new:], part.shape, whole.shape[new:], strict=True):
+        if same(size, all_of_them):
+            own.append(item)
+        elif size == 1:
+            own.append(0 if isinstance(item, int) else Slice())
+        else:
+            return None
+    return tuple(own)
 
 
 def alike(a: Node, b: Node, depth: int = 4) -> bool:

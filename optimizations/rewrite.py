@@ -25,17 +25,17 @@ class Fired:
 
 
 def rewriting(*sets: Rules) -> Callable[[Graph, list[Fired]], Graph]:
-    """The pass that rewrites a graph by some rules."""
+    """The pass that rewrites a graph by some rules; an update of a variable to itself is left out."""
     table = rules("+".join(each.name for each in sets), *sets)
 
     def run(program: Graph, log: list[Fired]) -> Graph:
         roots = rewrite(program.roots, table, log=log)
-        if all(a is b for a, b in zip(roots, program.roots, strict=True)):
-            return program
         count = len(program.outputs)
-        updates = [
-            Update(each.variable, value) for each, value in zip(program.updates, roots[count:], strict=True)
-        ]
+        values = zip(program.updates, roots[count:], strict=True)
+        updates = [Update(each.variable, value) for each, value in values if value is not each.variable]
+        idle = len(program.updates) - len(updates)
+        if not idle and all(a is b for a, b in zip(roots, program.roots, strict=True)):
+            return program
         return graph(program.inputs, roots[:count], updates, program.name)
 
     return run

@@ -75,6 +75,8 @@ class Rule:
 
         ``once`` tells whether a node is read only once in the program.
         """
+        if self.ops is not None and not self.ops(node):
+            return None
         found = match(self.left, node, once) if isinstance(self.left, Node) else Match(node, {}, once)
         if found is None or not self._admits(found) or not self.when(found):
             return None
@@ -140,7 +142,9 @@ class Rules:
 
     name: str
     rules: tuple[Rule, ...]
-    _known: dict[tuple[Op, ...], list[Rule]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[tuple[Op, ...], list[Rule]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def of(self, node: Node) -> list[Rule]:
         """The rules that can hold for a node, by its op and the ops of its inputs."""

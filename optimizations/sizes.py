@@ -50,7 +50,12 @@ def arithmetic(f: Function[..., Node], meaning: Callable[[Dim, Dim], Dim]) -> Ru
         return size_value(meaning(*sizes))
 
     return rule(
-        f"{f.name} of sizes", f.op, made, ops=_has_size, dtypes=("int64",), example=lambda: f(size_value(_rows), 3)
+        f"{f.name} of sizes",
+        f.op,
+        made,
+        ops=_has_size,
+        dtypes=("int64",),
+        example=lambda: f(size_value(_rows), 3),
     )
 
 
@@ -63,7 +68,11 @@ def comparison(f: Function[..., Node], wanted: bool) -> Rule:
         return None if known is None else constant(known is wanted)
 
     return rule(
-        f"{f.name} of sizes", f.op, made, ops=_has_size, dtypes=("int64",),
+        f"{f.name} of sizes",
+        f.op,
+        made,
+        ops=_has_size,
+        dtypes=("int64",),
         example=lambda: f(size_value(_rows), _rows * 1),
     )
 

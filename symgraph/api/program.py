@@ -53,9 +53,9 @@ class Program:
         if not unused_inputs:
             _refuse_unused(self.graph, inputs)
         self.variables = [_owned(node) for node in self.graph.variables()]
-        self.updated = [_owned(update.variable) for update in self.graph.updates]
-        self._locks = [variable.lock for variable in sorted(self.updated, key=id)]
         self.stages = optimize(self.graph, options)
+        self.updated = [_owned(update.variable) for update in self.stages[-1].graph.updates]
+        self._locks = [variable.lock for variable in sorted(self.updated, key=id)]
         self._schedule = schedule(self.stages[-1].graph.roots, [*stands, *self.variables])
 
     def run(self, values: Sequence[Any], store: Store) -> list[Array]:

@@ -9,13 +9,16 @@ from symgraph.graph.op import CONSTANT, PLACEHOLDER
 from symgraph.graph.walk import toposort
 from symgraph.ops.declare import FLOATS, INTEGERS
 from symgraph.optimizations.algebra import ALGEBRA, FAST
+from symgraph.optimizations.contractions import CONTRACTIONS, FAST_CONTRACTIONS
 from symgraph.optimizations.fold import FOLD
 from symgraph.optimizations.inline import INLINE
 from symgraph.optimizations.moves import MOVING
+from symgraph.optimizations.norms import NORMS
 from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
 from symgraph.optimizations.reductions import REDUCTIONS
 from symgraph.optimizations.rules import Rule, Rules, rules
 from symgraph.optimizations.selections import SELECTIONS
+from symgraph.optimizations.sinking import SINKING
 from symgraph.optimizations.sizes import SIZES
 from symgraph.optimizations.slices import SLICES
 from symgraph.optimizations.stabilize import STABILIZE
@@ -28,10 +31,12 @@ _SETS: tuple[tuple[str, Rules], ...] = (
     ("Reductions", REDUCTIONS),
     ("Moves", MOVING),
     ("Slices", SLICES),
+    ("Choosing before computing", SINKING),
     ("Products", PRODUCTS),
+    ("Contractions", CONTRACTIONS),
     ("Sizes", SIZES),
-    ("Stability", STABILIZE),
-    ("Under fast_math alone", rules("FAST", FAST, FAST_PRODUCTS)),
+    ("Stability", rules("STABLE", STABILIZE, NORMS)),
+    ("Under fast_math alone", rules("FAST", FAST, FAST_PRODUCTS, FAST_CONTRACTIONS)),
 )
 _INFIX = {
     "add": ("+", 1), "subtract": ("-", 1), "multiply": ("*", 2), "divide": ("/", 2), "matmul": ("@", 2),

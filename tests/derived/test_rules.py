@@ -7,14 +7,16 @@ from symgraph.errors import VerifyError
 from symgraph.ops.arithmetic import abs
 from symgraph.ops.transcendental import exp, log, sqrt
 from symgraph.optimizations.algebra import FAST
+from symgraph.optimizations.contractions import FAST_CONTRACTIONS
 from symgraph.optimizations.inline import INLINE
+from symgraph.optimizations.norms import NORMS
 from symgraph.optimizations.passes import SIMPLIFY
 from symgraph.optimizations.pattern import wild
 from symgraph.optimizations.products import FAST_PRODUCTS
 from symgraph.optimizations.rules import BITS, ROUNDING, SHARPER, rule, rules
 from symgraph.optimizations.stabilize import STABILIZE
 
-EVERY = rules("EVERY", INLINE, SIMPLIFY, STABILIZE, FAST, FAST_PRODUCTS)
+EVERY = rules("EVERY", INLINE, SIMPLIFY, STABILIZE, NORMS, FAST, FAST_PRODUCTS, FAST_CONTRACTIONS)
 x, y = wild("x y")
 
 
