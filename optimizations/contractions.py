@@ -26,7 +26,7 @@ from symgraph.ops.transcendental import exp, log
 from symgraph.ops.update import update
 from symgraph.optimizations.bounds import bounds, lies_within
 from symgraph.optimizations.einsums import EINSUMS, FAST_EINSUMS
-from symgraph.optimizations.pattern import MOVES, Match, wild
+from symgraph.optimizations.pattern import MOVES, Match, may_have_number, wild
 from symgraph.optimizations.rules import ALGEBRAIC, ROUNDING, Rule, rule, rules
 from symgraph.optimizations.signs import never_negative
 
@@ -314,23 +314,32 @@ _places = constant([3, 0, -1, 4, 1, 1])
 
 
 def by_operands(
-    name: str, right: Callable[[Callable[[Node], bool]], Right], example: Callable[[Node, str], Node]
+    name: str,
+    place: int,
+    right: Callable[[Callable[[Node], bool]], Right],
+    example: Callable[[Node, str], Node],
 ) -> tuple[Rule, Rule, Rule]:
-    """A rule for each claim: what 0 times an operand is decides how much is kept."""
+    """A rule for each claim: what 0 times an operand is decides how much is kept; ``place`` is that of the zeros."""
+
+    def ops(node: Node) -> bool:
+        return node.inputs[place].op in (equal.op, astype.op, transpose.op, update.op)
+
     return (
-        rule(f"{name}, of integers", matmul.op, right(_exact), dtypes=("int64",), example=lambda: example(i, "int64")),
-        rule(f"{name}, of known numbers", matmul.op, right(_finite), keeps=ROUNDING, dtypes=("float64",),
+        rule(f"{name}, of integers", matmul.op, right(_exact), ops=ops, dtypes=("int64",),
+             example=lambda: example(i, "int64")),
+        rule(f"{name}, of known numbers", matmul.op, right(_finite), ops=ops, keeps=ROUNDING, dtypes=("float64",),
              example=lambda: example(_known, "float64")),
-        rule(name, matmul.op, right(_inexact), keeps=ALGEBRAIC, dtypes=INEXACTS,
+        rule(name, matmul.op, right(_inexact), ops=ops, keeps=ALGEBRAIC, dtypes=INEXACTS,
              example=lambda: example(a, "float64")),
     )  # fmt: skip
 
 
 _WITH_ZEROS = (
-    by_operands("one-hot rows times", hot_rows, lambda x, kind: matmul(one_hot(_places, 4, kind), x)),
-    by_operands("times one-hot columns", hot_columns, lambda x, kind: matmul(x, one_hot(_places, 4, kind, axis=0))),
-    by_operands("a diagonal times", diagonal_first, lambda x, kind: matmul(_matrix(kind), x)),
-    by_operands("times a diagonal", diagonal_second, lambda x, kind: matmul(x, _matrix(kind))),
+    by_operands("one-hot rows times", 0, hot_rows, lambda x, kind: matmul(one_hot(_places, 4, kind), x)),
+    by_operands("times one-hot columns", 1, hot_columns,
+                lambda x, kind: matmul(x, one_hot(_places, 4, kind, axis=0))),
+    by_operands("a diagonal times", 0, diagonal_first, lambda x, kind: matmul(_matrix(kind), x)),
+    by_operands("times a diagonal", 1, diagonal_second, lambda x, kind: matmul(x, _matrix(kind))),
 )  # fmt: skip
 
 CONTRACTIONS = rules(
@@ -340,7 +349,7 @@ CONTRACTIONS = rules(
     rule("all places in order", index.op, _in_order, example=lambda: index(a, (slice(None), iota(4)))),
     rule("a product over one element", matmul.op, _over_one, keeps=ROUNDING, dtypes=(*INTEGERS, *FLOATS),
          example=lambda: matmul(a[:, :1], b[:1])),
-    rule("a product with ones", matmul.op, _by_ones, keeps=ROUNDING, dtypes=(*INTEGERS, *FLOATS),
+    rule("a product with ones", matmul.op, _by_ones, keeps=ROUNDING, ops=may_have_number, dtypes=(*INTEGERS, *FLOATS),
          example=lambda: matmul(a[:, :2], ones_like(b[:2]))),
     rule("a sum over a product, of integers", sum.op, over_a_product(sum, _exact), dtypes=("int64",),
          example=lambda: sum(matmul(i, i), axis=0)),
