@@ -1,0 +1,69 @@
+"""How the axes of one value lie along the axes of another: what a reader sees through moves that copy nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symgraph.graph.node import Node
+from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.shape import expand_dims, squeeze, transpose
+
+Axes = tuple[int | None, ...]
+"""For each axis of a value, the axis of the reader that it lies along; None where it is 1 long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A value as a reader sees it."""
+
+    source: Node
+    axes: Axes
+
+
+def seen_through(x: Node) -> Read:
+    """The value behind the moves at ``x``, and along which axes of ``x`` its own lie.
+
+    >>> from symgraph import placeholder
+    >>> x = placeholder("float32", ("n", "k"), name="x")
+    >>> seen_through(transpose(x)).axes
+    (1, 0)
+    >>> seen_through(expand_dims(x, 1)).axes
+    (0, 2)
+    """
+    axes: Axes = tuple(None if size == 1 else axis for axis, size in enumerate(x.shape))
+    while (behind := _behind(x, axes)) is not None:
+        x, axes = x.inputs[0], behind
+    return Read(x, axes)
+
+
+def aligned(read: Read, rank: int, reader: int) -> Read:
+    """The read of an operand with ``rank`` axes, by an elementwise op whose result has ``reader`` axes."""
+    shift = reader - rank
+    return Read(read.source, tuple(None if axis is None else axis + shift for axis in read.axes))
+
+
+def _behind(x: Node, axes: Axes) -> Axes | None:
+    """The axes of the input of a move, for those of the move; None for what is no such move."""
+    if x.op is transpose.op:
+        found: list[int | None] = [None] * x.ndim
+        for place, axis in enumerate(x.attrs.axes):  # type: ignore[union-attr]
+            found[axis] = axes[place]
+        return tuple(found)
+    if x.op is expand_dims.op:
+        return tuple(axis for place, axis in enumerate(axes) if place not in x.attrs.axes)  # type: ignore[union-attr]
+    if x.op is squeeze.op:
+        rest = iter(axes)
+        gone = x.attrs.axes  # type: ignore[union-attr]
+        return tuple(None if place in gone else next(rest) for place in range(x.inputs[0].ndim))
+    if x.op is broadcast_to.op:
+        source = x.inputs[0]
+        return _of_broadcast(source.shape, axes[x.ndim - source.ndim :], x.shape[x.ndim - source.ndim :])
+    return None
+
+
+def _of_broadcast(source: Sequence[object], axes: Axes, target: Sequence[object]) -> Axes | None:
+    """None where the data decide at the call whether an axis is repeated."""
+    if any(size != 1 and size is not to and size != to for size, to in zip(source, target, strict=True)):
+        return None
+    return tuple(None if size == 1 else axis for size, axis in zip(source, axes, strict=True))

@@ -1,0 +1,26 @@
+"""Composites become their bodies: every op that is left has a meaning of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from symgraph.graph.node import Node
+from symgraph.graph.walk import expand, toposort, transform
+
+
+def expanded(roots: Iterable[Node]) -> list[Node]:
+    """The roots without composites.
+
+    >>> from symgraph import placeholder, softplus
+    >>> (root,) = expanded([softplus(placeholder("float32", (), name="x"))])
+    >>> sorted({node.op.name for node in toposort([root]) if node.inputs})
+    ['abs', 'add', 'exp', 'log1p', 'maximum', 'negative']
+    """
+    roots = list(roots)
+    while any(map(_is_composite, toposort(roots))):
+        roots = transform(roots, lambda node: expand(node) if _is_composite(node) else node)
+    return roots
+
+
+def _is_composite(node: Node) -> bool:
+    return node.op.numpy is None and node.op.body is not None

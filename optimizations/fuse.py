@@ -1,0 +1,393 @@
+"""Which nodes share a kernel, and the reason when they do not.
+
+A kernel is a space of parallel rows and sweeps along each row. Every value of a kernel lies along some of its axes:
+along all of them, along the rows, or along none. A reduction takes its argument along all axes and lies along the rows,
+so that what feeds it, what follows it and further reductions of the same row are sweeps of one kernel: softmax is one.
+
+Kernels grow from the inputs to the results: each node takes in the kernels that it reads, where axes agree and nothing
+outside waits in between (greedy fusion as in XLA's; the test for cycles keeps the ancestors of each step as a set).
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from symgraph.graph.dims import Dim
+from symgraph.graph.node import Node
+from symgraph.graph.types import TupleType
+from symgraph.graph.walk import toposort
+from symgraph.ops.reduce import all, any, max, min, prod, sum
+from symgraph.optimizations.alignment import Axes, Read, aligned, seen_through
+from symgraph.optimizations.pattern import MOVES
+
+REDUCTIONS = frozenset(f.op for f in (sum, prod, max, min, any, all))
+MOST_ARRAYS, MOST_NODES = 48, 400
+"""What one kernel may read and compute."""
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """Nodes of one step: a kernel that grows, or a single call or view."""
+
+    bits: int
+    """The numbers of the steps that were merged in it."""
+    before: int
+    """Those of the steps that have to run before it."""
+    members: list[Node]
+    along: dict[Node, Axes] = field(default_factory=dict)
+    """The axes of the kernel along which each member lies."""
+    sizes: dict[int, Dim] = field(default_factory=dict)
+    """The size of each axis, outer ones first."""
+    inner: frozenset[int] = frozenset()
+    """The axes of the sweeps."""
+    domains: set[frozenset[int]] = field(default_factory=set)
+    """The sets of axes along which members lie."""
+    sources: set[Node] = field(default_factory=set)
+    """What is read from outside."""
+    reduces: bool = False
+    is_kernel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A value that one step leaves to another, and why the two are not one."""
+
+    source: Node
+    reader: Node
+    reason: str
+
+
+class Misfit(Exception):
+    """Why two kernels are not one."""
+
+
+def is_view(node: Node) -> bool:
+    """Whether the node chooses and orders elements by slices and axes alone."""
+    return node.op in MOVES and len(node.inputs) == 1
+
+
+def reads_of(node: Node) -> tuple[Read, ...]:
+    """What a member of a kernel reads, along the axes of its result, or of its argument if it is a reduction."""
+    if node.op in REDUCTIONS:
+        return (seen_through(node.inputs[0]),)
+    return tuple(aligned(seen_through(x), x.ndim, node.ndim) for x in node.inputs)
+
+
+def fused(roots: Iterable[Node]) -> tuple[list[Group], list[Cut]]:
+    """The steps that compute the roots, each after those that it needs; and the values that pass between them."""
+    return _Fusion().run(list(roots))
+
+
+class _Fusion:
+    def __init__(self) -> None:
+        self._group: dict[Node, Group] = {}
+        self._groups: list[Group] = []
+        self._numbered: list[Group] = []
+        self._why: dict[tuple[Node, Node], str] = {}
+        self._reads: dict[Node, tuple[Read, ...]] = {}
+        self._readers: dict[Node, list[Node]] = {}
+
+    def run(self, roots: list[Node]) -> tuple[list[Group], list[Cut]]:
+        for node in toposort(roots, needs=self._needs):
+            if node.inputs:
+                self._add(node)
+        self._join_siblings()
+        return self._ordered(), list(self._cuts())
+
+    def _needs(self, node: Node) -> tuple[Node, ...]:
+        if not _is_computed(node):
+            return node.deps
+        if node not in self._reads:
+            self._reads[node] = reads_of(node)
+        return tuple(read.source for read in self._reads[node])
+
+    # Growing
+
+    def _add(self, node: Node) -> None:
+        group = Group(1 << len(self._numbered), 0, [node])
+        self._groups.append(group)
+        self._numbered.append(group)
+        self._group[node] = group
+        for source in dict.fromkeys(self._needs(node)):
+            group.sources.add(source)
+            self._readers.setdefault(source, []).append(node)
+            if source in self._group:
+                group.before |= self._group[source].bits | self._group[source].before
+        if not _is_computed(node):
+            return
+        _lay_out(group, node)
+        sources = {read.source: read for read in self._reads[node] if read.source in self._group}
+        for source in sorted(sources, key=lambda x: -x.ndim):
+            self._take_in(node, sources[source])
+
+    def _take_in(self, node: Node, read: Read) -> None:
+        reader, producer = self._group[node], self._group[read.source]
+        if reader is producer:
+            return
+        try:
+            if not producer.is_kernel:
+                raise Misfit(f"{read.source.op.name} is no part of a kernel")
+            self._check_size(producer, reader)
+            if self._waits_between(producer, reader):
+                raise Misfit("another step between them needs the one and is needed by the other")
+            self._merge(reader, producer, _pairs(reader, node, producer, read))
+        except Misfit as misfit:
+            self._why[read.source, node] = str(misfit)
+
+    def _merge(self, reader: Group, producer: Group, pairs: dict[int, int]) -> None:
+        """Make one kernel of two; ``pairs`` says which axes of the producer are which of the reader."""
+        into, other = reader, producer
+        if len(reader.members) < len(producer.members):
+            into, other, pairs = producer, reader, {b: a for a, b in pairs.items()}
+        names = _united(into, other, pairs)
+        along = {x: tuple(None if a is None else names[a] for a in axes) for x, axes in other.along.items()}
+        sizes = dict(into.sizes)
+        for axis, size in other.sizes.items():
+            sizes.setdefault(names[axis], size)
+        domains = into.domains | {frozenset(names[a] for a in domain) for domain in other.domains}
+        inner = _inner(sizes, domains, (into, into.inner), (other, frozenset(names[a] for a in other.inner)))
+        self._check(reader, producer, lambda x: along[x] if x in along else into.along[x])
+        if inner and not (into.reduces or other.reduces):
+            _check_order(
+                along.values() if inner == into.inner else (*along.values(), *into.along.values()), inner
+            )
+        into.along.update(along)
+        into.sizes = _rows_first(sizes, inner)
+        into.inner, into.domains = inner, domains
+        into.reduces |= other.reduces
+        into.members += other.members
+        self._unite(into, other)
+
+    def _unite(self, into: Group, other: Group) -> None:
+        bits, before = into.bits | other.bits, into.before | other.before
+        news = before & ~(into.before | into.bits) | before & ~(other.before | other.bits)
+        into.bits, into.before = bits, before & ~bits
+        for node in other.members:
+            self._group[node] = into
+        into.sources = {x for x in into.sources | other.sources if self._group.get(x) is not into}
+        self._groups.remove(other)
+        for number in _numbers(other.bits):
+            self._numbered[number] = into
+        if news:
+            for group in self._groups:
+                if group.before & bits:
+                    group.before |= into.before
+
+    def _waits_between(self, producer: Group, reader: Group) -> bool:
+        if producer.before & reader.bits:
+            return True
+        inputs = {self._group[x] for x in reader.sources if x in self._group} - {producer, reader}
+        return builtins.any(group.before & producer.bits for group in inputs)
+
+    def _check_size(self, first: Group, second: Group) -> None:
+        if len(first.sources | second.sources) > MOST_ARRAYS:
+            raise Misfit(f"together they read more than {MOST_ARRAYS} arrays")
+        if len(first.members) + len(second.members) > MOST_NODES:
+            raise Misfit(f"together they have more than {MOST_NODES} operations")
+
+    def _check(self, reader: Group, producer: Group, along: Callable[[Node], Axes]) -> None:
+        """Whether every member finds what it reads of the other kernel along its own axes."""
+        for source in reader.sources:
+            if self._group.get(source) is not producer:
+                continue
+            for node in self._readers[source]:
+                if self._group[node] is not reader:
+                    continue
+                for read in self._reads[node]:
+                    if read.source is source and not _agree(node, read, along):
+                        raise Misfit(f"{node.op.name} reads {source.op.name} along other axes")
+
+    # Side by side
+
+    def _join_siblings(self) -> None:
+        """One kernel of those over equal spaces that do not need each other: all updates of parameters of one shape."""
+        spaces: dict[tuple[object, ...], list[Group]] = {}
+        for group in [group for group in self._groups if group.is_kernel]:
+            key = (tuple(group.sizes.values()), len(group.inner), group.reduces)
+            kernels = spaces.setdefault(key, [])
+            for sibling in kernels:
+                if sibling.before & group.bits or group.before & sibling.bits:
+                    continue
+                if self._waits_between(sibling, group):
+                    continue
+                try:
+                    self._check_size(sibling, group)
+                    self._merge(sibling, group, dict(zip(group.sizes, sibling.sizes, strict=True)))
+                except Misfit:
+                    continue
+                if self._group[group.members[0]] is not sibling:
+                    kernels[kernels.index(sibling)] = group
+                break
+            else:
+                kernels.append(group)
+
+    # Results
+
+    def _ordered(self) -> list[Group]:
+        place = {x: i for i, x in enumerate(self._group)}
+        for group in self._groups:
+            group.members.sort(key=place.__getitem__)
+        order: list[Group] = []
+        done = 0
+        waiting = sorted(self._groups, key=lambda group: place[group.members[-1]])
+        while waiting:
+            ready = [group for group in waiting if not group.before & ~done]
+            assert ready, "steps wait for each other"
+            for group in ready:
+                done |= group.bits
+            order += ready
+            waiting = [group for group in waiting if group.before & ~done or not group.bits & done]
+        return order
+
+    def _cuts(self) -> Iterator[Cut]:
+        for node, group in self._group.items():
+            for source in dict.fromkeys(self._needs(node)):
+                other = self._group.get(source)
+                if other is not None and other is not group and group.is_kernel and other.is_kernel:
+                    yield Cut(source, node, self._why.get((source, node), "their kernels could not be one"))
+
+
+def _is_computed(node: Node) -> bool:
+    """Whether a kernel can compute the node: element by element, or along rows."""
+    if isinstance(node.type, TupleType) or not node.inputs or node.op.binds_sizes:
+        return False
+    if node.op in REDUCTIONS:
+        x = node.inputs[0]
+        return builtins.all(x.shape[axis] != 1 for axis in node.attrs.axes)  # type: ignore[union-attr]
+    return node.op.elementwise and len(node.deps) == len(node.inputs)
+
+
+def _lay_out(group: Group, node: Node) -> None:
+    """A kernel of one node, over the node's own axes, or its argument's."""
+    reduction = node.op in REDUCTIONS
+    shape = node.inputs[0].shape if reduction else node.shape
+    axes: Axes = tuple(None if size == 1 else axis for axis, size in enumerate(shape))
+    group.is_kernel, group.reduces = True, reduction
+    group.sizes = {axis: size for axis, size in enumerate(shape) if size != 1}
+    if reduction:
+        fields = node.attrs.fields()  # type: ignore[union-attr]
+        gone = frozenset(fields["axes"])
+        group.inner = frozenset(axis for axis in gone if shape[axis] != 1)
+        axes = tuple(
+            None if axis in gone else own
+            for axis, own in enumerate(axes)
+            if fields["keepdims"] or axis not in gone
+        )
+        group.sizes = _rows_first(group.sizes, gone)
+    group.along[node] = axes
+    group.domains = {frozenset(a for a in axes if a is not None), frozenset(group.sizes)}
+
+
+def _argument_axes(group: Group, node: Node) -> Axes:
+    """For each axis of what a member reads (its argument, or its result), the kernel's axis."""
+    if node.op not in REDUCTIONS:
+        return group.along[node]
+    x, fields = node.inputs[0], node.attrs.fields()  # type: ignore[union-attr]
+    kept = iter(group.along[node])
+    inner = iter(axis for axis in group.sizes if axis in group.inner)
+    axes: list[int | None] = []
+    for axis in range(x.ndim):
+        if axis in fields["axes"]:
+            if fields["keepdims"]:
+                next(kept)
+            axes.append(next(inner) if x.shape[axis] != 1 else None)
+        else:
+            axes.append(next(kept))
+    return tuple(axes)
+
+
+def _pairs(reader: Group, node: Node, producer: Group, read: Read) -> dict[int, int]:
+    """Which axes of the producer are which of the reader, by how the node lies along what it reads."""
+    mine = _argument_axes(reader, node)
+    pairs: dict[int, int] = {}
+    for place, theirs in zip(read.axes, producer.along[read.source], strict=True):
+        if theirs is None or place is None:
+            if theirs is not None:
+                raise Misfit(f"{read.source.op.name} is read along one axis less")
+            continue
+        own = mine[place]
+        if own is None or pairs.setdefault(theirs, own) != own:
+            raise Misfit(f"{node.op.name} reads {read.source.op.name} along other axes")
+    if len(set(pairs.values())) < len(pairs):
+        raise Misfit(f"{node.op.name} reads {read.source.op.name} along other axes")
+    return pairs
+
+
+def _united(into: Group, other: Group, pairs: dict[int, int]) -> dict[int, int]:
+    """A name in ``into`` for each axis of ``other``; new ones for axes that only ``other`` has."""
+    for theirs, ours in pairs.items():
+        if not _same(other.sizes[theirs], into.sizes[ours]):
+            raise Misfit(f"sizes {other.sizes[theirs]} and {into.sizes[ours]} may differ at the call")
+    names = dict(pairs)
+    rest = [axis for axis in other.sizes if axis not in names]
+    free = [axis for axis in into.sizes if axis not in set(names.values())]
+    if rest and free:
+        if len(rest) != len(free) or not builtins.all(
+            _same(other.sizes[a], into.sizes[b]) for a, b in zip(rest, free, strict=True)
+        ):
+            raise Misfit("the sweeps of the one are longer than those of the other")
+        names.update(zip(rest, free, strict=True))
+    new = 1 + _largest(into.sizes)
+    for place, axis in enumerate(axis for axis in rest if axis not in names):
+        names[axis] = new + place
+    return names
+
+
+def _largest(sizes: dict[int, Dim]) -> int:
+    found = -1
+    for axis in sizes:
+        found = axis if axis > found else found
+    return found
+
+
+def _inner(
+    sizes: dict[int, Dim], domains: set[frozenset[int]], *kernels: tuple[Group, frozenset[int]]
+) -> frozenset[int]:
+    """The axes of the sweeps of two kernels together; raises Misfit where values lie along more kinds of axes."""
+    every = frozenset(sizes)
+    found = {every - domain for domain in domains if domain and domain != every}
+    found |= {inner for group, inner in kernels if group.reduces}
+    if len(found) > 1:
+        raise Misfit("they reduce, or have rows, along different axes")
+    return next(iter(found), frozenset())
+
+
+def _agree(node: Node, read: Read, along: Callable[[Node], Axes]) -> bool:
+    """Whether a member lies where it reads another."""
+    mine: dict[int, int | None] = dict(enumerate(along(node)))
+    gone: tuple[int, ...] = ()
+    if node.op in REDUCTIONS:
+        fields = node.attrs.fields()  # type: ignore[union-attr]
+        gone = fields["axes"]
+        kept = [axis for axis in range(node.inputs[0].ndim) if axis not in gone]
+        own = [a for place, a in mine.items() if not (fields["keepdims"] and place in gone)]
+        mine = dict(zip(kept, own, strict=True))
+    return builtins.all(
+        theirs is None if place is None else place in gone or mine[place] == theirs
+        for place, theirs in zip(read.axes, along(read.source), strict=True)
+    )
+
+
+def _check_order(members: Iterable[Axes], inner: frozenset[int]) -> None:
+    """Rows come before what is swept, so that neighbours in memory are computed together."""
+    for axes in members:
+        swept = [axis in inner for axis in axes if axis is not None]
+        if swept != sorted(swept):
+            raise Misfit("the smaller would be computed again for every row of the larger")
+
+
+def _rows_first(sizes: dict[int, Dim], inner: Container[int]) -> dict[int, Dim]:
+    return dict(sorted(sizes.items(), key=lambda item: item[0] in inner))
+
+
+def _numbers(bits: int) -> Iterator[int]:
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low
+
+
+def _same(a: Dim, b: Dim) -> bool:
+    return a is b or a == b
