@@ -11,17 +11,19 @@ outside waits in between (greedy fusion as in XLA's; the test for cycles keeps t
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from symgraph.graph.dims import Dim
 from symgraph.graph.node import Node
+from symgraph.graph.op import CONSTANT, PLACEHOLDER, VARIABLE
 from symgraph.graph.types import TupleType
 from symgraph.graph.walk import toposort
 from symgraph.ops.reduce import all, any, max, min, prod, sum
 from symgraph.optimizations.alignment import Axes, Read, aligned, seen_through
 from symgraph.optimizations.pattern import MOVES
 
+LEAVES = (PLACEHOLDER, VARIABLE, CONSTANT)
 REDUCTIONS = frozenset(f.op for f in (sum, prod, max, min, any, all))
 MOST_ARRAYS, MOST_NODES = 48, 400
 """What one kernel may read and compute."""
@@ -38,6 +40,8 @@ class Group:
     members: list[Node]
     along: dict[Node, Axes] = field(default_factory=dict)
     """The axes of the kernel along which each member lies."""
+    over: dict[Node, Axes] = field(default_factory=dict)
+    """Those along which the argument of each reduction lies."""
     sizes: dict[int, Dim] = field(default_factory=dict)
     """The size of each axis, outer ones first."""
     inner: frozenset[int] = frozenset()
@@ -91,7 +95,7 @@ class _Fusion:
 
     def run(self, roots: list[Node]) -> tuple[list[Group], list[Cut]]:
         for node in toposort(roots, needs=self._needs):
-            if node.inputs:
+            if node.op not in LEAVES:
                 self._add(node)
         self._join_siblings()
         return self._ordered(), list(self._cuts())
@@ -142,18 +146,22 @@ class _Fusion:
         if len(reader.members) < len(producer.members):
             into, other, pairs = producer, reader, {b: a for a, b in pairs.items()}
         names = _united(into, other, pairs)
-        along = {x: tuple(None if a is None else names[a] for a in axes) for x, axes in other.along.items()}
+        along, over = _renamed(other.along, names), _renamed(other.over, names)
         sizes = dict(into.sizes)
         for axis, size in other.sizes.items():
             sizes.setdefault(names[axis], size)
         domains = into.domains | {frozenset(names[a] for a in domain) for domain in other.domains}
         inner = _inner(sizes, domains, (into, into.inner), (other, frozenset(names[a] for a in other.inner)))
-        self._check(reader, producer, lambda x: along[x] if x in along else into.along[x])
+        if into is reader:
+            self._check(reader, producer, along, into.along | into.over)
+        else:
+            self._check(reader, producer, into.along, along | over)
         if inner and not (into.reduces or other.reduces):
             _check_order(
                 along.values() if inner == into.inner else (*along.values(), *into.along.values()), inner
             )
         into.along.update(along)
+        into.over.update(over)
         into.sizes = _rows_first(sizes, inner)
         into.inner, into.domains = inner, domains
         into.reduces |= other.reduces
@@ -187,8 +195,10 @@ class _Fusion:
         if len(first.members) + len(second.members) > MOST_NODES:
             raise Misfit(f"together they have more than {MOST_NODES} operations")
 
-    def _check(self, reader: Group, producer: Group, along: Callable[[Node], Axes]) -> None:
-        """Whether every member finds what it reads of the other kernel along its own axes."""
+    def _check(
+        self, reader: Group, producer: Group, lies: Mapping[Node, Axes], looks: Mapping[Node, Axes]
+    ) -> None:
+        """Whether every reader finds what it reads of the producer where that lies."""
         for source in reader.sources:
             if self._group.get(source) is not producer:
                 continue
@@ -196,7 +206,7 @@ class _Fusion:
                 if self._group[node] is not reader:
                     continue
                 for read in self._reads[node]:
-                    if read.source is source and not _agree(node, read, along):
+                    if read.source is source and not _agree(looks[node], read, lies[source]):
                         raise Misfit(f"{node.op.name} reads {source.op.name} along other axes")
 
     # Side by side
@@ -254,6 +264,8 @@ def _is_computed(node: Node) -> bool:
     if isinstance(node.type, TupleType) or not node.inputs or node.op.binds_sizes:
         return False
     if node.op in REDUCTIONS:
+        if node.row.is_float and node.row.bits == 16 and node.op in (sum.op, prod.op):
+            return False  # they add up in float32
         x = node.inputs[0]
         return builtins.all(x.shape[axis] != 1 for axis in node.attrs.axes)  # type: ignore[union-attr]
     return node.op.elementwise and len(node.deps) == len(node.inputs)
@@ -269,6 +281,7 @@ def _lay_out(group: Group, node: Node) -> None:
     if reduction:
         fields = node.attrs.fields()  # type: ignore[union-attr]
         gone = frozenset(fields["axes"])
+        group.over[node] = axes
         group.inner = frozenset(axis for axis in gone if shape[axis] != 1)
         axes = tuple(
             None if axis in gone else own
@@ -280,27 +293,9 @@ def _lay_out(group: Group, node: Node) -> None:
     group.domains = {frozenset(a for a in axes if a is not None), frozenset(group.sizes)}
 
 
-def _argument_axes(group: Group, node: Node) -> Axes:
-    """For each axis of what a member reads (its argument, or its result), the kernel's axis."""
-    if node.op not in REDUCTIONS:
-        return group.along[node]
-    x, fields = node.inputs[0], node.attrs.fields()  # type: ignore[union-attr]
-    kept = iter(group.along[node])
-    inner = iter(axis for axis in group.sizes if axis in group.inner)
-    axes: list[int | None] = []
-    for axis in range(x.ndim):
-        if axis in fields["axes"]:
-            if fields["keepdims"]:
-                next(kept)
-            axes.append(next(inner) if x.shape[axis] != 1 else None)
-        else:
-            axes.append(next(kept))
-    return tuple(axes)
-
-
 def _pairs(reader: Group, node: Node, producer: Group, read: Read) -> dict[int, int]:
     """Which axes of the producer are which of the reader, by how the node lies along what it reads."""
-    mine = _argument_axes(reader, node)
+    mine = reader.over[node] if node in reader.over else reader.along[node]
     pairs: dict[int, int] = {}
     for place, theirs in zip(read.axes, producer.along[read.source], strict=True):
         if theirs is None or place is None:
@@ -351,22 +346,17 @@ def _inner(
     found |= {inner for group, inner in kernels if group.reduces}
     if len(found) > 1:
         raise Misfit("they reduce, or have rows, along different axes")
-    return next(iter(found), frozenset())
+    inner = next(iter(found), frozenset())
+    if frozenset() in domains and inner != every:
+        raise Misfit("a single number would be computed again for every row")
+    return inner
 
 
-def _agree(node: Node, read: Read, along: Callable[[Node], Axes]) -> bool:
-    """Whether a member lies where it reads another."""
-    mine: dict[int, int | None] = dict(enumerate(along(node)))
-    gone: tuple[int, ...] = ()
-    if node.op in REDUCTIONS:
-        fields = node.attrs.fields()  # type: ignore[union-attr]
-        gone = fields["axes"]
-        kept = [axis for axis in range(node.inputs[0].ndim) if axis not in gone]
-        own = [a for place, a in mine.items() if not (fields["keepdims"] and place in gone)]
-        mine = dict(zip(kept, own, strict=True))
+def _agree(mine: Axes, read: Read, theirs: Axes) -> bool:
+    """Whether a member that lies along these axes finds what it reads there."""
     return builtins.all(
-        theirs is None if place is None else place in gone or mine[place] == theirs
-        for place, theirs in zip(read.axes, along(read.source), strict=True)
+        own is None if place is None else mine[place] == own
+        for place, own in zip(read.axes, theirs, strict=True)
     )
 
 
@@ -376,6 +366,10 @@ def _check_order(members: Iterable[Axes], inner: frozenset[int]) -> None:
         swept = [axis in inner for axis in axes if axis is not None]
         if swept != sorted(swept):
             raise Misfit("the smaller would be computed again for every row of the larger")
+
+
+def _renamed(table: Mapping[Node, Axes], names: Mapping[int, int]) -> dict[Node, Axes]:
+    return {x: tuple(None if a is None else names[a] for a in axes) for x, axes in table.items()}
 
 
 def _rows_first(sizes: dict[int, Dim], inner: Container[int]) -> dict[int, Dim]:

@@ -1,0 +1,176 @@
+"""From a kernel of a plan to loops: every value in the sweep where all that it reads is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from symgraph.codegen.loops import (
+    Compute,
+    Load,
+    Loop,
+    LoopKernel,
+    Number,
+    Operand,
+    Param,
+    Reduce,
+    Statement,
+    Store,
+    Sweep,
+    Value,
+)
+from symgraph.graph.constants import uniform
+from symgraph.graph.dims import Dim, Size, dim_min, symbol, symbols
+from symgraph.graph.node import Node
+from symgraph.graph.op import CONSTANT
+from symgraph.optimizations.alignment import Axes, Read
+from symgraph.optimizations.fuse import reads_of
+from symgraph.optimizations.plan import Kernel
+
+Where: TypeAlias = tuple[int, bool]
+"""A place in the body of a kernel: which sweep, or the statements before it."""
+
+
+def lower(kernel: Kernel) -> LoopKernel:
+    """The loops of a kernel.
+
+    >>> from symgraph import exp, placeholder, sum
+    >>> from symgraph.graph.graph import graph
+    >>> from symgraph.optimizations.plan import plan
+    >>> x = placeholder("float32", ("n", "k"), name="x")
+    >>> powers = exp(x)
+    >>> (kernel,) = plan(graph([x], [powers / sum(powers, axis=1, keepdims=True)])).kernels
+    >>> print(lower(kernel))
+    def kernel_0(x: f32[n, k], *, out: f32[n, k]):
+        for i in rows(n):
+            for j in sweep(k):
+                v0: f32 = x[i, j]
+                v1: f32 = exp(v0)
+                v2: f32 = reduce(sum, v1)
+            for j in sweep(k):
+                v3: f32 = divide(v1, v2)
+                out[i, j] = v3
+    <BLANKLINE>
+    """
+    return _Lowering(kernel).run()
+
+
+class _Lowering:
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._reads = {node: reads_of(node) for node in kernel.nodes}
+        needs = [x for x in kernel.needs if _number(x) is None]
+        taken: set[str] = set()
+        self._params = {x: Param(_free(x.name or "x", taken), x.tensor) for x in needs}
+        self._outputs = {x: Param(_free(x.name or "out", taken), x.tensor) for x in kernel.writes}
+        arrays = (*self._params.values(), *self._outputs.values())
+        self._rows, self._columns = _loops(kernel, [array.type.shape for array in arrays])
+        self._variables = {**self._rows, **self._columns}
+        self._sweeps: dict[Node, int] = {}
+        self._values: dict[Node, Value] = {}
+        self._loads: dict[tuple[Node, tuple[Dim, ...]], Value] = {}
+        self._parts: dict[Where, list[Statement]] = {}
+        self._count = 0
+
+    def run(self) -> LoopKernel:
+        for node in self._kernel.nodes:
+            self._add(node)
+        for node, param in self._outputs.items():
+            place = (self._sweeps[node], self._is_swept(self._kernel.along[node]))
+            index = self._index(self._kernel.along[node], node.shape)
+            self._parts.setdefault(place, []).append(Store(param, index, self._values[node]))
+        columns = tuple(self._columns.values())
+        body: list[Statement | Sweep] = []
+        for (_, swept), part in sorted(self._parts.items()):
+            body += [Sweep(columns, tuple(part))] if swept else part
+        return LoopKernel(
+            self._kernel.name,
+            tuple(self._params.values()),
+            tuple(self._outputs.values()),
+            tuple(self._rows.values()),
+            tuple(body),
+        )
+
+    def _add(self, node: Node) -> None:
+        over = self._kernel.over.get(node)
+        mine = over if over is not None else self._kernel.along[node]
+        swept = self._is_swept(mine)
+        sweep = 0
+        for read in self._reads[node]:
+            source = read.source
+            if source in self._sweeps:
+                sweep = max(sweep, self._sweeps[source] + (source in self._kernel.over))
+        args = tuple(self._operand(read, mine, (sweep, swept)) for read in self._reads[node])
+        target = self._name(node)
+        self._sweeps[node] = sweep
+        part = self._parts.setdefault((sweep, swept), [])
+        if over is not None:
+            part.append(Reduce(target, node.op, args[0], node.origin))
+        else:
+            part.append(Compute(target, node.op, args, node.attrs, node.origin))
+        self._values[node] = target
+
+    def _operand(self, read: Read, mine: Axes, place: Where) -> Operand:
+        source = read.source
+        if source in self._values:
+            return self._values[source]
+        number = _number(source)
+        if number is not None:
+            return number
+        along = tuple(None if axis is None else mine[axis] for axis in read.axes)
+        index = self._index(along, source.shape)
+        if (source, index) not in self._loads:
+            used = {x for dim in index if isinstance(dim, Size) for x in symbols(dim)}
+            columns = {loop.variable for loop in self._columns.values()}
+            first = (place[0] if used & columns else 0, bool(used & columns))
+            target = self._name(source)
+            self._loads[source, index] = target
+            self._parts.setdefault(first, []).append(Load(target, self._params[source], index))
+        return self._loads[source, index]
+
+    def _index(self, along: Axes, shape: tuple[Dim, ...]) -> tuple[Dim, ...]:
+        """The loop variables for the axes of an array; where the call decides whether an axis is repeated, at most
+        the last of it."""
+        index: list[Dim] = []
+        for axis, size in zip(along, shape, strict=True):
+            if axis is None:
+                index.append(0)
+                continue
+            loop = self._variables[axis]
+            fits = loop.size is size or loop.size == size
+            index.append(loop.variable if fits else dim_min(loop.variable, size - 1))
+        return tuple(index)
+
+    def _is_swept(self, axes: Axes) -> bool:
+        return any(axis in self._columns for axis in axes)
+
+    def _name(self, node: Node) -> Value:
+        self._count += 1
+        return Value(f"v{self._count - 1}", node.row)
+
+
+def _number(node: Node) -> Number | None:
+    """The number that every element of a constant is."""
+    value = uniform(node) if node.op is CONSTANT else None
+    return None if value is None else Number(node.row, value)
+
+
+def _loops(kernel: Kernel, shapes: list[tuple[Dim, ...]]) -> tuple[dict[int, Loop], dict[int, Loop]]:
+    """A loop for each axis, whose variable no size is called like."""
+    sizes = [*kernel.rows.values(), *kernel.columns.values(), *(dim for shape in shapes for dim in shape)]
+    taken = {str(x) for dim in sizes if isinstance(dim, Size) for x in symbols(dim)}
+    every = (letter + number for number in ("", *map(str, range(1, 100))) for letter in "ijlpqrstuv")
+    names = (name for name in every if name not in taken)
+
+    def loops(axes: Mapping[int, Dim]) -> dict[int, Loop]:
+        return {axis: Loop(symbol(next(names)), size) for axis, size in axes.items()}
+
+    return loops(kernel.rows), loops(kernel.columns)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    place, free = 1, name
+    while free in taken:
+        free, place = f"{name}_{place}", place + 1
+    taken.add(free)
+    return free

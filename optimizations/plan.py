@@ -1,0 +1,182 @@
+"""The plan: which steps compute a graph, and which values they leave to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from symgraph.errors import VerifyError
+from symgraph.graph.dims import Dim
+from symgraph.graph.graph import Graph
+from symgraph.graph.node import Node
+from symgraph.graph.op import CONSTANT
+from symgraph.optimizations.alignment import Axes, Read
+from symgraph.optimizations.expand import expanded
+from symgraph.optimizations.fuse import Cut, Group, fused, is_view, reads_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """Nodes that are computed together, over a space of rows and along each row."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    along: Mapping[Node, Axes]
+    """The axes of the kernel along which each node lies."""
+    over: Mapping[Node, Axes]
+    """Those along which the argument of each reduction lies."""
+    rows: Mapping[int, Dim]
+    """The axes of the rows, outer ones first, and their sizes."""
+    columns: Mapping[int, Dim]
+    """The axes of the sweeps along each row."""
+    writes: tuple[Node, ...]
+    """The nodes that others read."""
+
+    def reads(self) -> Iterator[tuple[Node, Read]]:
+        """Each node with each value that it reads."""
+        return ((node, read) for node in self.nodes for read in reads_of(node))
+
+    @property
+    def needs(self) -> tuple[Node, ...]:
+        """What is read from outside."""
+        own = set(self.nodes)
+        return tuple(dict.fromkeys(read.source for _, read in self.reads() if read.source not in own))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A node that a library computes."""
+
+    node: Node
+
+    @property
+    def writes(self) -> tuple[Node, ...]:
+        return (self.node,)
+
+    @property
+    def needs(self) -> tuple[Node, ...]:
+        return self.node.deps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View(Call):
+    """A node that is another seen otherwise, where memory allows."""
+
+
+Step: TypeAlias = Kernel | Call | View
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Steps in the order in which they run, and what they leave at the end."""
+
+    name: str
+    given: tuple[Node, ...]
+    steps: tuple[Step, ...]
+    results: tuple[Node, ...]
+    cuts: tuple[Cut, ...]
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Kernel))
+
+    def __str__(self) -> str:
+        """A line for each step: its space, what it reads, computes and writes."""
+        names = _names(self)
+        lines = [f"plan {self.name}({', '.join(names[x] for x in self.given)}):"]
+        for step in self.steps:
+            written = ", ".join(names[x] for x in step.writes)
+            read = ", ".join(names[x] for x in step.needs if x.op is not CONSTANT)
+            lines.append(f"    {written} = {_what(step)}({read})")
+            if isinstance(step, Kernel):
+                lines.append(f"        {' '.join(node.op.name for node in step.nodes)}")
+        lines.append(f"    return {', '.join(names[x] for x in self.results)}")
+        return "\n".join(lines)
+
+    def explain(self) -> str:
+        """For each value that one kernel leaves to another, why the two are not one."""
+        where = {node: kernel.name for kernel in self.kernels for node in kernel.nodes}
+        lines = []
+        for cut in self.cuts:
+            pair = f"{where[cut.source]} -> {where[cut.reader]}"
+            place = f"   {cut.reader.origin.place}" if cut.reader.origin else ""
+            lines.append(f"{pair}: {cut.source.op.name}, read by {cut.reader.op.name}: {cut.reason}{place}")
+        return "\n".join(dict.fromkeys(lines))
+
+
+def plan(program: Graph) -> Plan:
+    """The steps for a graph; composites are computed as their bodies.
+
+    >>> from symgraph import exp, placeholder, sum
+    >>> from symgraph.graph.graph import graph
+    >>> x = placeholder("float32", ("n", "k"), name="x")
+    >>> powers = exp(x)
+    >>> print(plan(graph([x], [powers / sum(powers, axis=1, keepdims=True)])))
+    plan main(x):
+        v0 = kernel[n][k](x)
+            exp sum divide
+        return v0
+    """
+    results = tuple(expanded(program.roots))
+    groups, cuts = fused(results)
+    left = _left(groups, results)
+    steps: list[Step] = []
+    for group in groups:
+        if group.is_kernel:
+            steps.append(_kernel(f"kernel_{sum(isinstance(step, Kernel) for step in steps)}", group, left))
+        else:
+            (node,) = group.members
+            steps.append(View(node) if is_view(node) else Call(node))
+    given = tuple(dict.fromkeys([*program.inputs, *program.variables()]))
+    made = Plan(program.name, given, tuple(steps), results, tuple(cuts))
+    verify_plan(made)
+    return made
+
+
+def verify_plan(made: Plan) -> None:
+    """Raise VerifyError where a step reads what nothing before it has written, or a value is written twice."""
+    known: set[Node] = set(made.given)
+    for step in made.steps:
+        for x in step.needs:
+            if x not in known and x.op is not CONSTANT:
+                raise VerifyError(f"a step of {made.name} reads {x!r}, which no step before it writes")
+        for x in step.writes:
+            if x in known:
+                raise VerifyError(f"a step of {made.name} writes {x!r}, which is there already")
+            known.add(x)
+    for x in made.results:
+        if x not in known and x.op is not CONSTANT:
+            raise VerifyError(f"nothing writes {x!r}, a result of {made.name}")
+
+
+def _left(groups: Iterable[Group], results: Iterable[Node]) -> set[Node]:
+    """What steps leave to others, or at the end."""
+    left = set(results)
+    for group in groups:
+        left |= group.sources
+    return left
+
+
+def _kernel(name: str, group: Group, left: set[Node]) -> Kernel:
+    rows = {axis: size for axis, size in group.sizes.items() if axis not in group.inner}
+    columns = {axis: size for axis, size in group.sizes.items() if axis in group.inner}
+    writes = tuple(node for node in group.members if node in left)
+    return Kernel(name, tuple(group.members), group.along, group.over, rows, columns, writes)
+
+
+def _names(made: Plan) -> dict[Node, str]:
+    names = {x: x.name or x.op.name for x in made.given}
+    for step in made.steps:
+        for x in step.writes:
+            names[x] = f"v{len(names) - len(made.given)}"
+    for x in [*made.results, *(x for step in made.steps for x in step.needs)]:
+        names.setdefault(x, x.op.name)
+    return names
+
+
+def _what(step: Step) -> str:
+    if isinstance(step, Kernel):
+        rows, columns = (", ".join(map(str, axes.values())) for axes in (step.rows, step.columns))
+        return f"kernel[{rows}]" + (f"[{columns}]" if columns else "")
+    return f"{'view' if isinstance(step, View) else 'call'} {step.node.op.name}"
