@@ -3,6 +3,7 @@
 ::
 
     kernel    = def NAME(PARAM, ..., *, WRITTEN, ...):           parameters and their types
+                    statement ...                                once
                     for i, ... in rows(SIZE, ...):               in any order, in parallel
                         statement | sweep ...
     sweep     = for j, ... in sweep(SIZE, ...):                  along each row
@@ -134,6 +135,7 @@ class LoopKernel:
     name: str
     reads: tuple[Param, ...]
     writes: tuple[Param, ...]
+    once: tuple[Statement, ...]
     rows: tuple[Loop, ...]
     body: tuple[Statement | Sweep, ...]
 
@@ -141,6 +143,7 @@ class LoopKernel:
         given = [f"{param.name}: {param.type}" for param in self.reads]
         written = [f"{param.name}: {param.type}" for param in self.writes]
         lines = [f"def {self.name}({', '.join([*given, '*', *written])}):"]
+        lines += [f"    {statement}" for statement in self.once]
         lines.append(f"    for {_header(self.rows, 'rows')}:")
         for part in self.body:
             if isinstance(part, Sweep):
@@ -151,27 +154,28 @@ class LoopKernel:
         return "\n".join(lines) + "\n"
 
 
-def statements(kernel: LoopKernel) -> Iterator[tuple[Statement, Sweep | None]]:
-    """Every statement, with the sweep that it stands in."""
+def statements(kernel: LoopKernel) -> Iterator[tuple[Statement, tuple[Loop, ...], bool]]:
+    """Every statement, with the loops around it, and whether it stands in a sweep."""
+    for statement in kernel.once:
+        yield statement, (), False
     for part in kernel.body:
         if isinstance(part, Sweep):
-            yield from ((statement, part) for statement in part.body)
+            yield from ((statement, kernel.rows + part.loops, True) for statement in part.body)
         else:
-            yield part, None
+            yield part, kernel.rows, False
 
 
 def verify_loops(kernel: LoopKernel) -> None:
     """Raise VerifyError for a value that is read before it is known, an index with a foreign variable, a dtype that
     does not fit, an array that is not written, or a store that several turns of the loops make at one place."""
-    known: dict[str, Sweep | None] = {}
+    known: dict[str, bool] = {}
     written: set[str] = set()
-    for statement, sweep in statements(kernel):
+    for statement, loops, swept in statements(kernel):
         for x in operands(statement):
             if isinstance(x, Value) and x.name not in known:
                 raise VerifyError(f"{kernel.name}: {x} is read before it is known: {statement}")
-            if isinstance(x, Value) and sweep is None and known[x.name] is not None:
+            if isinstance(x, Value) and known[x.name] and not swept:
                 raise VerifyError(f"{kernel.name}: {x} is an element, and a row reads it: {statement}")
-        loops = (*kernel.rows, *(sweep.loops if sweep else ()))
         match statement:
             case Load(target, param, index) | Store(param, index, target):
                 _check_index(kernel, param, index, loops, statement)
@@ -189,13 +193,13 @@ def verify_loops(kernel: LoopKernel) -> None:
                     )
                 written.add(param.name)
             case Reduce(target):
-                if sweep is None:
+                if not swept:
                     raise VerifyError(f"{kernel.name}: a row is reduced outside of a sweep: {statement}")
-                known[target.name] = None
+                known[target.name] = False
             case Load(target) | Compute(target):
                 if target.name in known:
                     raise VerifyError(f"{kernel.name}: {target} is named twice: {statement}")
-                known[target.name] = sweep
+                known[target.name] = swept
     for param in kernel.writes:
         if param.name not in written:
             raise VerifyError(f"{kernel.name}: nothing is written to {param.name}")

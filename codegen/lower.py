@@ -31,6 +31,9 @@ Where: TypeAlias = tuple[int, bool]
 """A place in the body of a kernel: which sweep, or the statements before it."""
 
 
+_ONCE: Where = (-1, False)
+
+
 def lower(kernel: Kernel) -> LoopKernel:
     """The loops of a kernel.
 
@@ -76,17 +79,19 @@ class _Lowering:
         for node in self._kernel.nodes:
             self._add(node)
         for node, param in self._outputs.items():
-            place = (self._sweeps[node], self._is_swept(self._kernel.along[node]))
+            place = self._place(self._sweeps[node] + (node in self._kernel.over), self._kernel.along[node])
             index = self._index(self._kernel.along[node], node.shape)
             self._parts.setdefault(place, []).append(Store(param, index, self._values[node]))
         columns = tuple(self._columns.values())
         body: list[Statement | Sweep] = []
+        once = tuple(self._parts.pop(_ONCE, ()))
         for (_, swept), part in sorted(self._parts.items()):
             body += [Sweep(columns, tuple(part))] if swept else part
         return LoopKernel(
             self._kernel.name,
             tuple(self._params.values()),
             tuple(self._outputs.values()),
+            once,
             tuple(self._rows.values()),
             tuple(body),
         )
@@ -94,16 +99,16 @@ class _Lowering:
     def _add(self, node: Node) -> None:
         over = self._kernel.over.get(node)
         mine = over if over is not None else self._kernel.along[node]
-        swept = self._is_swept(mine)
         sweep = 0
         for read in self._reads[node]:
             source = read.source
             if source in self._sweeps:
                 sweep = max(sweep, self._sweeps[source] + (source in self._kernel.over))
-        args = tuple(self._operand(read, mine, (sweep, swept)) for read in self._reads[node])
+        place = self._place(sweep, mine)
+        args = tuple(self._operand(read, mine, place) for read in self._reads[node])
         target = self._name(node)
         self._sweeps[node] = sweep
-        part = self._parts.setdefault((sweep, swept), [])
+        part = self._parts.setdefault(place, [])
         if over is not None:
             part.append(Reduce(target, node.op, args[0], node.origin))
         else:
@@ -120,9 +125,9 @@ class _Lowering:
         along = tuple(None if axis is None else mine[axis] for axis in read.axes)
         index = self._index(along, source.shape)
         if (source, index) not in self._loads:
-            used = {x for dim in index if isinstance(dim, Size) for x in symbols(dim)}
-            columns = {loop.variable for loop in self._columns.values()}
-            first = (place[0] if used & columns else 0, bool(used & columns))
+            first = self._place(place[0], along)
+            if not first[1]:
+                first = self._place(0, along)
             target = self._name(source)
             self._loads[source, index] = target
             self._parts.setdefault(first, []).append(Load(target, self._params[source], index))
@@ -141,8 +146,11 @@ class _Lowering:
             index.append(loop.variable if fits else dim_min(loop.variable, size - 1))
         return tuple(index)
 
-    def _is_swept(self, axes: Axes) -> bool:
-        return any(axis in self._columns for axis in axes)
+    def _place(self, sweep: int, axes: Axes) -> Where:
+        """Where a value that lies along these axes is computed, once ``sweep`` sweeps are done."""
+        if self._rows and all(axis is None for axis in axes):
+            return _ONCE
+        return sweep, any(axis in self._columns for axis in axes)
 
     def _name(self, node: Node) -> Value:
         self._count += 1
