@@ -58,11 +58,16 @@ def lower(kernel: Kernel) -> LoopKernel:
     return _Lowering(kernel).run()
 
 
+def arrays_of(kernel: Kernel) -> tuple[Node, ...]:
+    """The values from outside that are parameters of the loops, in their order; numbers stand in the loops."""
+    return tuple(x for x in kernel.needs if _number(x) is None)
+
+
 class _Lowering:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._reads = {node: reads_of(node) for node in kernel.nodes}
-        needs = [x for x in kernel.needs if _number(x) is None]
+        needs = arrays_of(kernel)
         taken: set[str] = set()
         self._params = {x: Param(_free(x.name or "x", taken), x.tensor) for x in needs}
         self._outputs = {x: Param(_free(x.name or "out", taken), x.tensor) for x in kernel.writes}
@@ -77,6 +82,8 @@ class _Lowering:
 
     def run(self) -> LoopKernel:
         for node in self._kernel.nodes:
+            self._sweeps[node] = self._sweep(node)
+        for node in sorted(self._kernel.nodes, key=self._home):
             self._add(node)
         for node, param in self._outputs.items():
             place = self._place(self._sweeps[node] + (node in self._kernel.over), self._kernel.along[node])
@@ -96,23 +103,27 @@ class _Lowering:
             tuple(body),
         )
 
+    def _sweep(self, node: Node) -> int:
+        """How many sweeps are done before all that a node reads is known."""
+        sources = [read.source for read in self._reads[node] if read.source in self._sweeps]
+        return max((self._sweeps[x] + (x in self._kernel.over) for x in sources), default=0)
+
+    def _home(self, node: Node) -> Where:
+        return self._place(self._sweeps[node], self._lies(node))
+
+    def _lies(self, node: Node) -> Axes:
+        """The axes along which a node is computed: those of its argument, for a reduction."""
+        return self._kernel.over[node] if node in self._kernel.over else self._kernel.along[node]
+
     def _add(self, node: Node) -> None:
-        over = self._kernel.over.get(node)
-        mine = over if over is not None else self._kernel.along[node]
-        sweep = 0
-        for read in self._reads[node]:
-            source = read.source
-            if source in self._sweeps:
-                sweep = max(sweep, self._sweeps[source] + (source in self._kernel.over))
-        place = self._place(sweep, mine)
+        mine, place = self._lies(node), self._home(node)
         args = tuple(self._operand(read, mine, place) for read in self._reads[node])
         target = self._name(node)
-        self._sweeps[node] = sweep
-        part = self._parts.setdefault(place, [])
-        if over is not None:
-            part.append(Reduce(target, node.op, args[0], node.origin))
+        if node in self._kernel.over:
+            made: Statement = Reduce(target, node.op, args[0], node.origin)
         else:
-            part.append(Compute(target, node.op, args, node.attrs, node.origin))
+            made = Compute(target, node.op, args, node.attrs, node.origin)
+        self._parts.setdefault(place, []).append(made)
         self._values[node] = target
 
     def _operand(self, read: Read, mine: Axes, place: Where) -> Operand:

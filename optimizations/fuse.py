@@ -13,8 +13,9 @@ from __future__ import annotations
 import builtins
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
-from symgraph.graph.dims import Dim
+from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, PLACEHOLDER, VARIABLE
 from symgraph.graph.types import TupleType
@@ -105,7 +106,7 @@ class _Fusion:
             return node.deps
         if node not in self._reads:
             self._reads[node] = reads_of(node)
-        return tuple(read.source for read in self._reads[node])
+        return (*(read.source for read in self._reads[node]), *_deciders(node))
 
     # Growing
 
@@ -236,19 +237,27 @@ class _Fusion:
     # Results
 
     def _ordered(self) -> list[Group]:
+        """Each step after those that it reads; of those that are ready, the one whose nodes were met first."""
         place = {x: i for i, x in enumerate(self._group)}
+        missing: dict[Group, set[Group]] = {}
+        readers: dict[Group, list[Group]] = {}
+        ready: list[tuple[int, Group]] = []
         for group in self._groups:
             group.members.sort(key=place.__getitem__)
-        order: list[Group] = []
-        done = 0
-        waiting = sorted(self._groups, key=lambda group: place[group.members[-1]])
-        while waiting:
-            ready = [group for group in waiting if not group.before & ~done]
-            assert ready, "steps wait for each other"
-            for group in ready:
-                done |= group.bits
-            order += ready
-            waiting = [group for group in waiting if group.before & ~done or not group.bits & done]
+            missing[group] = {self._group[x] for x in group.sources if x in self._group}
+            for other in missing[group]:
+                readers.setdefault(other, []).append(group)
+            if not missing[group]:
+                heappush(ready, (place[group.members[-1]], group))
+        order = []
+        while ready:
+            _, group = heappop(ready)
+            order.append(group)
+            for reader in readers.get(group, ()):
+                missing[reader].discard(group)
+                if not missing[reader]:
+                    heappush(ready, (place[reader.members[-1]], reader))
+        assert len(order) == len(self._groups), "steps wait for each other"
         return order
 
     def _cuts(self) -> Iterator[Cut]:
@@ -269,6 +278,13 @@ def _is_computed(node: Node) -> bool:
         x = node.inputs[0]
         return builtins.all(x.shape[axis] != 1 for axis in node.attrs.axes)  # type: ignore[union-attr]
     return node.op.elementwise and len(node.deps) == len(node.inputs)
+
+
+def _deciders(node: Node) -> tuple[Node, ...]:
+    """The nodes whose run decides the sizes of this one."""
+    shapes = [node.shape] + [x.shape for x in node.inputs if node.op in REDUCTIONS]
+    sizes = [size for shape in shapes for dim in shape if isinstance(dim, Size) for size in symbols(dim)]
+    return tuple(size.source for size in dict.fromkeys(sizes) if isinstance(size.source, Node))
 
 
 def _lay_out(group: Group, node: Node) -> None:

@@ -105,8 +105,10 @@ class Plan:
         return "\n".join(dict.fromkeys(lines))
 
 
-def plan(program: Graph) -> Plan:
+def plan(program: Graph, given: Iterable[Node] = ()) -> Plan:
     """The steps for a graph; composites are computed as their bodies.
+
+    Arrays are given for the graph's inputs and variables, or for ``given`` in their place, which may be more.
 
     >>> from symgraph import exp, placeholder, sum
     >>> from symgraph.graph.graph import graph
@@ -128,7 +130,7 @@ def plan(program: Graph) -> Plan:
         else:
             (node,) = group.members
             steps.append(View(node) if is_view(node) else Call(node))
-    given = tuple(dict.fromkeys([*program.inputs, *program.variables()]))
+    given = tuple(given) or tuple(dict.fromkeys([*program.inputs, *program.variables()]))
     made = Plan(program.name, given, tuple(steps), results, tuple(cuts))
     verify_plan(made)
     return made

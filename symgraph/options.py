@@ -8,6 +8,20 @@ from symgraph.errors import ArgumentError
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What the compiler may know of the machine.
+
+    ``block`` is how many elements of an array a loop of NumPy calls works on at a time: a few such blocks should fit
+    into the second-level cache.
+    """
+
+    block: int = 1 << 15
+
+
+DEFAULT = Target()
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """The settings of one function or session; part of every cache key, so two equal ones mean the same code.
 

@@ -51,7 +51,7 @@ class Schedule:
         with np.errstate(all="ignore"):
             for step in self.steps:
                 inputs = [values[slot] for slot in step.inputs]
-                values[step.slot] = _run_step(step, inputs, sizes)
+                values[step.slot] = run_node(step.node, inputs, sizes)
                 if watch:
                     _refuse_nan(step.node, values[step.slot], inputs)
                 for slot in step.dead:
@@ -174,14 +174,19 @@ def _misfit(node: Node, array: Array, why: str) -> ShapeError:
     return ShapeError(describe(f"{what}: {why}", rows))
 
 
-def _run_step(step: Step, inputs: list[Array], sizes: dict[Size, int]) -> Any:
-    node = step.node
+def run_node(node: Node, inputs: Sequence[Array], sizes: dict[Size, int]) -> Any:
+    """The value of a node, by its op's meaning; sizes that the data decide are added to ``sizes``.
+
+    Raises ShapeError, OutOfBoundsError or RunError with the user's line.
+    """
     try:
         if node.attrs is None:
             value = node.op.numpy(*inputs)  # type: ignore[misc]
         else:
             attrs = (
-                node.attrs.map_sizes(lambda size: evaluate_dim(size, sizes)) if step.has_sizes else node.attrs
+                node.attrs.map_sizes(lambda size: evaluate_dim(size, sizes))
+                if node.attrs.symbols()
+                else node.attrs
             )
             value = node.op.numpy(*inputs, **attrs.fields())  # type: ignore[misc]
         if node.op.binds_sizes:

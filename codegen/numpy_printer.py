@@ -1,0 +1,376 @@
+"""Kernels as Python functions of NumPy calls, each on a block that fits the cache.
+
+::
+
+    def kernel_0(once, rows):
+        for x, out, r0, t0, t1 in rows:
+            # train.py:14
+            maximum.reduce(x, axis=COLUMNS, out=r0)
+            subtract(x, r0, out=t0)
+            exp(t0, out=t0)
+            ...
+
+``rows`` yields the parts of the arrays that belong to a block of rows, and room for what lies between; ``once`` the
+arrays for what is computed before all rows. Where a row is longer than a block, ``long`` is printed: sweep after sweep,
+each over parts of one row, and what a later sweep needs again is computed again.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from symgraph.codegen.loops import (
+    Compute,
+    Load,
+    LoopKernel,
+    Number,
+    Operand,
+    Reduce,
+    Statement,
+    Store,
+    Sweep,
+    Value,
+    operands,
+    statements,
+)
+from symgraph.graph.op import Op
+from symgraph.graph.types import DType
+from symgraph.ops.arithmetic import astype, where
+from symgraph.ops.reduce import all, any, max, min, prod, sum
+
+COMBINE: Mapping[Op, str] = {
+    sum.op: "add",
+    prod.op: "multiply",
+    max.op: "maximum",
+    min.op: "minimum",
+    any.op: "logical_or",
+    all.op: "logical_and",
+}
+"""The NumPy function that makes one of two, and a reduction of many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Space for a value between two calls: of a dtype, for a whole block or for its rows."""
+
+    name: str
+    row: DType
+    swept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An array as a kernel sees it: a parameter by an index."""
+
+    name: str
+    access: Load | Store
+    swept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A function's text, what it wants to be yielded, and the objects that the text names."""
+
+    text: str
+    once: tuple[View | Room, ...]
+    rows: tuple[View | Room, ...]
+    names: dict[str, Any] = field(default_factory=dict)
+
+
+def print_kernel(kernel: LoopKernel, *, long: bool = False) -> Printed:
+    """The function for a kernel, for rows that fit into a block, or for ``long`` ones."""
+    return _Printer(kernel, long).run()
+
+
+class _Printer:
+    def __init__(self, kernel: LoopKernel, long: bool) -> None:
+        self._kernel, self._long = kernel, long
+        self._names: dict[str, Any] = {"copyto": np.copyto}
+        self._lines: list[str] = []
+        self._prefix = "once_"
+        self._stored: set[str] = set()
+        self._constants: dict[str, str] = {}
+        self._views: dict[tuple[Any, ...], View] = {}
+        self._rooms: list[Room] = []
+        self._free: list[Room] = []
+        self._values: dict[str, str] = {}
+        self._held: dict[str, Room] = {}
+        self._lasts: dict[str, int] = {}
+        self._swept = {x.target.name: swept for x, _, swept in statements(kernel) if not isinstance(x, Store)}
+        for x, _, _ in statements(kernel):
+            if isinstance(x, Reduce):
+                self._swept[x.target.name] = False
+        self._makers = {x.target.name: x for x, _, _ in statements(kernel) if not isinstance(x, Store)}
+        self._stores = {
+            x.value.name: x
+            for x, _, _ in statements(kernel)
+            if isinstance(x, Store) and isinstance(x.value, Value)
+        }
+
+    def run(self) -> Printed:
+        self._section(self._kernel.once, "    ")
+        once, before = self._wanted(), self._lines
+        self._prefix = ""
+        self._lines, self._views, self._rooms, self._free, self._held = [], {}, [], [], {}
+        if self._long:
+            self._rows_in_parts()
+        else:
+            self._section(self._in_order(), "        ")
+        rows = self._wanted()
+        head = [f"def {self._kernel.name}(once, rows, columns):"]
+        head += [f"    {name} = {text}" for text, name in self._constants.items()]
+        if once:
+            head.append(f"    {_tuple(once)} = once")
+        body = self._lines
+        if body and not self._long:
+            body = [f"    for {_tuple(rows)} in rows:", *body]
+        text = "\n".join([*head, *before, *body, *([] if before or body else ["    pass"])]) + "\n"
+        return Printed(text, once, rows, self._names)
+
+    def _in_order(self) -> list[Statement]:
+        return [x for part in self._kernel.body for x in (part.body if isinstance(part, Sweep) else (part,))]
+
+    def _wanted(self) -> tuple[View | Room, ...]:
+        return (*self._views.values(), *self._rooms)
+
+    # A section: statements one after the other
+
+    def _section(self, section: Sequence[Statement], indent: str) -> None:
+        """Statements in order, with room for each value from its making to its last reading."""
+        self._lasts = {
+            x.name: place
+            for place, each in enumerate(section)
+            for x in operands(each)
+            if isinstance(x, Value)
+        }
+        own = set(map(id, section))
+        for each, _, _ in statements(self._kernel):
+            if id(each) not in own:
+                for x in operands(each):
+                    self._lasts.pop(getattr(x, "name", ""), None)
+        for place, each in enumerate(section):
+            self._statement(each, place, indent)
+
+    def _statement(self, each: Statement, place: int, indent: str) -> None:
+        match each:
+            case Load():
+                self._values[each.target.name] = self._view(each, self._swept[each.target.name])
+            case Store():
+                self._store(each, indent)
+                self._release(each, place)
+            case Compute():
+                self._compute(each, place, indent)
+            case Reduce():
+                self._reduce(each, place, indent)
+
+    def _store(self, each: Store, indent: str) -> None:
+        if isinstance(each.value, Value) and self._values[each.value.name] == self._output(each.value.name):
+            return
+        self._emit(
+            indent, f"copyto({self._view(each, _is_swept(each, self._kernel))}, {self._operand(each.value)})"
+        )
+
+    def _compute(self, each: Compute, place: int, indent: str) -> None:
+        self._note(each, indent)
+        args = [self._operand(x) for x in each.args]
+        if isinstance(each.op.numpy, np.ufunc):
+            self._release(each, place)
+            name = self._named(each.op.numpy.__name__, each.op.numpy)
+            self._emit(indent, f"{name}({', '.join(args)}, out={self._target(each.target)})")
+            return
+        target = self._target(each.target)
+        if each.op is where.op:
+            self._emit(indent, f"copyto({target}, {args[2]})")
+            self._emit(indent, f"copyto({target}, {args[1]}, where={args[0]})")
+        elif each.op is astype.op and not each.args[0].row.is_complex:
+            self._emit(indent, f'copyto({target}, {args[0]}, casting="unsafe")')
+        else:
+            given = "".join(f", {key}={self._named(key, value)}" for key, value in _fields(each).items())
+            self._emit(
+                indent,
+                f"{target}[...] = {self._named(each.op.name, each.op.numpy)}({', '.join(args)}{given})",
+            )
+        self._release(each, place)
+
+    def _reduce(self, each: Reduce, place: int, indent: str) -> None:
+        self._note(each, indent)
+        arg = self._operand(each.arg)
+        room = None
+        if isinstance(each.arg, Number) or not self._swept[each.arg.name]:
+            room = self._take(each.arg.row, True)
+            self._emit(indent, f"copyto({room.name}, {arg})")
+            arg = room.name
+        combine = self._named(COMBINE[each.op], getattr(np, COMBINE[each.op]))
+        if not self._long:
+            self._emit(indent, _reduction(each.op, combine, arg, self._target(each.target)))
+        else:
+            part = self._take(each.target.row, False)
+            target = self._values[each.target.name]
+            self._emit(indent, _reduction(each.op, combine, arg, part.name))
+            self._emit(
+                indent,
+                f"{combine}({target}, {part.name}, out={target}) if begun else copyto({target}, {part.name})",
+            )
+            self._free.append(part)
+        if room is not None:
+            self._free.append(room)
+        self._release(each, place)
+
+    # Long rows: sweep after sweep, in parts
+
+    def _rows_in_parts(self) -> None:
+        heads: list[int] = []
+        for part in self._kernel.body:
+            self._lasts = {}  # what a row holds, it holds to its end
+            if isinstance(part, Sweep):
+                heads.append(self._sweep(self._needed(part)))
+            else:
+                self._statement(part, 0, "        ")
+        wanted = self._wanted()
+        for head in heads:
+            self._lines[head] = f"        for {_tuple([x for x in wanted if x.swept])} in parts:"
+        whole = _tuple([x for x in wanted if not x.swept])
+        self._lines.insert(0, f"    for {whole}, parts in rows:")
+
+    def _sweep(self, section: Sequence[Statement]) -> int:
+        """One loop over the parts of a row; the line that its head will be."""
+        for each in section:
+            if isinstance(each, Reduce):
+                self._target(each.target)
+        if builtins.any(isinstance(each, Reduce) for each in section):
+            self._emit("        ", "begun = False")
+        head = len(self._lines)
+        self._lines.append("")
+        self._stored = {x.value.name for x in section if isinstance(x, Store) and isinstance(x.value, Value)}
+        self._lasts = {
+            x.name: place
+            for place, each in enumerate(section)
+            for x in operands(each)
+            if isinstance(x, Value) and self._swept[x.name]
+        }
+        for place, each in enumerate(section):
+            self._statement(each, place, "            ")
+        if builtins.any(isinstance(each, Reduce) for each in section):
+            self._emit("            ", "begun = True")
+        self._values = {name: held for name, held in self._values.items() if not self._swept[name]}
+        return head
+
+    def _needed(self, sweep: Sweep) -> list[Statement]:
+        """What a sweep does, with what it reads of earlier sweeps done again."""
+        section = [x for x in sweep.body if isinstance(x, Store | Reduce)]
+        found: dict[str, Statement] = {}
+        waiting = [x for each in section for x in operands(each)]
+        while waiting:
+            x = waiting.pop()
+            if isinstance(x, Value) and self._swept[x.name] and x.name not in found:
+                found[x.name] = self._makers[x.name]
+                waiting += operands(found[x.name])
+        order = [
+            x for x in self._in_order() if not isinstance(x, Store | Reduce) and found.get(x.target.name) is x
+        ]
+        return [*order, *section]
+
+    # Names
+
+    def _operand(self, x: Operand) -> str:
+        if isinstance(x, Value):
+            return self._values[x.name]
+        text = _literal(x)
+        if text is None:
+            return self._named("c", x.value)
+        self._names.setdefault(x.row.name, x.row.numpy.type)
+        return self._constants.setdefault(text, f"c{len(self._constants)}")
+
+    def _named(self, name: str, value: Any) -> str:
+        """A name for an object that the text uses."""
+        free, place = name, 0
+        while free in self._names and self._names[free] is not value:
+            free, place = f"{name}_{place}", place + 1
+        self._names[free] = value
+        return free
+
+    def _target(self, value: Value) -> str:
+        """Where a value goes: to the array that it is stored in, or to room of its own."""
+        swept = self._swept[value.name]
+        store = self._stores.get(value.name)
+        if store is not None and (not self._long or not swept or value.name in self._stored):
+            name = self._view(store, swept)
+        else:
+            room = self._take(value.row, swept)
+            self._held[value.name] = room
+            name = room.name
+        self._values[value.name] = name
+        return name
+
+    def _output(self, name: str) -> str | None:
+        store = self._stores.get(name)
+        view = None if store is None else self._views.get(_key(store))
+        return None if view is None else view.name
+
+    def _view(self, access: Load | Store, swept: bool) -> str:
+        key = _key(access)
+        if key not in self._views:
+            taken = {view.name for view in self._views.values()}
+            name, place = access.param.name, 0
+            while name in taken:
+                name, place = f"{access.param.name}_{place}", place + 1
+            self._views[key] = View(name, access, swept)
+        return self._views[key].name
+
+    def _take(self, row: DType, swept: bool) -> Room:
+        for room in self._free:
+            if room.row is row and room.swept is swept:
+                self._free.remove(room)
+                return room
+        room = Room(f"{self._prefix}{'t' if swept else 'r'}{len(self._rooms)}", row, swept)
+        self._rooms.append(room)
+        return room
+
+    def _release(self, each: Statement, place: int) -> None:
+        for x in operands(each):
+            if isinstance(x, Value) and self._lasts.get(x.name) == place and x.name in self._held:
+                self._free.append(self._held.pop(x.name))
+
+    def _note(self, each: Compute | Reduce, indent: str) -> None:
+        if each.origin is not None:
+            note = f"{indent}# {each.origin.place}"
+            if note not in self._lines[-8:]:
+                self._lines.append(note)
+
+    def _emit(self, indent: str, line: str) -> None:
+        self._lines.append(indent + line)
+
+
+def _reduction(op: Op, combine: str, arg: str, out: str) -> str:
+    if op is sum.op:
+        return f"add_up({arg}, columns, {out})"
+    return f"{combine}.reduce({arg}, axis=columns, keepdims=True, out={out})"
+
+
+def _key(access: Load | Store) -> tuple[Any, ...]:
+    return (access.param.name, *access.index)
+
+
+def _is_swept(store: Store, kernel: LoopKernel) -> bool:
+    return builtins.any(each is store and swept for each, _, swept in statements(kernel))
+
+
+def _fields(each: Compute) -> dict[str, Any]:
+    return each.attrs.fields() if each.attrs is not None else {}
+
+
+def _literal(number: Number) -> str | None:
+    """The number as a call of its dtype; None where decimals do not say it."""
+    if number.row.name not in ("float32", "float64") and not number.row.is_integer:
+        return None
+    return f"{number.row.name}({number.value!s})" if np.isfinite(number.value) else None
+
+
+def _tuple(wanted: Sequence[View | Room]) -> str:
+    names = ", ".join(x.name for x in wanted)
+    return f"({names},)" if len(wanted) == 1 else f"({names})"

@@ -1,0 +1,1 @@
+"""What runs a plan: arrays, kernels as functions, libraries."""

@@ -1,0 +1,52 @@
+"""Drawn programs as plans of kernels: the same results as the evaluator, in blocks of any size."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.codegen.loops import verify_loops
+from symgraph.codegen.lower import lower
+from symgraph.graph.evaluate import schedule
+from symgraph.graph.graph import graph
+from symgraph.optimizations.pipeline import optimize
+from symgraph.optimizations.plan import plan
+from symgraph.options import Target
+from symgraph.runtime.numpy_backend import NumpyProgram
+from tests.fuzz.drawing import draw_program
+from tests.fuzz.test_fuzz import described, first_seed, tolerance  # noqa: F401
+
+GROUPS, OF_ANY_KIND, SMOOTH = 10, 30, 10
+BLOCKS = (1, 3, 1 << 15)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_plans_mean_what_programs_mean(group, first_seed):  # noqa: F811
+    for seed in range(first_seed + group * OF_ANY_KIND, first_seed + (group + 1) * OF_ANY_KIND):
+        program = draw_program(seed)
+        assert_planned([node for node, _ in program.values], program, described(seed, program))
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_plans_mean_what_gradients_mean(group, first_seed):  # noqa: F811
+    for seed in range(first_seed + group * SMOOTH, first_seed + (group + 1) * SMOOTH):
+        program = draw_program(seed, smooth=True)
+        loss = sum(sg.tanh(node).sum() for node, _ in program.values[-3:])
+        slopes = sg.grad(loss, [node for node, _ in program.inputs], disconnected="zero")
+        assert_planned([loss, *slopes], program, described(seed, program))
+
+
+def assert_planned(outputs, program, where):
+    given = [node for node, _ in program.inputs]
+    arrays = [array for _, array in program.inputs]
+    built = optimize(graph(given, outputs), sg.Options())[-1].graph
+    planned = plan(built)
+    for kernel in planned.kernels:
+        verify_loops(lower(kernel))
+    expected = schedule(built.roots, given).run(arrays)
+    for block in BLOCKS:
+        results = NumpyProgram(planned, Target(block=block)).run(arrays)
+        for a, b in zip(expected, results, strict=True):
+            a, b = np.asarray(a), np.asarray(b)
+            assert a.shape == b.shape and a.dtype == b.dtype, where
+            limit = tolerance(program) if a.dtype.kind in "fc" else 0
+            np.testing.assert_allclose(b, a, rtol=limit, atol=limit, err_msg=where)
