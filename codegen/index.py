@@ -19,8 +19,18 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from math import gcd
-from typing import TypeAlias
 
+from symgraph.codegen.ranges import (
+    Facts,
+    Ranges,
+    extreme,
+    facts_of,
+    holds,
+    learn,
+    linear,
+    product_of,
+    varies,
+)
 from symgraph.errors import ShapeError
 from symgraph.graph.binding import substitute_dim
 from symgraph.graph.dims import (
@@ -28,12 +38,10 @@ from symgraph.graph.dims import (
     Dim,
     Monomial,
     Size,
-    broadcast,
     dim_floordiv,
     dim_max,
     dim_min,
     dim_mod,
-    is_symbol,
     rebuild_dim,
     same,
     symbols,
@@ -42,11 +50,7 @@ from symgraph.graph.dims import (
 
 __all__ = ["Merged", "Ranges", "affine", "bounds", "flatten", "merge", "reshaped", "simplify", "unflatten"]
 
-Ranges: TypeAlias = Mapping[Size, Dim]
-"""The extents of loop variables."""
-
 MOST_ROUNDS = 8  # of rewriting; the second one seldom finds anything
-DEEPEST_PROOF = 8  # steps that remove a call, or try both ends of a range
 
 
 def simplify(index: Dim, ranges: Ranges) -> Dim:
@@ -68,7 +72,7 @@ def simplify(index: Dim, ranges: Ranges) -> Dim:
         index = substitute_dim(index, once)
         if isinstance(index, int) or index.depth == 0:
             return index
-        facts = _facts(ranges)
+        facts = facts_of(ranges)
         for _ in range(MOST_ROUNDS):
             before, index = index, _rewritten(index, facts)
             if index is before or isinstance(index, int):
@@ -142,10 +146,10 @@ def bounds(index: Dim, ranges: Ranges) -> tuple[Dim | None, Dim | None]:
     >>> bounds(i*k - j + 3, {i: 4, j: k})
     (4 - k, 3*k + 3)
     """
-    facts = _facts(ranges)
+    facts = facts_of(ranges)
     index = simplify(index, ranges)
     try:
-        found = [_extreme(index, largest, facts, DEEPEST_PROOF) for largest in (False, True)]
+        found = [extreme(index, largest, facts) for largest in (False, True)]
     except ShapeError:
         return None, None
     low, high = (None if end is None else simplify(end, ranges) for end in found)
@@ -164,7 +168,7 @@ def affine(index: Dim, variables: Iterable[Size]) -> tuple[dict[Size, Dim], Dim]
     coefficients: dict[Size, Dim] = dict.fromkeys(wanted, 0)
     rest = index
     for variable in wanted:
-        parts = _linear(rest, variable)
+        parts = linear(rest, variable)
         if parts is None:
             return None
         coefficients[variable], rest = parts
@@ -240,53 +244,7 @@ def _product(factors: Iterable[Dim]) -> Dim:
     return reduce(operator.mul, factors, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What is known inside the loops."""
-
-    ranges: Ranges
-    known: tuple[Dim, ...]  # each is >= 0
-    least: Mapping[Size, int]  # values that symbols and calls reach
-
-
-def _facts(ranges: Ranges) -> _Facts:
-    assert not any(symbols(extent) & ranges.keys() for extent in ranges.values()), "extents are sizes"
-    facts = _Facts(ranges, (), {})
-    for extent in ranges.values():
-        facts = _learn(extent - 1, facts)
-    return facts
-
-
-def _learn(dim: Dim, facts: _Facts) -> _Facts:
-    """The facts, and that `dim` is >= 0: ``n//2 >= 1`` says that ``n >= 2``."""
-    if isinstance(dim, int) or dim in facts.known:
-        return facts
-    atoms, c = next(iter(terms_of(dim).items()))
-    least = -(terms_of(dim).get((), 0) // c)
-    if len(atoms) > 1 or c < 0 or len(_atoms(dim)) > 1:
-        facts = _Facts(facts.ranges, (*facts.known, dim), facts.least)
-    if c < 0 or any(other not in (atoms, ()) for other in terms_of(dim)):
-        return facts
-    if len(atoms) > 1:
-        if least >= 1 and all(_atom_nonnegative(atom, facts, DEEPEST_PROOF) for atom in atoms):
-            for atom in atoms:
-                facts = _learn(atom - 1, facts)
-        return facts
-    (atom,) = atoms
-    if least <= facts.least.get(atom, least - 1):
-        return facts
-    facts = _Facts(facts.ranges, facts.known, {**facts.least, atom: least})
-    match atom.form:
-        case Call(function, (top, bottom)) if function is dim_floordiv:
-            if _holds(bottom, facts):
-                return _learn(top - least * bottom, facts)
-        case Call(function, args) if function is dim_min or (function is broadcast and least == 1):
-            for arg in args:
-                facts = _learn(arg - least, facts)
-    return facts
-
-
-def _rewritten(dim: Dim, facts: _Facts) -> Dim:
+def _rewritten(dim: Dim, facts: Facts) -> Dim:
     """One round of rules, inner expressions first."""
     if isinstance(dim, int) or dim.depth == 0:
         return dim
@@ -298,9 +256,9 @@ def _rewritten(dim: Dim, facts: _Facts) -> Dim:
             if function is dim_mod:
                 return _divided(parts[0], parts[1], facts)[1]
             if function is dim_min:
-                return dim_min(*_chosen(parts, lambda a, b: _holds(a - b, facts)))
+                return dim_min(*_chosen(parts, lambda a, b: holds(a - b, facts)))
             if function is dim_max:
-                return dim_max(*_chosen(parts, lambda a, b: _holds(b - a, facts)))
+                return dim_max(*_chosen(parts, lambda a, b: holds(b - a, facts)))
             return function(*parts)
     return _recombined(rebuild_dim(dim, lambda part: _rewritten(part, facts)), facts)
 
@@ -313,11 +271,11 @@ def _chosen(args: list[Dim], loses: Callable[[Dim, Dim], bool]) -> list[Dim]:
     return kept
 
 
-def _recombined(dim: Dim, facts: _Facts) -> Dim:
+def _recombined(dim: Dim, facts: Facts) -> Dim:
     """``x//b*b + x % b`` is ``x``, with any factor."""
     calls = _calls(dim)
     for atom, function, top, bottom in calls:
-        parts = _linear(dim, atom)
+        parts = linear(dim, atom)
         if function is not dim_mod or parts is None:
             continue
         tops = [top]
@@ -343,16 +301,16 @@ def _calls(dim: Dim) -> list[tuple[Size, Callable[..., Dim], Dim, Dim]]:
     return found
 
 
-def _divided(top: Dim, bottom: Dim, facts: _Facts) -> tuple[Dim, Dim]:
+def _divided(top: Dim, bottom: Dim, facts: Facts) -> tuple[Dim, Dim]:
     """Quotient and remainder.
 
     With ``g*q <= v < g*q + g``, ``(g*u + v)//(g*w)`` is ``(u + q)//w``, and ``v - g*q`` is added to what is left.
     """
     if bottom == 0 or (isinstance(top, int) and isinstance(bottom, int)):
         return dim_floordiv(top, bottom), dim_mod(top, bottom)
-    positive = _holds(bottom, facts)  # it is not 0 where the quotient is defined
+    positive = holds(bottom, facts)  # it is not 0 where the quotient is defined
     if positive:
-        facts = _learn(bottom - 1, facts)
+        facts = learn(bottom - 1, facts)
     for g in _factors(top, bottom, facts):
         w = bottom // g
         if w != 1 and not positive:
@@ -366,39 +324,39 @@ def _divided(top: Dim, bottom: Dim, facts: _Facts) -> tuple[Dim, Dim]:
     return whole + _quotient(rest, bottom, positive, facts), _remainder(rest, bottom, facts)
 
 
-def _quotient(top: Dim, bottom: Dim, positive: bool, facts: _Facts) -> Dim:
+def _quotient(top: Dim, bottom: Dim, positive: bool, facts: Facts) -> Dim:
     """``x % (a*b) // b`` as ``x//b % a``, and ``(x//a + y)//b`` as ``(x + a*y)//(a*b)``."""
     for atom, function, x, y in _calls(top) if positive else ():
-        if function is dim_mod and atom is top and _holds(y, facts) and y % bottom == 0:
+        if function is dim_mod and atom is top and holds(y, facts) and y % bottom == 0:
             return _divided(_divided(x, bottom, facts)[0], y // bottom, facts)[1]
-        parts = _linear(top, atom)
+        parts = linear(top, atom)
         if function is dim_floordiv and parts is not None and parts[0] == 1:
             return _divided(x + parts[1] * y, y * bottom, facts)[0]
     return top // bottom
 
 
-def _remainder(top: Dim, bottom: Dim, facts: _Facts) -> Dim:
+def _remainder(top: Dim, bottom: Dim, facts: Facts) -> Dim:
     """``(x % (a*b) + y) % b`` as ``(x + y) % b``."""
     for atom, function, x, y in _calls(top):
-        parts = _linear(top, atom)
+        parts = linear(top, atom)
         if function is dim_mod and parts is not None and parts[0] * y % bottom == 0:
             return _divided(parts[0] * x + parts[1], bottom, facts)[1]
     return top % bottom
 
 
-def _factors(top: Dim, bottom: Dim, facts: _Facts) -> list[Dim]:
+def _factors(top: Dim, bottom: Dim, facts: Facts) -> list[Dim]:
     """Divisors of `bottom` that may divide a part of `top`, itself first."""
     found: list[Dim] = [bottom]
     divisor = list(terms_of(bottom).items())
     for term in terms_of(top).items():
         terms = [term, *divisor]
         common = reduce(operator.and_, (Counter(atoms) for atoms, _ in terms))
-        found.append(_term(common.elements(), gcd(*(c for _, c in terms))))
+        found.append(product_of(common.elements(), gcd(*(c for _, c in terms))))
     found += [c for c in _collected(top, facts).values() if c != 0 and bottom % c == 0]
     return [g for g in dict.fromkeys(found) if g == bottom or not isinstance(g, int) or g > 1]
 
 
-def _partings(top: Dim, g: Dim, facts: _Facts) -> Iterator[tuple[Dim, Dim]]:
+def _partings(top: Dim, g: Dim, facts: Facts) -> Iterator[tuple[Dim, Dim]]:
     """Ways of writing `top` as ``g*u + v``."""
     terms = terms_of(g)
     if len(terms) == 1:
@@ -408,10 +366,10 @@ def _partings(top: Dim, g: Dim, facts: _Facts) -> Iterator[tuple[Dim, Dim]]:
         for atoms, coefficient in _collected(top, facts).items():
             whole, rest = _long_division(coefficient, g)
             if rest == 0 or not atoms:
-                u += whole * _term(atoms, 1)
+                u += whole * product_of(atoms, 1)
         yield u, top - u * g
     if isinstance(g, int) and g > 0:
-        u = sum((_term(atoms, c // g) for atoms, c in terms_of(top).items()), 0)
+        u = sum((product_of(atoms, c // g) for atoms, c in terms_of(top).items()), 0)
         yield u, top - u * g
 
 
@@ -428,192 +386,35 @@ def _long_division(top: Dim, bottom: Dim) -> tuple[Dim, Dim]:
         left = Counter(atoms)
         left.subtract(lead)
         if c % unit or min(left.values(), default=0) < 0:
-            part = _term(atoms, c)
+            part = product_of(atoms, c)
             rest += part
             top -= part
         else:
-            part = _term(left.elements(), c // unit)
+            part = product_of(left.elements(), c // unit)
             whole += part
             top -= part * bottom
     return whole, rest
 
 
-def _collected(dim: Dim, facts: _Facts) -> dict[Monomial, Dim]:
+def _collected(dim: Dim, facts: Facts) -> dict[Monomial, Dim]:
     """The coefficients, which are sizes, of products of what varies in the loops."""
     found: dict[Monomial, Dim] = {}
     for atoms, c in terms_of(dim).items():
-        varying = tuple(atom for atom in atoms if _varies(atom, facts))
-        size = _term((atom for atom in atoms if not _varies(atom, facts)), c)
+        varying = tuple(atom for atom in atoms if varies(atom, facts))
+        size = product_of((atom for atom in atoms if not varies(atom, facts)), c)
         found[varying] = found.get(varying, 0) + size
     return found
 
 
-def _block(dim: Dim, size: Dim, facts: _Facts) -> Dim | None:
+def _block(dim: Dim, size: Dim, facts: Facts) -> Dim | None:
     """``dim//size`` where that is the same wherever the loops go."""
     if dim == 0:
         return 0
     guesses = [0, -1]
     if isinstance(size, int):
-        low = _extreme(dim, False, facts, DEEPEST_PROOF)
+        low = extreme(dim, False, facts)
         guesses = [low // size] if isinstance(low, int) else guesses
     for q in guesses:
-        if _holds(dim - q * size, facts) and _holds(q * size + size - 1 - dim, facts):
+        if holds(dim - q * size, facts) and holds(q * size + size - 1 - dim, facts):
             return q
     return None
-
-
-def _holds(dim: Dim, facts: _Facts, depth: int = DEEPEST_PROOF) -> bool:
-    """Whether `dim` is shown to be >= 0 wherever the loops go.
-
-    What is linear in a variable is least at an end of its range, and a call lies between what bounds it; so one
-    after the other goes, until only sizes are left.
-    """
-    if _plain(dim, facts, depth):
-        return True
-    atom = _outermost(dim, facts)
-    only_sizes = atom is None or not _varies(atom, facts)
-    if only_sizes and any(_plain(dim - fact, facts, depth) for fact in facts.known):
-        return True
-    parts = None if atom is None or depth == 0 else _linear(dim, atom)
-    if atom is None or parts is None:
-        return False
-    slope, rest = parts
-    rising, falling = _plain(slope, facts, depth), _plain(-slope, facts, depth)
-    if isinstance(atom.form, Call):
-        return _call_holds(slope, atom.form, rest, rising, falling, facts, depth - 1)
-    last = slope * (facts.ranges[atom] - 1) + rest
-    if rising or falling:
-        return _holds(rest if rising else last, facts, depth)
-    return _holds(rest, facts, depth - 1) and _holds(last, facts, depth - 1)
-
-
-def _call_holds(
-    slope: Dim, call: Call, rest: Dim, rising: bool, falling: bool, facts: _Facts, depth: int
-) -> bool:
-    """Whether ``slope*call + rest`` is shown to be >= 0."""
-
-    def holds_at(value: Dim) -> bool:
-        return _holds(slope * value + rest, facts, depth)
-
-    if call.function not in (dim_floordiv, dim_mod):
-        enough = (
-            any if (call.function is dim_min and falling) or (call.function is dim_max and rising) else all
-        )
-        return enough(map(holds_at, call.args))
-    top, bottom = call.args
-    if not (rising or falling) or not _holds(bottom, facts, depth):
-        return False
-    if call.function is dim_mod:
-        if rising:
-            return holds_at(0)
-        return holds_at(bottom - 1) or (_holds(top, facts, depth) and holds_at(top))
-    if _holds(slope * (top - bottom + 1 if rising else top) + rest * bottom, facts, depth):
-        return True
-    end = _extreme(top, falling, facts, depth)
-    return end is not None and end is not top and holds_at(end // bottom)
-
-
-def _plain(dim: Dim, facts: _Facts, depth: int) -> bool:
-    """Whether all terms are >= 0 when each atom is counted from its least value."""
-    if isinstance(dim, int):
-        return dim >= 0
-    if all(c > 0 for c in terms_of(dim).values()):
-        return all(_atom_nonnegative(atom, facts, depth) for atom in _atoms(dim))
-    if not any(c > 0 and facts.least.keys() & set(atoms) for atoms, c in terms_of(dim).items()):
-        return False
-    shifted: Dim = 0
-    for atoms, c in terms_of(dim).items():
-        shifted += reduce(operator.mul, (atom + max(facts.least.get(atom, 0), 0) for atom in atoms), c)
-    return all(c >= 0 for c in terms_of(shifted).values()) and all(
-        _atom_nonnegative(atom, facts, depth) for atom in _atoms(shifted)
-    )
-
-
-def _atom_nonnegative(atom: Size, facts: _Facts, depth: int) -> bool:
-    if is_symbol(atom) or facts.least.get(atom, -1) >= 0:
-        return True
-    if depth == 0 or not isinstance(atom.form, Call):
-        return False
-    match atom.form.function:
-        case function if function is broadcast:
-            return True
-        case function if function is dim_max:
-            return any(_holds(arg, facts, depth - 1) for arg in atom.form.args)
-        case function if function is dim_mod:
-            return _holds(atom.form.args[1], facts, depth - 1)
-    return all(_holds(arg, facts, depth - 1) for arg in atom.form.args)
-
-
-def _extreme(dim: Dim, largest: bool, facts: _Facts, depth: int) -> Dim | None:
-    """A size that `dim` does not exceed, or does not fall below."""
-    while (atom := _outermost(dim, facts)) is not None and _varies(atom, facts):
-        parts = _linear(dim, atom)
-        if parts is None:
-            return None
-        slope, rest = parts
-        rising = _holds(slope, facts, depth)
-        if not rising and not _holds(-slope, facts, depth):
-            return None
-        end = _atom_extreme(atom, largest is rising, facts, depth)
-        if end is None:
-            return None
-        dim = slope * end + rest
-    return dim
-
-
-def _atom_extreme(atom: Size, largest: bool, facts: _Facts, depth: int) -> Dim | None:
-    if is_symbol(atom):
-        return facts.ranges[atom] - 1 if largest else 0
-    if depth == 0 or not isinstance(atom.form, Call):
-        return None
-    match atom.form:
-        case Call(function, (top, bottom)) if function in (dim_floordiv, dim_mod):
-            if symbols(bottom) & facts.ranges.keys() or not _holds(bottom, facts, depth - 1):
-                return None
-            end = _extreme(top, largest, facts, depth - 1)
-            if function is dim_floordiv:
-                return None if end is None else end // bottom
-            if not largest:
-                return 0
-            fits = end is not None and _holds(top, facts, depth - 1) and _holds(bottom - 1 - end, facts)
-            return end if fits else bottom - 1
-        case Call(function, args) if function in (dim_min, dim_max):
-            ends = [_extreme(arg, largest, facts, depth - 1) for arg in args]
-            known = [end for end in ends if end is not None]
-            one_is_enough = (function is dim_min) is largest
-            return function(*known) if known and (one_is_enough or len(known) == len(ends)) else None
-    return None
-
-
-def _varies(atom: Size, facts: _Facts) -> bool:
-    return not symbols(atom).isdisjoint(facts.ranges)
-
-
-def _outermost(dim: Dim, facts: _Facts) -> Size | None:
-    """The atom to bound first: what contains loop variables, then those, then calls of sizes."""
-    order = {atom: (_varies(atom, facts), atom.depth, atom.key) for atom in _atoms(dim)}
-    order = {atom: rank for atom, rank in order.items() if rank[0] or rank[1]}
-    return max(order, key=order.__getitem__, default=None)
-
-
-def _atoms(dim: Dim) -> list[Size]:
-    return list(dict.fromkeys(atom for atoms in terms_of(dim) for atom in atoms))
-
-
-def _linear(dim: Dim, atom: Size) -> tuple[Dim, Dim] | None:
-    """``a, b`` where the polynomial is ``a*atom + b``."""
-    slope: Dim = 0
-    rest: Dim = 0
-    for atoms, c in terms_of(dim).items():
-        match atoms.count(atom):
-            case 0:
-                rest += _term(atoms, c)
-            case 1:
-                slope += _term((other for other in atoms if other is not atom), c)
-            case _:
-                return None
-    return slope, rest
-
-
-def _term(atoms: Iterable[Size], factor: int) -> Dim:
-    return reduce(operator.mul, atoms, factor)

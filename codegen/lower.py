@@ -24,7 +24,6 @@ from symgraph.graph.dims import Dim, Size, dim_min, symbol, symbols
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
 from symgraph.optimizations.alignment import Axes, Read
-from symgraph.optimizations.fuse import reads_of
 from symgraph.optimizations.plan import Kernel
 
 Where: TypeAlias = tuple[int, bool]
@@ -66,9 +65,9 @@ def arrays_of(kernel: Kernel) -> tuple[Node, ...]:
 class _Lowering:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._reads = {node: reads_of(node) for node in kernel.nodes}
+        self._reads = kernel.reads
         needs = arrays_of(kernel)
-        taken: set[str] = set()
+        taken: dict[str, int] = {}
         self._params = {x: Param(_free(x.name or "x", taken), x.tensor) for x in needs}
         self._outputs = {x: Param(_free(x.name or "out", taken), x.tensor) for x in kernel.writes}
         arrays = (*self._params.values(), *self._outputs.values())
@@ -187,9 +186,9 @@ def _loops(kernel: Kernel, shapes: list[tuple[Dim, ...]]) -> tuple[dict[int, Loo
     return loops(kernel.rows), loops(kernel.columns)
 
 
-def _free(name: str, taken: set[str]) -> str:
-    place, free = 1, name
-    while free in taken:
-        free, place = f"{name}_{place}", place + 1
-    taken.add(free)
+def _free(name: str, taken: dict[str, int]) -> str:
+    place = taken.get(name, 0)
+    while (free := f"{name}_{place}" if place else name) in taken:
+        place += 1
+    taken[free], taken[name] = 1, place + 1
     return free

@@ -11,6 +11,7 @@ outside waits in between (greedy fusion as in XLA's; the test for cycles keeps t
 from __future__ import annotations
 
 import builtins
+from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -51,6 +52,10 @@ class Group:
     """The sets of axes along which members lie."""
     sources: set[Node] = field(default_factory=set)
     """What is read from outside."""
+    reads: dict[Node, tuple[Read, ...]] = field(default_factory=dict)
+    """What each member of a kernel reads."""
+    readers: set[int] = field(default_factory=set)
+    """The numbers of steps that read what members compute."""
     reduces: bool = False
     is_kernel: bool = False
 
@@ -120,6 +125,7 @@ class _Fusion:
             self._readers.setdefault(source, []).append(node)
             if source in self._group:
                 group.before |= self._group[source].bits | self._group[source].before
+                self._group[source].readers.add(len(self._numbered) - 1)
         if not _is_computed(node):
             return
         _lay_out(group, node)
@@ -154,9 +160,9 @@ class _Fusion:
         domains = into.domains | {frozenset(names[a] for a in domain) for domain in other.domains}
         inner = _inner(sizes, domains, (into, into.inner), (other, frozenset(names[a] for a in other.inner)))
         if into is reader:
-            self._check(reader, producer, along, into.along | into.over)
+            self._check(reader, producer, along, ChainMap(into.over, into.along))
         else:
-            self._check(reader, producer, into.along, along | over)
+            self._check(reader, producer, into.along, ChainMap(over, along))
         if inner and not (into.reduces or other.reduces):
             _check_order(
                 along.values() if inner == into.inner else (*along.values(), *into.along.values()), inner
@@ -179,10 +185,19 @@ class _Fusion:
         self._groups.remove(other)
         for number in _numbers(other.bits):
             self._numbered[number] = into
+        into.readers |= other.readers
         if news:
-            for group in self._groups:
-                if group.before & bits:
-                    group.before |= into.before
+            self._tell_readers(into)
+
+    def _tell_readers(self, group: Group) -> None:
+        """What runs before a step runs before those that read it."""
+        waiting = [group]
+        while waiting:
+            group = waiting.pop()
+            for reader in {self._numbered[number] for number in group.readers} - {group}:
+                if group.before & ~reader.before:
+                    reader.before |= group.before
+                    waiting.append(reader)
 
     def _waits_between(self, producer: Group, reader: Group) -> bool:
         if producer.before & reader.bits:
@@ -244,6 +259,7 @@ class _Fusion:
         ready: list[tuple[int, Group]] = []
         for group in self._groups:
             group.members.sort(key=place.__getitem__)
+            group.reads = {node: self._reads[node] for node in group.members if group.is_kernel}
             missing[group] = {self._group[x] for x in group.sources if x in self._group}
             for other in missing[group]:
                 readers.setdefault(other, []).append(group)

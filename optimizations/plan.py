@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
 from symgraph.optimizations.alignment import Axes, Read
 from symgraph.optimizations.expand import expanded
-from symgraph.optimizations.fuse import Cut, Group, fused, is_view, reads_of
+from symgraph.optimizations.fuse import Cut, Group, fused, is_view
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,18 +31,12 @@ class Kernel:
     """The axes of the rows, outer ones first, and their sizes."""
     columns: Mapping[int, Dim]
     """The axes of the sweeps along each row."""
+    reads: Mapping[Node, tuple[Read, ...]]
+    """What each node reads, of the kernel or from outside."""
+    needs: tuple[Node, ...]
+    """What is read from outside."""
     writes: tuple[Node, ...]
     """The nodes that others read."""
-
-    def reads(self) -> Iterator[tuple[Node, Read]]:
-        """Each node with each value that it reads."""
-        return ((node, read) for node in self.nodes for read in reads_of(node))
-
-    @property
-    def needs(self) -> tuple[Node, ...]:
-        """What is read from outside."""
-        own = set(self.nodes)
-        return tuple(dict.fromkeys(read.source for _, read in self.reads() if read.source not in own))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,9 +119,10 @@ def plan(program: Graph, given: Iterable[Node] = ()) -> Plan:
     groups, cuts = fused(results)
     left = _left(groups, results)
     steps: list[Step] = []
+    numbers = itertools.count()
     for group in groups:
         if group.is_kernel:
-            steps.append(_kernel(f"kernel_{sum(isinstance(step, Kernel) for step in steps)}", group, left))
+            steps.append(_kernel(f"kernel_{next(numbers)}", group, left))
         else:
             (node,) = group.members
             steps.append(View(node) if is_view(node) else Call(node))
@@ -164,7 +160,11 @@ def _kernel(name: str, group: Group, left: set[Node]) -> Kernel:
     rows = {axis: size for axis, size in group.sizes.items() if axis not in group.inner}
     columns = {axis: size for axis, size in group.sizes.items() if axis in group.inner}
     writes = tuple(node for node in group.members if node in left)
-    return Kernel(name, tuple(group.members), group.along, group.over, rows, columns, writes)
+    sources = (read.source for node in group.members for read in group.reads[node])
+    needs = tuple(dict.fromkeys(x for x in sources if x not in group.along))
+    return Kernel(
+        name, tuple(group.members), group.along, group.over, rows, columns, group.reads, needs, writes
+    )
 
 
 def _names(made: Plan) -> dict[Node, str]:

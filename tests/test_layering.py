@@ -40,6 +40,7 @@ LAZY = {
     "symgraph/graph/op.py": {"hashlib"},
     "symgraph/graph/parse.py": {"difflib"},
     "symgraph/ops/scipy_door.py": {"scipy"},
+    "symgraph/runtime/executor.py": {"symgraph.optimizations.plan", "symgraph.runtime.numpy_backend"},
 }
 
 

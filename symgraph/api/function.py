@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from symgraph.graph.text import show
 from symgraph.graph.walk import transform
 from symgraph.optimizations.report import report
 from symgraph.options import Options
+
+if TYPE_CHECKING:
+    from symgraph.optimizations.plan import Plan
 
 _OWN = OwnValues()
 
@@ -62,8 +65,21 @@ class CompiledFunction:
         return show(stages[stage])
 
     def explain(self) -> str:
-        """What the passes did: the time of each, and which rules fired for which lines of the user's."""
-        return report(self._program.stages)
+        """What the passes did: the time of each, and which rules fired for which lines of the user's; then, for every
+        value that one kernel leaves to another, why the two are not one."""
+        cuts = self.plan.explain()
+        return report(self._program.stages) + (f"\nkernels\n{cuts}" if cuts else "")
+
+    @property
+    def plan(self) -> Plan:
+        """The steps that a call takes: kernels, calls of libraries, views."""
+        return self._program.executor.plan
+
+    def source(self, target: str = "numpy") -> str:
+        """The code of the kernels for a target; raises ArgumentError for one that is not known."""
+        if target != "numpy":
+            raise ArgumentError(f"there is no target {target!r}; the targets are numpy")
+        return self._program.executor.compiled.source
 
     def __str__(self) -> str:
         return self.show()

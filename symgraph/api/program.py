@@ -12,7 +12,7 @@ from symgraph.api.arguments import as_argument
 from symgraph.api.variable import Variable
 from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.graph.dims import same
-from symgraph.graph.evaluate import Array, schedule
+from symgraph.graph.evaluate import Array
 from symgraph.graph.graph import Graph, graph
 from symgraph.graph.node import Node, located, type_symbols
 from symgraph.graph.op import CONSTANT, PLACEHOLDER, as_node
@@ -20,6 +20,7 @@ from symgraph.graph.trace import stand_in
 from symgraph.graph.walk import substitute
 from symgraph.optimizations.pipeline import optimize
 from symgraph.options import Options
+from symgraph.runtime.executor import Executor
 
 
 class Store(Protocol):
@@ -56,7 +57,7 @@ class Program:
         self.stages = optimize(self.graph, options)
         self.updated = [_owned(update.variable) for update in self.stages[-1].graph.updates]
         self._locks = [variable.lock for variable in sorted(self.updated, key=id)]
-        self._schedule = schedule(self.stages[-1].graph.roots, [*stands, *self.variables])
+        self.executor = Executor(self.stages[-1].graph, [*stands, *self.variables], options)
 
     def run(self, values: Sequence[Any], store: Store) -> list[Array]:
         """The outputs, none sharing memory with an argument, a variable or another output.
@@ -71,7 +72,7 @@ class Program:
             for lock in self._locks:
                 held.enter_context(lock)
             arrays = given + [store.read(variable) for variable in self.variables]
-            results = _unshared(self._schedule.run(arrays, watch=self.options.watch), arrays)
+            results = _unshared(self.executor.run(arrays), arrays)
             count = len(self.graph.outputs)
             if self.updated:
                 new = dict(zip(self.updated, results[count:], strict=True))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from symgraph.codegen.loops import LoopKernel
+from symgraph.codegen.loops import LoopKernel, Sweep
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.numpy_printer import Printed, View, print_kernel
+from symgraph.errors import SymgraphError
 from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import Array, bind_sizes, run_node, schedule
@@ -30,15 +32,23 @@ class Function:
     call: Callable[..., None]
 
 
-@dataclass(frozen=True, slots=True)
 class Compiled:
-    """A kernel's loops with the functions for rows that fit into a block, and for long ones."""
+    """A kernel's loops, with the functions for rows that fit into a block and for long ones, made when needed."""
 
-    kernel: Kernel
-    loops: LoopKernel
-    params: tuple[Node, ...]
-    short: Function
-    long: Function | None
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.loops = lower(kernel)
+        self.params = arrays_of(kernel)
+        columns = next((part.loops for part in self.loops.body if isinstance(part, Sweep)), ())
+        self.variables = tuple(loop.variable for loop in (*self.loops.rows, *columns))
+
+    @cached_property
+    def short(self) -> Function:
+        return _function(self.loops, print_kernel(self.loops))
+
+    @cached_property
+    def long(self) -> Function:
+        return _function(self.loops, print_kernel(self.loops, long=True))
 
 
 class NumpyProgram:
@@ -46,7 +56,7 @@ class NumpyProgram:
 
     def __init__(self, plan: Plan, target: Target = DEFAULT) -> None:
         self.plan, self._block = plan, target.block
-        self._kernels = {kernel: _compiled(kernel) for kernel in plan.kernels}
+        self._kernels = {kernel: Compiled(kernel) for kernel in plan.kernels}
         every = [*plan.results, *(x for step in plan.steps for x in step.needs)]
         self._constants = {x: x.attrs.value for x in every if x.op is CONSTANT}  # type: ignore[union-attr]
 
@@ -69,6 +79,17 @@ class NumpyProgram:
         return [values[x] for x in self.plan.results]
 
     def _run(self, compiled: Compiled, values: dict[Node, Any], sizes: Mapping[Size, int]) -> None:
+        try:
+            self._turn(compiled, values, sizes)
+        except (SymgraphError, ValueError, IndexError, ArithmeticError, TypeError):
+            kernel = compiled.kernel
+            known = [x for x in dict.fromkeys(kernel.needs) if x.op is not CONSTANT]
+            schedule(kernel.writes, known).run(
+                [np.asarray(values[x]) for x in known]
+            )  # names the user's line
+            raise
+
+    def _turn(self, compiled: Compiled, values: dict[Node, Any], sizes: Mapping[Size, int]) -> None:
         kernel, loops = compiled.kernel, compiled.loops
         arrays = {
             param.name: np.asarray(values[x]) for param, x in zip(loops.reads, compiled.params, strict=True)
@@ -78,39 +99,21 @@ class NumpyProgram:
             values[x] = arrays[param.name] = np.empty(shape, param.type.dtype.numpy)
         rows = tuple(evaluate_dim(size, sizes) for size in kernel.rows.values())
         columns = tuple(evaluate_dim(size, sizes) for size in kernel.columns.values())
-        variables = tuple(loop.variable for loop in (*loops.rows, *_columns(loops)))
-        space = Space(variables, rows, columns)
-        long = compiled.long if compiled.long is not None and prod(columns) > 2 * self._block else None
-        function = long or compiled.short
+        space = Space(compiled.variables, rows, columns)
+        long = columns and prod(columns) > 2 * self._block
+        function = compiled.long if long else compiled.short
         once = tuple(
             arrays[x.access.param.name].reshape(()) if isinstance(x, View) else np.empty((), x.row.numpy)
             for x in function.printed.once
         )
-        try:
-            packed, parts = arranged(function.printed.rows, arrays, space)
-            if long is not None:
-                turns: Any = long_rows(function.printed.rows, parts, packed, self._block)
-            else:
-                turns = blocks(parts, packed, self._block)
-            function.call(once, turns, packed.axes)
-        except (ValueError, IndexError, ArithmeticError, TypeError):
-            known = [x for x in dict.fromkeys(kernel.needs) if x.op is not CONSTANT]
-            schedule(kernel.writes, known).run([values[x] for x in known])  # which names the user's line
-            raise
-
-
-def _compiled(kernel: Kernel) -> Compiled:
-    loops = lower(kernel)
-    short = _function(loops, print_kernel(loops))
-    long = _function(loops, print_kernel(loops, long=True)) if _columns(loops) else None
-    return Compiled(kernel, loops, arrays_of(kernel), short, long)
+        packed, parts = arranged(function.printed.rows, arrays, space)
+        turns: Iterator[Any] = blocks(parts, packed, self._block)
+        if long:
+            turns = long_rows(function.printed.rows, parts, packed, self._block)
+        function.call(once, turns, packed.axes)
 
 
 def _function(loops: LoopKernel, printed: Printed) -> Function:
     names = {**printed.names, "add_up": add_up}
     exec(compile(printed.text, f"<{loops.name}>", "exec"), names)
     return Function(printed, names[loops.name])
-
-
-def _columns(loops: LoopKernel) -> tuple[Any, ...]:
-    return next((part.loops for part in loops.body if hasattr(part, "loops")), ())

@@ -1,0 +1,103 @@
+"""How many kernels named programs become, and why there are not fewer."""
+
+import pytest
+
+import symgraph as sg
+
+x = sg.placeholder("float32", ("n", "k"), name="x")
+w = sg.placeholder("float32", ("k",), name="w")
+b = sg.placeholder("float32", ("k",), name="b")
+spot, strike, rate, volatility, time = (
+    sg.placeholder("float64", ("n",), name=name) for name in ("spot", "strike", "rate", "volatility", "time")
+)
+
+
+def layer_norm(x, w, b):
+    centred = x - sg.mean(x, axis=1, keepdims=True)
+    return centred / sg.sqrt(sg.var(x, axis=1, keepdims=True) + 1e-5) * w + b
+
+
+def black_scholes():
+    root = volatility * sg.sqrt(time)
+    first = (sg.log(spot / strike) + (rate + volatility * volatility / 2) * time) / root
+    return spot * sg.ndtr(first) - strike * sg.exp(-rate * time) * sg.ndtr(first - root)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        sg.softmax(x, axis=1),
+        sg.log_softmax(x, axis=1),
+        sg.logsumexp(x, axis=1),
+        sg.var(x, axis=1),
+        layer_norm(x, w, b),
+        x / sg.sqrt(sg.mean(x * x, axis=1, keepdims=True) + 1e-5) * w,
+        sg.gelu(x),
+        sg.mish(x),
+        black_scholes(),
+    ],
+    ids=[
+        "softmax",
+        "log_softmax",
+        "logsumexp",
+        "var",
+        "layer_norm",
+        "rms_norm",
+        "gelu",
+        "mish",
+        "black_scholes",
+    ],
+)
+def test_is_one_kernel(output):
+    given = [node for node in sg.toposort([output]) if node.op.name == "placeholder"]
+
+    assert 1 == len(sg.function(given, output).plan.kernels)
+
+
+def adam(parameter, gradient, mean, square):
+    mean = 0.9 * mean + 0.1 * gradient
+    square = 0.999 * square + 0.001 * gradient * gradient
+    return [parameter - 0.001 * (mean / 0.1) / (sg.sqrt(square / 0.001) + 1e-8), mean, square]
+
+
+def test_updates_of_parameters_of_one_shape_are_one_kernel():
+    shapes = [("a", "b"), ("b",), ("b", "c"), ("a", "b"), ("b",), ("b", "c"), ("a", "b"), ("b",)]
+    given = [
+        [sg.placeholder("float32", shape, name=f"{name}{i}") for name in "pgms"]
+        for i, shape in enumerate(shapes)
+    ]
+    f = sg.function([x for each in given for x in each], [x for each in given for x in adam(*each)])
+
+    assert 3 == len(f.plan.kernels)
+
+
+def perceptron():
+    value = inputs = sg.placeholder("float32", ("n", "d0"), name="inputs")
+    parameters = []
+    for i in range(3):
+        weight = sg.placeholder("float32", (f"d{i}", f"d{i + 1}"), name=f"weight{i}")
+        bias = sg.placeholder("float32", (f"d{i + 1}",), name=f"bias{i}")
+        parameters += [weight, bias]
+        value = value @ weight + bias
+        value = sg.tanh(value) if i < 2 else value
+    target = sg.placeholder("float32", ("n", "d3"), name="target")
+    loss = sg.mean((value - target) ** 2)
+    return sg.function([inputs, *parameters, target], [loss, *sg.grad(loss, parameters)])
+
+
+def test_the_gradient_of_three_layers_is_at_most_two_kernels_a_layer_and_two():
+    assert len(perceptron().plan.kernels) <= 8
+
+
+def test_every_boundary_has_a_reason():
+    plan = perceptron().plan
+    where = {node: kernel for kernel in plan.kernels for node in kernel.nodes}
+    passed = {
+        (where[x], kernel)
+        for kernel in plan.kernels
+        for x in kernel.needs
+        if x in where and where[x] is not kernel
+    }
+
+    assert passed == {(where[cut.source], where[cut.reader]) for cut in plan.cuts}
+    assert all(cut.reason for cut in plan.cuts)

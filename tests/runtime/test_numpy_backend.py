@@ -1,0 +1,84 @@
+"""Plans that run as Python functions of NumPy calls."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.graph.graph import graph
+from symgraph.optimizations.plan import plan
+from symgraph.options import Target
+from symgraph.runtime.numpy_backend import NumpyProgram
+
+x = sg.placeholder("float64", ("n", "k"), name="x")
+
+
+def run(outputs, arrays, block):
+    return NumpyProgram(plan(graph([x], outputs)), Target(block=block)).run(arrays)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1), (5, 7), (2, 1000)])
+@pytest.mark.parametrize("block", [1, 10, 1 << 15])
+def test_rows_longer_than_a_block_are_summed_in_parts(shape, block):
+    array = np.random.default_rng(0).normal(size=shape)
+    outputs = [
+        sg.sum(x * x, axis=1),
+        sg.exp(x) / sg.sum(sg.exp(x), axis=1, keepdims=True),
+        sg.sum(x),
+        sg.sum(x, axis=0),
+    ]
+
+    squares, shares, total, columns = run(outputs, [array], block)
+
+    powers = np.exp(array)
+    np.testing.assert_allclose((array * array).sum(1), squares, rtol=1e-12)
+    np.testing.assert_allclose(powers / powers.sum(1, keepdims=True), shares, rtol=1e-12)
+    np.testing.assert_allclose(array.sum(), total, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(array.sum(0), columns, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "lay", [np.asfortranarray, lambda a: a[::-1, ::-1], lambda a: np.broadcast_to(a[:1], a.shape)]
+)
+def test_arrays_lie_in_memory_as_they_like(lay):
+    array = lay(np.random.default_rng(0).normal(size=(6, 5)))
+
+    (result,) = run([sg.tanh(x) + sg.transpose(sg.transpose(x) * 2)], [array], 7)
+
+    np.testing.assert_allclose(np.tanh(array) + array * 2, result, rtol=1e-15)
+
+
+def test_the_largest_of_nothing_names_the_users_line():
+    f = sg.function([x], sg.max(x * 2, axis=1))
+
+    with pytest.raises(sg.ShapeError, match=r"test_numpy_backend\.py"):
+        f(np.zeros((3, 0)))
+
+
+def test_the_source_reads_as_numpy():
+    f = sg.function([x], sg.exp(x) / sg.sum(sg.exp(x), axis=1, keepdims=True) * 2)
+
+    assert "def kernel_0(once, rows, columns):" in f.source()
+    assert "exp(" in f.source()
+    with pytest.raises(sg.ArgumentError, match="there is no target 'cobol'"):
+        f.source("cobol")
+
+
+def test_threads_share_a_function():
+    array = np.random.default_rng(0).normal(size=(50, 40))
+    f = sg.function([x], sg.softmax(x, axis=1))
+    expected, wrong = f(array), []
+
+    def work():
+        for _ in range(50):
+            if not np.array_equal(expected, f(array)):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert not wrong
