@@ -40,7 +40,8 @@ from symgraph.codegen.loops import (
 )
 from symgraph.graph.op import Op
 from symgraph.graph.types import DType
-from symgraph.ops.arithmetic import astype, where
+from symgraph.ops.arithmetic import astype, negative, where
+from symgraph.ops.comparison import isfinite
 from symgraph.ops.reduce import all, any, max, min, prod, sum
 
 COMBINE: Mapping[Op, str] = {
@@ -52,6 +53,10 @@ COMBINE: Mapping[Op, str] = {
     all.op: "logical_and",
 }
 """The NumPy function that makes one of two, and a reduction of many."""
+
+
+FRAIL = frozenset({negative.op, isfinite.op})
+"""What NumPy 2.4.6 gets wrong with ``out=`` where arrays are not contiguous: ``negative(a[:, 1], out=b[:, 1])``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class _Printer:
         self._lines: list[str] = []
         self._prefix = "once_"
         self._stored: set[str] = set()
+        self._seen: dict[str, int] = {}
         self._constants: dict[str, str] = {}
         self._views: dict[tuple[Any, ...], View] = {}
         self._rooms: list[Room] = []
@@ -178,7 +184,7 @@ class _Printer:
     def _compute(self, each: Compute, place: int, indent: str) -> None:
         self._note(each, indent)
         args = [self._operand(x) for x in each.args]
-        if isinstance(each.op.numpy, np.ufunc):
+        if isinstance(each.op.numpy, np.ufunc) and each.op not in FRAIL:
             self._release(each, place)
             name = self._named(each.op.numpy.__name__, each.op.numpy)
             self._emit(indent, f"{name}({', '.join(args)}, out={self._target(each.target)})")
@@ -315,10 +321,9 @@ class _Printer:
     def _view(self, access: Load | Store, swept: bool) -> str:
         key = _key(access)
         if key not in self._views:
-            taken = {view.name for view in self._views.values()}
-            name, place = access.param.name, 0
-            while name in taken:
-                name, place = f"{access.param.name}_{place}", place + 1
+            again = self._seen.get(access.param.name, 0)
+            self._seen[access.param.name] = again + 1
+            name = f"{access.param.name}__{again}" if again else access.param.name
             self._views[key] = View(name, access, swept)
         return self._views[key].name
 

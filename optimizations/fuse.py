@@ -97,6 +97,7 @@ class _Fusion:
         self._numbered: list[Group] = []
         self._why: dict[tuple[Node, Node], str] = {}
         self._reads: dict[Node, tuple[Read, ...]] = {}
+        self._deps: dict[Node, tuple[Node, ...]] = {}
         self._readers: dict[Node, list[Node]] = {}
 
     def run(self, roots: list[Node]) -> tuple[list[Group], list[Cut]]:
@@ -107,11 +108,14 @@ class _Fusion:
         return self._ordered(), list(self._cuts())
 
     def _needs(self, node: Node) -> tuple[Node, ...]:
-        if not _is_computed(node):
-            return node.deps
-        if node not in self._reads:
-            self._reads[node] = reads_of(node)
-        return (*(read.source for read in self._reads[node]), *_deciders(node))
+        known = self._deps.get(node)
+        if known is None:
+            known = node.deps
+            if _is_computed(node):
+                self._reads[node] = reads_of(node)
+                known = (*(read.source for read in self._reads[node]), *_deciders(node))
+            self._deps[node] = known
+        return known
 
     # Growing
 
@@ -126,7 +130,7 @@ class _Fusion:
             if source in self._group:
                 group.before |= self._group[source].bits | self._group[source].before
                 self._group[source].readers.add(len(self._numbered) - 1)
-        if not _is_computed(node):
+        if node not in self._reads:
             return
         _lay_out(group, node)
         sources = {read.source: read for read in self._reads[node] if read.source in self._group}

@@ -49,6 +49,18 @@ def test_arrays_lie_in_memory_as_they_like(lay):
     np.testing.assert_allclose(np.tanh(array) + array * 2, result, rtol=1e-15)
 
 
+def test_a_kernel_over_the_first_axis_writes_every_element():
+    array = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
+    given = sg.placeholder("float32", ("n", "k"), name="given")
+    made = sg.tanh(given)
+    outputs = [made, sg.negative(made), sg.isfinite(made), sg.sum(made, axis=0)]
+
+    results = NumpyProgram(plan(graph([given], outputs)), Target(block=1)).run([array])
+
+    np.testing.assert_array_equal(-results[0], results[1])
+    assert results[2].all()
+
+
 def test_the_largest_of_nothing_names_the_users_line():
     f = sg.function([x], sg.max(x * 2, axis=1))
 
