@@ -152,7 +152,7 @@ class _Lowering:
                 index.append(0)
                 continue
             loop = self._variables[axis]
-            fits = loop.size is size or loop.size == size
+            fits = loop.size == size
             index.append(loop.variable if fits else dim_min(loop.variable, size - 1))
         return tuple(index)
 

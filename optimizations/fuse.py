@@ -132,6 +132,7 @@ class _Fusion:
                 self._group[source].readers.add(len(self._numbered) - 1)
         if node not in self._reads:
             return
+        group.reads[node] = self._reads[node]
         _lay_out(group, node)
         sources = {read.source: read for read in self._reads[node] if read.source in self._group}
         for source in sorted(sources, key=lambda x: -x.ndim):
@@ -173,6 +174,7 @@ class _Fusion:
             )
         into.along.update(along)
         into.over.update(over)
+        into.reads.update(other.reads)
         into.sizes = _rows_first(sizes, inner)
         into.inner, into.domains = inner, domains
         into.reduces |= other.reduces
@@ -240,8 +242,6 @@ class _Fusion:
             for sibling in kernels:
                 if sibling.before & group.bits or group.before & sibling.bits:
                     continue
-                if self._waits_between(sibling, group):
-                    continue
                 try:
                     self._check_size(sibling, group)
                     self._merge(sibling, group, dict(zip(group.sizes, sibling.sizes, strict=True)))
@@ -263,7 +263,6 @@ class _Fusion:
         ready: list[tuple[int, Group]] = []
         for group in self._groups:
             group.members.sort(key=place.__getitem__)
-            group.reads = {node: self._reads[node] for node in group.members if group.is_kernel}
             missing[group] = {self._group[x] for x in group.sources if x in self._group}
             for other in missing[group]:
                 readers.setdefault(other, []).append(group)
@@ -349,28 +348,19 @@ def _pairs(reader: Group, node: Node, producer: Group, read: Read) -> dict[int, 
 def _united(into: Group, other: Group, pairs: dict[int, int]) -> dict[int, int]:
     """A name in ``into`` for each axis of ``other``; new ones for axes that only ``other`` has."""
     for theirs, ours in pairs.items():
-        if not _same(other.sizes[theirs], into.sizes[ours]):
+        if other.sizes[theirs] != into.sizes[ours]:
             raise Misfit(f"sizes {other.sizes[theirs]} and {into.sizes[ours]} may differ at the call")
     names = dict(pairs)
     rest = [axis for axis in other.sizes if axis not in names]
     free = [axis for axis in into.sizes if axis not in set(names.values())]
     if rest and free:
-        if len(rest) != len(free) or not builtins.all(
-            _same(other.sizes[a], into.sizes[b]) for a, b in zip(rest, free, strict=True)
-        ):
+        if [other.sizes[axis] for axis in rest] != [into.sizes[axis] for axis in free]:
             raise Misfit("the sweeps of the one are longer than those of the other")
         names.update(zip(rest, free, strict=True))
-    new = 1 + _largest(into.sizes)
+    new = 1 + builtins.max(into.sizes, default=-1)
     for place, axis in enumerate(axis for axis in rest if axis not in names):
         names[axis] = new + place
     return names
-
-
-def _largest(sizes: dict[int, Dim]) -> int:
-    found = -1
-    for axis in sizes:
-        found = axis if axis > found else found
-    return found
 
 
 def _inner(
@@ -414,7 +404,3 @@ def _numbers(bits: int) -> Iterator[int]:
         low = bits & -bits
         yield low.bit_length() - 1
         bits ^= low
-
-
-def _same(a: Dim, b: Dim) -> bool:
-    return a is b or a == b

@@ -1,4 +1,4 @@
-"""Program: a checked graph with its schedule, run on arrays and on variables that a store holds."""
+"""Program: an optimised graph and what runs it, on arrays and on variables that a store holds."""
 
 from __future__ import annotations
 
