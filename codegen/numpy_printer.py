@@ -2,17 +2,18 @@
 
 ::
 
-    def kernel_0(once, rows):
-        for x, out, r0, t0, t1 in rows:
+    def kernel_0(once, rows, columns):
+        for (x, out, r0, t1) in rows:
             # train.py:14
-            maximum.reduce(x, axis=COLUMNS, out=r0)
-            subtract(x, r0, out=t0)
-            exp(t0, out=t0)
+            maximum.reduce(x, axis=columns, keepdims=True, out=r0)
+            subtract(x, r0, out=t1)
+            exp(t1, out=t1)
             ...
 
-``rows`` yields the parts of the arrays that belong to a block of rows, and room for what lies between; ``once`` the
-arrays for what is computed before all rows. Where a row is longer than a block, ``long`` is printed: sweep after sweep,
-each over parts of one row, and what a later sweep needs again is computed again.
+``rows`` yields the parts of the arrays that belong to a block of rows, and room for what lies between; ``columns`` are
+the axes along each row; ``once`` holds the arrays for what is computed before all rows. Where a row is longer than a
+block, ``long`` is printed: sweep after sweep, each over parts of one row, and what a later sweep needs again is
+computed again.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ COMBINE: Mapping[Op, str] = {
 
 
 FRAIL = frozenset({negative.op, isfinite.op})
-"""What NumPy 2.4.6 gets wrong with ``out=`` where arrays are not contiguous: ``negative(a[:, 1], out=b[:, 1])``."""
+"""What NumPy 2.4.6 gets wrong with ``out=`` where arrays are not contiguous: ``negative(a[:, 1], out=b[:, 1])``.
+
+They are spelt otherwise: ``-0.0 - x``, and whether ``x - x`` is 0.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,9 @@ class Printed:
     text: str
     once: tuple[View | Room, ...]
     rows: tuple[View | Room, ...]
-    names: dict[str, Any] = field(default_factory=dict)
+    names: Mapping[str, Any]
+    in_place: frozenset[tuple[str, str]]
+    """Parameters whose memory another may take over: what is read, and what is written."""
 
 
 def print_kernel(kernel: LoopKernel, *, long: bool = False) -> Printed:
@@ -107,22 +113,26 @@ class _Printer:
         self._values: dict[str, str] = {}
         self._held: dict[str, Room] = {}
         self._lasts: dict[str, int] = {}
-        self._swept = {x.target.name: swept for x, _, swept in statements(kernel) if not isinstance(x, Store)}
-        for x, _, _ in statements(kernel):
-            if isinstance(x, Reduce):
-                self._swept[x.target.name] = False
-        self._makers = {x.target.name: x for x, _, _ in statements(kernel) if not isinstance(x, Store)}
-        self._stores = {
-            x.value.name: x
-            for x, _, _ in statements(kernel)
-            if isinstance(x, Store) and isinstance(x.value, Value)
-        }
+        self._swept: dict[str, bool] = {}
+        self._makers: dict[str, Load | Compute | Reduce] = {}
+        self._stores: dict[str, Store] = {}
+        self._along: dict[tuple[Any, ...], bool] = {}
+        self._marks = _Marks()
+        for x, _, swept in statements(kernel):
+            if isinstance(x, Load | Store):
+                self._along[_key(x)] = swept
+            if not isinstance(x, Store):
+                self._makers[x.target.name] = x
+                self._swept[x.target.name] = swept and not isinstance(x, Reduce)
+            elif isinstance(x.value, Value):
+                self._stores[x.value.name] = x
 
     def run(self) -> Printed:
         self._section(self._kernel.once, "    ")
         once, before = self._wanted(), self._lines
         self._prefix = ""
         self._lines, self._views, self._rooms, self._free, self._held = [], {}, [], [], {}
+        self._marks = _Marks()
         if self._long:
             self._rows_in_parts()
         else:
@@ -136,7 +146,7 @@ class _Printer:
         if body and not self._long:
             body = [f"    for {_tuple(rows)} in rows:", *body]
         text = "\n".join([*head, *before, *body, *([] if before or body else ["    pass"])]) + "\n"
-        return Printed(text, once, rows, self._names)
+        return Printed(text, once, rows, self._names, self._marks.in_place([*once, *rows]))
 
     def _in_order(self) -> list[Statement]:
         return [x for part in self._kernel.body for x in (part.body if isinstance(part, Sweep) else (part,))]
@@ -148,12 +158,7 @@ class _Printer:
 
     def _section(self, section: Sequence[Statement], indent: str) -> None:
         """Statements in order, with room for each value from its making to its last reading."""
-        self._lasts = {
-            x.name: place
-            for place, each in enumerate(section)
-            for x in operands(each)
-            if isinstance(x, Value)
-        }
+        self._lasts = _lasts(section)
         own = set(map(id, section))
         for each, _, _ in statements(self._kernel):
             if id(each) not in own:
@@ -165,7 +170,7 @@ class _Printer:
     def _statement(self, each: Statement, place: int, indent: str) -> None:
         match each:
             case Load():
-                self._values[each.target.name] = self._view(each, self._swept[each.target.name])
+                self._values[each.target.name] = self._view(each)
             case Store():
                 self._store(each, indent)
                 self._release(each, place)
@@ -177,23 +182,27 @@ class _Printer:
     def _store(self, each: Store, indent: str) -> None:
         if isinstance(each.value, Value) and self._values[each.value.name] == self._output(each.value.name):
             return
-        self._emit(
-            indent, f"copyto({self._view(each, _is_swept(each, self._kernel))}, {self._operand(each.value)})"
-        )
+        value = self._operand(each.value)
+        self._marks.write(each.param.name, len(self._lines))
+        self._emit(indent, f"copyto({self._view(each)}, {value})")
 
     def _compute(self, each: Compute, place: int, indent: str) -> None:
         self._note(each, indent)
         args = [self._operand(x) for x in each.args]
+        row = each.args[0].row
+        if each.op in FRAIL and (row.is_float or row.is_integer):
+            self._frail(each, args[0], place, indent)
+            return
         if isinstance(each.op.numpy, np.ufunc) and each.op not in FRAIL:
             self._release(each, place)
-            name = self._named(each.op.numpy.__name__, each.op.numpy)
-            self._emit(indent, f"{name}({', '.join(args)}, out={self._target(each.target)})")
+            self._call(each.op.numpy, args, self._target(each.target), indent)
             return
-        target = self._target(each.target)
+        whole = each.op is not where.op and each.op is not astype.op
+        target = self._target(each.target, after_reading=whole)
         if each.op is where.op:
             self._emit(indent, f"copyto({target}, {args[2]})")
             self._emit(indent, f"copyto({target}, {args[1]}, where={args[0]})")
-        elif each.op is astype.op and not each.args[0].row.is_complex:
+        elif each.op is astype.op and not row.is_complex:
             self._emit(indent, f'copyto({target}, {args[0]}, casting="unsafe")')
         else:
             given = "".join(f", {key}={self._named(key, value)}" for key, value in _fields(each).items())
@@ -203,21 +212,40 @@ class _Printer:
             )
         self._release(each, place)
 
+    def _frail(self, each: Compute, arg: str, place: int, indent: str) -> None:
+        row = each.args[0].row
+        zero = self._operand(Number(row, row.numpy.type(-0.0 if row.is_float else 0)))
+        if each.op is negative.op:
+            self._release(each, place)
+            self._call(np.subtract, [zero, arg], self._target(each.target), indent)
+            return
+        room = self._take(row, self._swept[each.target.name])
+        self._call(np.subtract, [arg, arg], room.name, indent)
+        self._release(each, place)
+        self._call(np.equal, [room.name, zero], self._target(each.target), indent)
+        self._free.append(room)
+
+    def _call(self, function: np.ufunc, args: Sequence[str], target: str, indent: str) -> None:
+        self._emit(indent, f"{self._named(function.__name__, function)}({', '.join(args)}, out={target})")
+
     def _reduce(self, each: Reduce, place: int, indent: str) -> None:
         self._note(each, indent)
         arg = self._operand(each.arg)
-        room = None
-        if isinstance(each.arg, Number) or not self._swept[each.arg.name]:
-            room = self._take(each.arg.row, True)
-            self._emit(indent, f"copyto({room.name}, {arg})")
-            arg = room.name
+        repeated = isinstance(each.arg, Number) or not self._swept[each.arg.name]
+        held = isinstance(each.arg, Value) and each.arg.name in self._held
+        room = self._take(each.arg.row, True) if repeated or (each.op is sum.op and not held) else None
+        copy = arg if room is None else room.name
+        if repeated:
+            self._emit(indent, f"copyto({copy}, {arg})")
+            arg = copy
         combine = self._named(COMBINE[each.op], getattr(np, COMBINE[each.op]))
         if not self._long:
-            self._emit(indent, _reduction(each.op, combine, arg, self._target(each.target)))
+            target = self._target(each.target, after_reading=False)
+            self._emit(indent, _reduction(each.op, combine, arg, target, copy))
         else:
             part = self._take(each.target.row, False)
             target = self._values[each.target.name]
-            self._emit(indent, _reduction(each.op, combine, arg, part.name))
+            self._emit(indent, _reduction(each.op, combine, arg, part.name, copy))
             self._emit(
                 indent,
                 f"{combine}({target}, {part.name}, out={target}) if begun else copyto({target}, {part.name})",
@@ -253,12 +281,7 @@ class _Printer:
         head = len(self._lines)
         self._lines.append("")
         self._stored = {x.value.name for x in section if isinstance(x, Store) and isinstance(x.value, Value)}
-        self._lasts = {
-            x.name: place
-            for place, each in enumerate(section)
-            for x in operands(each)
-            if isinstance(x, Value) and self._swept[x.name]
-        }
+        self._lasts = {name: place for name, place in _lasts(section).items() if self._swept[name]}
         for place, each in enumerate(section):
             self._statement(each, place, "            ")
         if builtins.any(isinstance(each, Reduce) for each in section):
@@ -285,6 +308,9 @@ class _Printer:
 
     def _operand(self, x: Operand) -> str:
         if isinstance(x, Value):
+            maker = self._makers[x.name]
+            if isinstance(maker, Load):
+                self._marks.read(maker.param.name, len(self._lines))
             return self._values[x.name]
         text = _literal(x)
         if text is None:
@@ -300,12 +326,13 @@ class _Printer:
         self._names[free] = value
         return free
 
-    def _target(self, value: Value) -> str:
+    def _target(self, value: Value, *, after_reading: bool = True) -> str:
         """Where a value goes: to the array that it is stored in, or to room of its own."""
         swept = self._swept[value.name]
         store = self._stores.get(value.name)
         if store is not None and (not self._long or not swept or value.name in self._stored):
-            name = self._view(store, swept)
+            name = self._view(store)
+            self._marks.write(store.param.name, len(self._lines), after_reading=after_reading)
         else:
             room = self._take(value.row, swept)
             self._held[value.name] = room
@@ -318,13 +345,13 @@ class _Printer:
         view = None if store is None else self._views.get(_key(store))
         return None if view is None else view.name
 
-    def _view(self, access: Load | Store, swept: bool) -> str:
+    def _view(self, access: Load | Store) -> str:
         key = _key(access)
         if key not in self._views:
             again = self._seen.get(access.param.name, 0)
             self._seen[access.param.name] = again + 1
             name = f"{access.param.name}__{again}" if again else access.param.name
-            self._views[key] = View(name, access, swept)
+            self._views[key] = View(name, access, self._along[key])
         return self._views[key].name
 
     def _take(self, row: DType, swept: bool) -> Room:
@@ -351,18 +378,50 @@ class _Printer:
         self._lines.append(indent + line)
 
 
-def _reduction(op: Op, combine: str, arg: str, out: str) -> str:
+@dataclass(slots=True)
+class _Marks:
+    """The lines at which arrays are read for the last time, and written for the first."""
+
+    _read: dict[str, int] = field(default_factory=dict)
+    _written: dict[str, int] = field(default_factory=dict)
+
+    def read(self, param: str, line: int) -> None:
+        self._read[param] = line
+
+    def write(self, param: str, line: int, *, after_reading: bool = True) -> None:
+        """``after_reading`` says that the call at this line reads an element before it writes it."""
+        self._written.setdefault(param, line if after_reading else line - 1)
+
+    def in_place(self, wanted: Sequence[View | Room]) -> frozenset[tuple[str, str]]:
+        """What is read at one index, and written at the same, not before it is read for the last time."""
+        views: dict[str, list[View]] = {}
+        for x in wanted:
+            if isinstance(x, View):
+                views.setdefault(x.access.param.name, []).append(x)
+        return frozenset(
+            (read, written)
+            for read, last in self._read.items()
+            for written, first in self._written.items()
+            if last <= first and len(views[read]) == len(views[written]) == 1
+            if views[read][0].access.index == views[written][0].access.index
+        )
+
+
+def _lasts(section: Sequence[Statement]) -> dict[str, int]:
+    """The place of the last statement that reads each value."""
+    return {
+        x.name: place for place, each in enumerate(section) for x in operands(each) if isinstance(x, Value)
+    }
+
+
+def _reduction(op: Op, combine: str, arg: str, out: str, room: str) -> str:
     if op is sum.op:
-        return f"add_up({arg}, columns, {out})"
+        return f"add_up({arg}, columns, {out}, {room})"
     return f"{combine}.reduce({arg}, axis=columns, keepdims=True, out={out})"
 
 
 def _key(access: Load | Store) -> tuple[Any, ...]:
     return (access.param.name, *access.index)
-
-
-def _is_swept(store: Store, kernel: LoopKernel) -> bool:
-    return builtins.any(each is store and swept for each, _, swept in statements(kernel))
 
 
 def _fields(each: Compute) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from symgraph.graph.dims import Dim
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
+from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.index import index
+from symgraph.ops.shape import reshape, transpose
 from symgraph.optimizations.alignment import Axes, Read
 from symgraph.optimizations.expand import expanded
 from symgraph.optimizations.fuse import Cut, Group, fused, is_view
@@ -56,7 +59,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View(Call):
-    """A node that is another seen otherwise, where memory allows."""
+    """A node that is another seen otherwise: no memory of its own."""
 
 
 Step: TypeAlias = Kernel | Call | View
@@ -120,12 +123,13 @@ def plan(program: Graph, given: Iterable[Node] = ()) -> Plan:
     left = _left(groups, results)
     steps: list[Step] = []
     numbers = itertools.count()
+    scattered: set[Node] = set()
     for group in groups:
         if group.is_kernel:
             steps.append(_kernel(f"kernel_{next(numbers)}", group, left))
         else:
             (node,) = group.members
-            steps.append(View(node) if is_view(node) else Call(node))
+            steps.append(_single(node, scattered))
     given = tuple(given) or tuple(dict.fromkeys([*program.inputs, *program.variables()]))
     made = Plan(program.name, given, tuple(steps), results, tuple(cuts))
     verify_plan(made)
@@ -165,6 +169,15 @@ def _kernel(name: str, group: Group, left: set[Node]) -> Kernel:
     return Kernel(
         name, tuple(group.members), group.along, group.over, rows, columns, group.reads, needs, writes
     )
+
+
+def _single(node: Node, scattered: set[Node]) -> Step:
+    """A view or a call; ``scattered`` are the views whose elements do not lie in order, so that a reshape copies."""
+    if not is_view(node) or (node.op is reshape.op and node.inputs[0] in scattered):
+        return Call(node)
+    if node.op in (transpose.op, index.op, broadcast_to.op) or node.inputs[0] in scattered:
+        scattered.add(node)
+    return View(node)
 
 
 def _names(made: Plan) -> dict[Node, str]:

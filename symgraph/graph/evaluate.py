@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from symgraph.graph.types import TupleType
 from symgraph.graph.walk import expand, leaves, toposort
 
 Array = np.ndarray[Any, Any]
+Attributes = Callable[[Mapping[Size, int]], Mapping[str, Any]]
+"""An op's attributes by keyword, once sizes are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Step:
     inputs: tuple[int, ...]
     slot: int
     dead: tuple[int, ...]
-    has_sizes: bool
+    attributes: Attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Schedule:
         with np.errstate(all="ignore"):
             for step in self.steps:
                 inputs = [values[slot] for slot in step.inputs]
-                values[step.slot] = run_node(step.node, inputs, sizes)
+                assert step.node.op.numpy is not None
+                values[step.slot] = run_node(step.node, step.node.op.numpy, inputs, step.attributes, sizes)
                 if watch:
                     _refuse_nan(step.node, values[step.slot], inputs)
                 for slot in step.dead:
@@ -95,10 +98,8 @@ def schedule(outputs: Iterable[Node], given: Iterable[Node]) -> Schedule:
         inputs = tuple(computed(x) for x in node.inputs)
         slots[node] = len(slots)
         dead = {x for x in inputs if last_use[x] is node and x not in keep and x not in stop}
-        has_sizes = node.attrs is not None and bool(node.attrs.symbols())
-        steps.append(
-            Step(node, tuple(slots[x] for x in inputs), slots[node], tuple(slots[x] for x in dead), has_sizes)
-        )
+        places, free = tuple(slots[x] for x in inputs), tuple(slots[x] for x in dead)
+        steps.append(Step(node, places, slots[node], free, attributes_of(node)))
     results = tuple(slots[computed(node)] for node in outputs)
     return Schedule(given, tuple(steps), results, len(slots))
 
@@ -174,21 +175,30 @@ def _misfit(node: Node, array: Array, why: str) -> ShapeError:
     return ShapeError(describe(f"{what}: {why}", rows))
 
 
-def run_node(node: Node, inputs: Sequence[Array], sizes: dict[Size, int]) -> Any:
-    """The value of a node, by its op's meaning; sizes that the data decide are added to ``sizes``.
+def attributes_of(node: Node) -> Attributes:
+    """How the attributes of a node's op follow from sizes."""
+    attrs = node.attrs
+    if attrs is None:
+        return lambda sizes: {}
+    if not attrs.symbols():
+        fixed = attrs.fields()
+        return lambda sizes: fixed
+    return lambda sizes: attrs.map_sizes(lambda size: evaluate_dim(size, sizes)).fields()
+
+
+def run_node(
+    node: Node,
+    meaning: Callable[..., Any],
+    inputs: Sequence[Array],
+    attributes: Attributes,
+    sizes: dict[Size, int],
+) -> Any:
+    """What ``meaning`` makes of the inputs; sizes that the data decide are added to ``sizes``.
 
     Raises ShapeError, OutOfBoundsError or RunError with the user's line.
     """
     try:
-        if node.attrs is None:
-            value = node.op.numpy(*inputs)  # type: ignore[misc]
-        else:
-            attrs = (
-                node.attrs.map_sizes(lambda size: evaluate_dim(size, sizes))
-                if node.attrs.symbols()
-                else node.attrs
-            )
-            value = node.op.numpy(*inputs, **attrs.fields())  # type: ignore[misc]
+        value = meaning(*inputs, **attributes(sizes))
         if node.op.binds_sizes:
             _bind_results(node, value, sizes)
     except (ValueError, IndexError, ArithmeticError, TypeError) as error:

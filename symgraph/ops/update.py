@@ -35,7 +35,7 @@ from symgraph.ops.keys import (
 from symgraph.ops.nonzero import nonzero
 from symgraph.ops.shape import reshape
 
-_MODES = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum}
+MODES = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _numpy_update(x: Any, value: Any, key: Any, mode: Any = "set") -> Any:
     if mode == "set":
         x[plain_key(key)] = value
     else:
-        _MODES[mode].at(x, plain_key(key), np.asarray(value, x.dtype))
+        MODES[mode].at(x, plain_key(key), np.asarray(value, x.dtype))
     return x
 
 
@@ -83,8 +83,8 @@ def update(x: ArrayLike, value: ArrayLike, key: Any, mode: str = "set") -> Node:
     array([1, 9, 3])
     """
     x = as_node(x)
-    if mode != "set" and mode not in _MODES:
-        raise ArgumentError(f"mode is one of set, {', '.join(_MODES)}, not {mode!r}")
+    if mode != "set" and mode not in MODES:
+        raise ArgumentError(f"mode is one of set, {', '.join(MODES)}, not {mode!r}")
     value = as_node(value, x.row)
     if not np.can_cast(value.dtype, x.dtype, "same_kind"):
         raise DTypeError(f"a value of {value.row.name} does not fit {x.row.name}; convert it with astype")
@@ -100,7 +100,7 @@ def _(
     items: tuple[Item, ...],
     mode: str,
 ) -> TensorType:
-    if value.dtype is not x.dtype or (mode != "set" and mode not in _MODES):
+    if value.dtype is not x.dtype or (mode != "set" and mode not in MODES):
         raise DTypeError(f"takes values of {x.dtype.name} and a mode, not {value.dtype.name} and {mode!r}")
     check_items(x, arrays, items)
     place = indexed_shape(x.shape, [array.shape for array in arrays], items)
@@ -121,9 +121,9 @@ def _(x: Array, value: Array, *arrays: Array, items: tuple[Item, ...], mode: str
     if mode == "set":
         out[key] = value
     elif arrays:
-        _MODES[mode].at(out, key, value)
+        MODES[mode].at(out, key, value)
     else:
-        out[key] = _MODES[mode](out[key], value)
+        out[key] = MODES[mode](out[key], value)
     return out.astype(x.dtype, copy=False)
 
 

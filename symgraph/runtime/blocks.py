@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from symgraph.codegen.numpy_printer import Room, View
 from symgraph.graph.dims import Dim, Size, symbols
-from symgraph.ops.broadcast import pairwise_sum
+from symgraph.optimizations.memory import aligned
 
 Array = np.ndarray[Any, Any]
 Slices = tuple[slice, ...]
@@ -56,11 +56,11 @@ def arranged(
     return Space(space.variables, sizes[:rows], sizes[rows:]), found
 
 
-def blocks(parts: Sequence[Array | Room], space: Space, elements: int) -> Iterator[tuple[Array, ...]]:
-    """What a kernel works on, block by block of some rows, each about so many elements."""
-    columns = prod(space.columns)
-    rooms = _Rooms([x for x in parts if isinstance(x, Room)], space, elements)
-    for at in slices(space.rows, max(1, elements // max(1, columns))):
+def blocks(
+    parts: Sequence[Array | Room], space: Space, elements: int, rooms: Rooms
+) -> Iterator[tuple[Array, ...]]:
+    """What a kernel works on, block by block of some rows, each of at most so many elements."""
+    for at in slices(space.rows, max(1, elements // max(1, prod(space.columns)))):
         shape = tuple(part.stop - part.start for part in at)
         room = iter(rooms.of(shape, space.columns))
         yield tuple(next(room) if isinstance(x, Room) else _part(x, at) for x in parts)
@@ -71,7 +71,7 @@ class Parts:
     """One row in parts; it can be walked again."""
 
     arrays: tuple[Array | Room, ...]
-    rooms: _Rooms
+    rooms: Rooms
     columns: tuple[int, ...]
     rank: int
     elements: int
@@ -86,21 +86,19 @@ class Parts:
 
 
 def long_rows(
-    wanted: Sequence[View | Room], parts: Sequence[Array | Room], space: Space, elements: int
+    wanted: Sequence[View | Room], parts: Sequence[Array | Room], space: Space, elements: int, rooms: Rooms
 ) -> Iterator[tuple[tuple[Array, ...], Parts]]:
     """Row by row: what belongs to the row as a whole, and its parts."""
     rank = len(space.rows)
     whole = [part for x, part in zip(wanted, parts, strict=True) if not x.swept]
     swept = [part for x, part in zip(wanted, parts, strict=True) if x.swept]
-    held = _Rooms([x for x in whole if isinstance(x, Room)], space, 1).of(
-        (1,) * rank, (1,) * len(space.columns)
-    )
-    rooms = _Rooms([x for x in swept if isinstance(x, Room)], space, elements)
+    held = rooms.only(swept=False).of((1,) * rank, (1,) * len(space.columns))
+    parted = rooms.only(swept=True)
     for at in slices(space.rows, 1):
         room = iter(held)
         own = tuple(next(room) if isinstance(x, Room) else _part(x, at) for x in whole)
         row = tuple(x if isinstance(x, Room) else _part(x, at) for x in swept)
-        yield own, Parts(row, rooms, space.columns, rank, elements)
+        yield own, Parts(row, parted, space.columns, rank, elements)
 
 
 def _part(x: Array, at: Slices) -> Array:
@@ -130,35 +128,64 @@ def slices(shape: Sequence[int], elements: int) -> Iterator[Slices]:
             yield (*before, piece, *whole)
 
 
-def add_up(x: Array, axes: tuple[int, ...], out: Array) -> None:
-    """The sum along the last axes, which stay with size 1: pairwise, as the op means it."""
-    if x.flags.c_contiguous and len(axes) == 1:
-        np.add.reduce(x, axis=axes, dtype=x.dtype, keepdims=True, out=out)
-    else:
-        positive = tuple(axis + x.ndim for axis in axes)
-        out[...] = pairwise_sum(x, positive).reshape(out.shape)
+def add_up(x: Array, axes: tuple[int, ...], out: Array, room: Array) -> None:
+    """The sum along the last axes, which stay with size 1; there is room for a copy of ``x``.
+
+    NumPy sums pairwise along the last axis of a contiguous array and one by one along any other.
+    """
+    if not x.flags.c_contiguous:
+        np.copyto(room, x)
+        x = room
+    rows = x.shape[: x.ndim - len(axes)]
+    np.add.reduce(
+        x.reshape(*rows, prod(x.shape[x.ndim - len(axes) :])), axis=-1, dtype=x.dtype, out=out.reshape(rows)
+    )
 
 
-class _Rooms:
-    """Space for blocks, one array for each room, seen in the shape of each block."""
+class Rooms:
+    """Memory for what lies between calls: an array for each room, in the shape of each block."""
 
-    def __init__(self, rooms: Iterable[Room], space: Space, elements: int) -> None:
+    def __init__(self, rooms: Iterable[tuple[Room, Array]]) -> None:
         self._rooms = tuple(rooms)
-        self._buffers: list[Array] | None = None
         self._shaped: dict[tuple[int, ...], list[Array]] = {}
+
+    @classmethod
+    def cut(cls, wanted: Iterable[View | Room], block: tuple[int, int], memory: Array) -> Rooms:
+        """Rooms one after the other in a piece of memory, each for a block of so many rows and columns."""
+        found, start = [], 0
+        for x in wanted:
+            if isinstance(x, Room):
+                end = start + _bytes(x, block)
+                found.append((x, memory[start:end]))
+                start = aligned(end)
+        return cls(found)
+
+    def only(self, *, swept: bool) -> Rooms:
+        return Rooms(pair for pair in self._rooms if pair[0].swept is swept)
 
     def of(self, rows: tuple[int, ...], columns: tuple[int, ...]) -> list[Array]:
         shape = (*rows, *columns)
         if shape not in self._shaped:
             few = (*rows, *(1,) * len(columns))
-            if self._buffers is None:  # the first block is the largest
-                self._buffers = [np.empty(prod(shape if x.swept else few), x.row.numpy) for x in self._rooms]
             self._shaped[shape] = [
-                buffer[: prod(own)].reshape(own)
-                for x, buffer in zip(self._rooms, self._buffers, strict=True)
-                for own in [shape if x.swept else few]
+                np.ndarray(shape if x.swept else few, x.row.numpy, memory) for x, memory in self._rooms
             ]
         return self._shaped[shape]
+
+
+def largest_block(rows: int, columns: int, elements: int, *, long: bool) -> tuple[int, int]:
+    """The most rows and columns that a kernel works on at a time."""
+    return (1, min(columns, elements)) if long else (min(rows, max(1, elements // max(1, columns))), columns)
+
+
+def room_bytes(wanted: Iterable[View | Room], block: tuple[int, int]) -> int:
+    """The memory that rooms take, for blocks of so many rows and columns."""
+    return sum(aligned(_bytes(x, block)) for x in wanted if isinstance(x, Room))
+
+
+def _bytes(room: Room, block: tuple[int, int]) -> int:
+    rows, columns = block
+    return rows * (columns if room.swept else 1) * room.row.numpy.itemsize
 
 
 def _strides(x: View, arrays: Mapping[str, Array], space: Space) -> tuple[int, ...]:

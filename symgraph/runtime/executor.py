@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from symgraph.graph.evaluate import Array, schedule
+from symgraph.graph.evaluate import Array, Schedule, schedule
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.options import Options
@@ -19,10 +20,8 @@ class Executor:
     """A graph's plan, compiled for one target; with ``watch``, its ops one by one, looking for the first NaN."""
 
     def __init__(self, program: Graph, given: Sequence[Node], options: Options) -> None:
-        self._schedule = schedule(program.roots, given)
         self._watch = options.watch
         self._program, self._given = program, tuple(given)
-        self._compiled: NumpyProgram | None = None
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The results, which may share memory with the arrays; the first run compiles."""
@@ -30,15 +29,18 @@ class Executor:
             return self._schedule.run(arrays, watch=True)
         return self.compiled.run(arrays)
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
-        return self.compiled.plan
-
-    @property
-    def compiled(self) -> NumpyProgram:
         from symgraph.optimizations.plan import plan
+
+        return plan(self._program, self._given)
+
+    @cached_property
+    def compiled(self) -> NumpyProgram:
         from symgraph.runtime.numpy_backend import NumpyProgram
 
-        if self._compiled is None:
-            self._compiled = NumpyProgram(plan(self._program, self._given))
-        return self._compiled
+        return NumpyProgram(self.plan)
+
+    @cached_property
+    def _schedule(self) -> Schedule:
+        return schedule(self._program.roots, self._given)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -12,16 +14,34 @@ import numpy as np
 
 from symgraph.codegen.loops import LoopKernel, Sweep
 from symgraph.codegen.lower import arrays_of, lower
-from symgraph.codegen.numpy_printer import Printed, View, print_kernel
+from symgraph.codegen.numpy_printer import Printed, Room, print_kernel
 from symgraph.errors import SymgraphError
-from symgraph.graph.binding import evaluate_dim
+from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
-from symgraph.graph.evaluate import Array, bind_sizes, run_node, schedule
+from symgraph.graph.evaluate import Array, attributes_of, bind_sizes, run_node, schedule
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
-from symgraph.optimizations.plan import Kernel, Plan
+from symgraph.ops.transcendental import pow
+from symgraph.optimizations.plan import Call, Kernel, Plan, Step, View
+from symgraph.optimizations.storage import Home, Needs, Storage, Turn, store
 from symgraph.options import DEFAULT, Target
-from symgraph.runtime.blocks import Space, add_up, arranged, blocks, long_rows
+from symgraph.runtime.blocks import (
+    Rooms,
+    Space,
+    add_up,
+    arranged,
+    blocks,
+    largest_block,
+    long_rows,
+    room_bytes,
+)
+from symgraph.runtime.into import IN_PLACE, writer
+from symgraph.runtime.memory import Memory
+
+_ONE = (1, 1)
+"""The rows and columns of what is computed once."""
+_KEPT = 64
+"""For how many bindings of sizes a program keeps the storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +55,13 @@ class Function:
 class Compiled:
     """A kernel's loops, with the functions for rows that fit into a block and for long ones, made when needed."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
+    def __init__(self, kernel: Kernel, block: int) -> None:
+        self.kernel, self._block = kernel, block
         self.loops = lower(kernel)
-        self.params = arrays_of(kernel)
         columns = next((part.loops for part in self.loops.body if isinstance(part, Sweep)), ())
-        self.variables = tuple(loop.variable for loop in (*self.loops.rows, *columns))
+        self._variables = tuple(loop.variable for loop in (*self.loops.rows, *columns))
+        names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
+        self._nodes = dict(zip(names, (*arrays_of(kernel), *kernel.writes), strict=True))
 
     @cached_property
     def short(self) -> Function:
@@ -50,67 +71,175 @@ class Compiled:
     def long(self) -> Function:
         return _function(self.loops, print_kernel(self.loops, long=True))
 
+    def is_long(self, columns: tuple[int, ...]) -> bool:
+        """Whether a row is worked on in parts."""
+        return bool(columns) and prod(columns) > 2 * self._block
+
+    def needs(self, sizes: Mapping[Size, int]) -> Needs:
+        """The rooms, and what may be the same array."""
+        try:
+            space = self._space(sizes)
+        except UnboundSize:
+            return Needs()
+        printed = self._function(space).printed
+        pairs = (
+            ()
+            if any(node.op is pow.op and node.row.is_integer for node in self.kernel.nodes)
+            else printed.in_place
+        )
+        return Needs(
+            room_bytes(printed.once, _ONE) + room_bytes(printed.rows, self._block_of(space)),
+            True,
+            tuple((self._nodes[a], self._nodes[b]) for a, b in sorted(pairs)),
+        )
+
+    def run(self, values: Mapping[Node, Any], sizes: Mapping[Size, int], memory: Array) -> None:
+        """Write what the kernel writes; ``memory`` is for its rooms."""
+        arrays = {name: np.asarray(values[x]) for name, x in self._nodes.items()}
+        space = self._space(sizes)
+        function, block = self._function(space), self._block_of(space)
+        printed = function.printed
+        alone = iter(Rooms.cut(printed.once, _ONE, memory).of((), ()))
+        once = tuple(
+            next(alone) if isinstance(x, Room) else arrays[x.access.param.name].reshape(())
+            for x in printed.once
+        )
+        rooms = Rooms.cut(printed.rows, block, memory[room_bytes(printed.once, _ONE) :])
+        packed, parts = arranged(printed.rows, arrays, space)
+        turns: Iterator[Any] = blocks(parts, packed, self._block, rooms)
+        if self._is_long(space):
+            turns = long_rows(printed.rows, parts, packed, self._block, rooms)
+        function.call(once, turns, packed.axes)
+
+    def _space(self, sizes: Mapping[Size, int]) -> Space:
+        rows, columns = (
+            tuple(evaluate_dim(size, sizes) for size in axes.values())
+            for axes in (self.kernel.rows, self.kernel.columns)
+        )
+        return Space(self._variables, rows, columns)
+
+    def _is_long(self, space: Space) -> bool:
+        """Whether a row is worked on in parts."""
+        return bool(space.columns) and prod(space.columns) > 2 * self._block
+
+    def _function(self, space: Space) -> Function:
+        return self.long if self._is_long(space) else self.short
+
+    def _block_of(self, space: Space) -> tuple[int, int]:
+        rows, columns = prod(space.rows), prod(space.columns)
+        return largest_block(rows, columns, self._block, long=self._is_long(space))
+
+
+class Library:
+    """A call of a library, or a view."""
+
+    def __init__(self, node: Node) -> None:
+        assert node.op.numpy is not None
+        self.node, self.meaning, self.writer = node, node.op.numpy, writer(node)
+        self._attributes = attributes_of(node)
+
+    def needs(self) -> Needs:
+        pairs = ((self.node.inputs[0], self.node),) if self.node.op in IN_PLACE else ()
+        return Needs(0, self.writer is not None, pairs)
+
+    def run(self, inputs: Sequence[Array], sizes: dict[Size, int], out: Array | None) -> Any:
+        """The value, in ``out`` where it is told so."""
+        if out is None or self.writer is None:
+            return run_node(self.node, self.meaning, inputs, self._attributes, sizes)
+        run_node(self.node, partial(self.writer, out), inputs, self._attributes, sizes)
+        return out
+
 
 class NumpyProgram:
     """What runs a plan."""
 
-    def __init__(self, plan: Plan, target: Target = DEFAULT) -> None:
-        self.plan, self._block = plan, target.block
-        self._kernels = {kernel: Compiled(kernel) for kernel in plan.kernels}
+    def __init__(self, plan: Plan, target: Target = DEFAULT, memory: Memory | None = None) -> None:
+        self.plan = plan
+        self._memory = memory or Memory()
+        self._kernels = {step: Compiled(step, target.block) for step in plan.kernels}
+        self._calls = {step: Library(step.node) for step in plan.steps if isinstance(step, Call)}
         every = [*plan.results, *(x for step in plan.steps for x in step.needs)]
         self._constants = {x: x.attrs.value for x in every if x.op is CONSTANT}  # type: ignore[union-attr]
+        self._storages: OrderedDict[frozenset[tuple[Size, int]], Storage] = OrderedDict()
+        self._lock = threading.Lock()
 
     @property
     def source(self) -> str:
         """The functions of all kernels."""
         return "\n\n".join(compiled.short.printed.text for compiled in self._kernels.values())
 
+    def storage(self, sizes: Mapping[Size, int]) -> Storage:
+        """Where values lie for these sizes of the arguments."""
+        key = frozenset(sizes.items())
+        with self._lock:
+            if key not in self._storages:
+                self._storages[key] = store(self.plan, sizes, lambda step: self._needs(step, sizes))
+                if len(self._storages) > _KEPT:
+                    self._storages.popitem(last=False)
+            return self._storages[key]
+
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """The results for arrays that fit the types of what is given; they may share memory with them."""
+        """The results, for arrays that fit the types of what is given; they share memory with those and constants
+        alone."""
         given = self.plan.given
         sizes = bind_sizes(given, arrays)
-        values: dict[Node, Any] = {**self._constants, **dict(zip(given, arrays, strict=True))}
-        with np.errstate(all="ignore"):
-            for step in self.plan.steps:
-                if isinstance(step, Kernel):
-                    self._run(self._kernels[step], values, sizes)
-                else:
-                    values[step.node] = run_node(step.node, [values[x] for x in step.node.inputs], sizes)
-        return [values[x] for x in self.plan.results]
-
-    def _run(self, compiled: Compiled, values: dict[Node, Any], sizes: Mapping[Size, int]) -> None:
         try:
-            self._turn(compiled, values, sizes)
+            storage = self.storage(sizes)
+        except SymgraphError:
+            self._evaluate(self.plan.results, given, arrays)
+            raise
+        values: dict[Node, Any] = {**self._constants, **dict(zip(given, arrays, strict=True))}
+        arena = self._memory.take(storage.arena.size)
+        try:
+            with np.errstate(all="ignore"):
+                for turn in storage.turns:
+                    self._turn(turn, values, sizes, arena)
+                    for x in turn.dead:
+                        del values[x]
+            views = {turn.step.node for turn in storage.turns if isinstance(turn.step, View)}
+            return [np.array(values[x]) if x in views else values[x] for x in self.plan.results]
+        finally:
+            self._memory.give(arena)
+
+    def _needs(self, step: Step, sizes: Mapping[Size, int]) -> Needs:
+        return self._kernels[step].needs(sizes) if isinstance(step, Kernel) else self._calls[step].needs()
+
+    def _turn(self, turn: Turn, values: dict[Node, Any], sizes: dict[Size, int], arena: Array) -> None:
+        step = turn.step
+        if not isinstance(step, Kernel):
+            call = self._calls[step]
+            (home,) = turn.homes or (None,)
+            out = None
+            if call.writer is not None and home is not None and home.shape is not None:
+                out = self._array(step.node, home, sizes, arena)
+            values[step.node] = call.run([values[x] for x in step.node.inputs], sizes, out)
+            return
+        for x, home in zip(step.writes, turn.homes, strict=True):
+            values[x] = self._array(x, home, sizes, arena)
+        compiled = self._kernels[step]
+        room = (
+            arena[turn.room :]
+            if turn.room is not None
+            else self._memory.arena(compiled.needs(sizes).room or 0)
+        )
+        try:
+            compiled.run(values, sizes, room)
         except (SymgraphError, ValueError, IndexError, ArithmeticError, TypeError):
-            kernel = compiled.kernel
-            known = [x for x in dict.fromkeys(kernel.needs) if x.op is not CONSTANT]
-            schedule(kernel.writes, known).run(
-                [np.asarray(values[x]) for x in known]
-            )  # names the user's line
+            known = [x for x in step.needs if x.op is not CONSTANT]
+            self._evaluate(step.writes, known, [np.asarray(values[x]) for x in known])
             raise
 
-    def _turn(self, compiled: Compiled, values: dict[Node, Any], sizes: Mapping[Size, int]) -> None:
-        kernel, loops = compiled.kernel, compiled.loops
-        arrays = {
-            param.name: np.asarray(values[x]) for param, x in zip(loops.reads, compiled.params, strict=True)
-        }
-        for param, x in zip(loops.writes, kernel.writes, strict=True):
-            shape = tuple(evaluate_dim(size, sizes) for size in param.type.shape)
-            values[x] = arrays[param.name] = np.empty(shape, param.type.dtype.numpy)
-        rows = tuple(evaluate_dim(size, sizes) for size in kernel.rows.values())
-        columns = tuple(evaluate_dim(size, sizes) for size in kernel.columns.values())
-        space = Space(compiled.variables, rows, columns)
-        long = columns and prod(columns) > 2 * self._block
-        function = compiled.long if long else compiled.short
-        once = tuple(
-            arrays[x.access.param.name].reshape(()) if isinstance(x, View) else np.empty((), x.row.numpy)
-            for x in function.printed.once
-        )
-        packed, parts = arranged(function.printed.rows, arrays, space)
-        turns: Iterator[Any] = blocks(parts, packed, self._block)
-        if long:
-            turns = long_rows(function.printed.rows, parts, packed, self._block)
-        function.call(once, turns, packed.axes)
+    def _evaluate(self, nodes: Sequence[Node], known: Sequence[Node], arrays: Sequence[Array]) -> None:
+        """Fail as a kernel did, one op after the other, with the user's line."""
+        schedule(nodes, known).run(arrays)
+
+    def _array(self, node: Node, home: Home, sizes: Mapping[Size, int], arena: Array) -> Array:
+        if home.shape is None or home.offset is None:
+            shape = (
+                tuple(evaluate_dim(size, sizes) for size in node.shape) if home.shape is None else home.shape
+            )
+            return self._memory.result(shape, node.dtype)
+        return np.ndarray(home.shape, node.dtype, arena, home.offset)
 
 
 def _function(loops: LoopKernel, printed: Printed) -> Function:

@@ -1,0 +1,265 @@
+"""Where the values of a plan live once its sizes are known: the order of steps, and who shares memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import prod
+
+from symgraph.graph.binding import UnboundSize, evaluate_dim
+from symgraph.graph.dims import Size
+from symgraph.graph.node import Node, type_symbols
+from symgraph.graph.types import TensorType
+from symgraph.optimizations import order
+from symgraph.optimizations.memory import Arena, Buffer, aligned, place
+from symgraph.optimizations.plan import Kernel, Plan, Step, View
+
+Sizes = Mapping[Size, int]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one step asks of memory."""
+
+    room: int | None = None
+    """Bytes that it has to itself while it runs; None where the data decide it."""
+    writes_into: bool = False
+    """Whether it writes its results where it is told; else to memory of its own."""
+    in_place: tuple[tuple[Node, Node], ...] = ()
+    """What it reads, and what it writes, that may be the same memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a value lies, and its shape; None where the data decide it."""
+
+    shape: Shape | None
+    offset: int | None
+    """Bytes from the start of the arena; None for memory of the value's own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turn:
+    """One run of a step."""
+
+    step: Step
+    homes: tuple[Home, ...]
+    """One for each value that the step writes."""
+    room: int | None
+    """The offset of what the step has to itself; None where it has nothing, or the data decide how much."""
+    dead: tuple[Node, ...]
+    """What nothing reads any more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Storage:
+    """The steps of a plan in the order in which they run, and the memory of what they leave to each other."""
+
+    turns: tuple[Turn, ...]
+    arena: Arena
+    elsewhere: int
+    """The most bytes that libraries have allocated at one time for values of known sizes."""
+    results: int
+    """The bytes of the results."""
+
+    @property
+    def peak(self) -> int:
+        """Bytes above arguments, variables and results."""
+        return self.arena.size + self.elsewhere
+
+
+@dataclass(slots=True)
+class _Life:
+    """A value from one of its writings to the last reading after it, as numbers of turns."""
+
+    node: Node
+    first: int
+    last: int
+
+
+def store(plan: Plan, sizes: Sizes, needs_of: Callable[[Step], Needs]) -> Storage:
+    """The storage of a plan whose sizes are known, but for those that the data decide."""
+    values = _Values(plan, sizes, {step: needs_of(step) for step in plan.steps if not isinstance(step, View)})
+    steps = [step for step in plan.steps if not isinstance(step, View)]
+    return _stored(values, [steps[n] for n in _order(steps, values)])
+
+
+def shape_of(node: Node, sizes: Sizes) -> Shape | None:
+    """None where the data decide it, and for a tuple."""
+    if not isinstance(node.type, TensorType):
+        return None
+    try:
+        return tuple(evaluate_dim(dim, sizes) for dim in node.shape)
+    except UnboundSize:
+        return None
+
+
+class _Values:
+    """What is known of each value of a plan."""
+
+    def __init__(self, plan: Plan, sizes: Sizes, needs: Mapping[Step, Needs]) -> None:
+        self.plan, self.needs = plan, needs
+        self.views = {step.node: step for step in plan.steps if isinstance(step, View)}
+        self.shape = {x: shape_of(x, sizes) for step in needs for x in step.writes}
+        self.arena = {
+            x
+            for step in needs
+            if needs[step].writes_into
+            for x in step.writes
+            if self.shape[x] is not None and x not in set(plan.results)
+        }
+
+    def base(self, node: Node) -> Node:
+        """The value that a view is taken of."""
+        while node in self.views:
+            node = node.inputs[0]
+        return node
+
+    def bytes(self, node: Node) -> int:
+        shape = self.shape[node]
+        return 0 if shape is None else prod(shape) * node.dtype.itemsize
+
+    def reads(self, step: Step) -> list[Node]:
+        """The values that a step reads and other steps write, through views."""
+        return [x for x in dict.fromkeys(map(self.base, step.needs)) if x in self.shape]
+
+
+def _order(steps: Sequence[Step], values: _Values) -> list[int]:
+    """Positions of the steps in an order that keeps the memory low; results are there anyway, and cost nothing."""
+    ids = {x: n for n, x in enumerate(values.shape)}
+    results = set(values.plan.results)
+    sizes = [0 if x in results else values.bytes(x) for x in ids]
+    rows = [
+        order.Step(
+            tuple(ids[x] for x in dict.fromkeys([*values.reads(step), *_deciders(step)]) if x in ids),
+            tuple(ids[x] for x in step.writes),
+        )
+        for step in steps
+    ]
+    return order.order(rows, sizes, {ids[x] for x in map(values.base, results) if x in ids})
+
+
+def _deciders(step: Step) -> Iterator[Node]:
+    """The nodes of other steps whose runs decide sizes that a step asks for."""
+    nodes = step.nodes if isinstance(step, Kernel) else (step.node,)
+    for node in nodes:
+        for size in type_symbols(node.type):
+            if isinstance(size.source, Node) and size.source is not node:
+                yield size.source
+
+
+def _stored(values: _Values, runs: Sequence[Step]) -> Storage:
+    steps = list(_with_views(values, runs))
+    lives = list(_lives(values, steps))
+    homed = [life for life in lives if life.node in values.arena]
+    number = {(life.node, life.first): n for n, life in enumerate(homed)}
+    buffers = [
+        Buffer(f"{life.node.op.name}", values.bytes(life.node), life.first, life.last) for life in homed
+    ]
+    asked = {n: values.needs[step].room for n, step in enumerate(steps) if step in values.needs}
+    rooms = {n: room for n, room in asked.items() if room}
+    room_of = {n: len(buffers) + at for at, n in enumerate(rooms)}
+    buffers += [Buffer(_room_name(steps[n]), room, n, n) for n, room in rooms.items()]
+    arena = place(buffers, tuple(_pairs(values, steps, homed, number)))
+    dead = _dead(values.plan.results, steps)
+    turns = []
+    for n, step in enumerate(steps):
+        written = () if isinstance(step, View) else step.writes
+        homes = (
+            Home(values.shape[x], arena.offsets[number[x, n]] if (x, n) in number else None) for x in written
+        )
+        room = arena.offsets[room_of[n]] if n in room_of else None
+        turns.append(Turn(step, tuple(homes), room, tuple(dead.get(n, ()))))
+    results = dict.fromkeys(x for x in values.plan.results if x in values.shape)
+    return Storage(
+        tuple(turns), arena, _elsewhere(values, lives, len(steps)), sum(map(values.bytes, results))
+    )
+
+
+def _with_views(values: _Values, runs: Sequence[Step]) -> Iterator[Step]:
+    """The steps, and before each the views that it reads of values written since."""
+    valid: dict[Node, set[Node]] = {}
+
+    def views(wanted: Sequence[Node]) -> Iterator[Step]:
+        for x in wanted:
+            chain = []
+            base = values.base(x)
+            while x in values.views and x not in valid.setdefault(base, set()):
+                valid[base].add(x)
+                chain.append(values.views[x])
+                x = x.inputs[0]
+            yield from reversed(chain)
+
+    for step in runs:
+        yield from views(step.needs)
+        yield step
+        for x in step.writes:
+            valid.pop(x, None)
+    yield from views(values.plan.results)
+
+
+def _lives(values: _Values, steps: Sequence[Step]) -> Iterator[_Life]:
+    open_: dict[Node, _Life] = {}
+    for n, step in enumerate(steps):
+        for x in values.reads(step):
+            open_[x].last = n
+        if isinstance(step, View):
+            continue
+        for x in step.writes:
+            if x in open_:
+                yield open_[x]
+            open_[x] = _Life(x, n, n)
+    for x in map(values.base, values.plan.results):
+        if x in open_:
+            open_[x].last = len(steps) - 1
+    yield from open_.values()
+
+
+def _pairs(
+    values: _Values, steps: Sequence[Step], homed: Sequence[_Life], number: Mapping[tuple[Node, int], int]
+) -> Iterator[tuple[int, int]]:
+    """Buffers that may take over from each other: nothing else that the step reads lies in the first."""
+    ends = {(life.node, life.last): n for n, life in enumerate(homed)}
+    for n, step in enumerate(steps):
+        if step not in values.needs:
+            continue
+        for read, written in values.needs[step].in_place:
+            alone = sum(values.base(x) is read for x in step.needs) == 1
+            if alone and (read, n) in ends and (written, n) in number:
+                yield ends[read, n], number[written, n]
+
+
+def _dead(results: Sequence[Node], steps: Sequence[Step]) -> dict[int, list[Node]]:
+    """What nothing reads after each step, before it is written again."""
+    last: dict[Node, int] = {}
+    found: dict[int, list[Node]] = {}
+    for n, step in enumerate(steps):
+        for x in step.writes:
+            if x in last:
+                found.setdefault(last[x], []).append(x)
+            last[x] = n
+        for x in step.needs:
+            if x in last:
+                last[x] = n
+    kept = set(results)
+    for x, n in last.items():
+        if x not in kept:
+            found.setdefault(n, []).append(x)
+    return found
+
+
+def _elsewhere(values: _Values, lives: Sequence[_Life], turns: int) -> int:
+    """The most bytes of values that are no results and not in the arena."""
+    change = [0] * (turns + 1)
+    results = set(values.plan.results)
+    for life in lives:
+        if life.node not in values.arena and life.node not in results:
+            change[life.first] += aligned(values.bytes(life.node))
+            change[life.last + 1] -= aligned(values.bytes(life.node))
+    return max(accumulate(change))
+
+
+def _room_name(step: Step) -> str:
+    return f"room of {step.name}" if isinstance(step, Kernel) else f"room of {step.node.op.name}"
