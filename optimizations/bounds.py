@@ -11,13 +11,12 @@ from symgraph.graph.op import CONSTANT
 from symgraph.ops.arithmetic import astype, maximum, minimum, remainder
 from symgraph.ops.create import iota
 from symgraph.ops.reduce import argmax, argmin
-from symgraph.optimizations.pattern import MOVES
+from symgraph.optimizations.pattern import core
 
 
 def bounds(node: Node, depth: int = 4) -> tuple[int, int]:
     """Two integers between which all elements of an array of integers lie, themselves included."""
-    while node.op in MOVES:
-        node = node.inputs[0]
+    node = core(node)
     kind = np.iinfo(node.dtype)
     widest = int(kind.min), int(kind.max)
     if not depth:
@@ -47,8 +46,7 @@ def lies_within(node: Node, count: Dim) -> bool:
     low, high = bounds(node)
     if isinstance(count, int):
         return low >= 0 and high < count
-    while node.op in MOVES:
-        node = node.inputs[0]
+    node = core(node)
     return node.op is iota.op and same(dim_max(node.attrs.size, count), count) is True  # type: ignore[union-attr]
 
 

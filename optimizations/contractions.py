@@ -25,8 +25,8 @@ from symgraph.ops.statistics import mean
 from symgraph.ops.transcendental import exp, log
 from symgraph.ops.update import update
 from symgraph.optimizations.bounds import bounds, lies_within
-from symgraph.optimizations.einsums import EINSUMS, FAST_EINSUMS
-from symgraph.optimizations.pattern import MOVES, Match, may_have_number, wild
+from symgraph.optimizations.einsums import EINSUMS, FAST_EINSUMS, is_exact
+from symgraph.optimizations.pattern import Match, core, may_have_number, wild
 from symgraph.optimizations.rules import ALGEBRAIC, ROUNDING, Rule, rule, rules
 from symgraph.optimizations.signs import never_negative
 
@@ -41,15 +41,9 @@ Right = Callable[[Match], Node | None]
 # Which operands a product with zeros keeps
 
 
-def _exact(node: Node) -> bool:
-    """Whether 0 times any element is 0, of one sign, and adding it changes nothing."""
-    return not node.row.is_inexact
-
-
 def _finite(node: Node) -> bool:
-    """Whether 0 times any element is known to be 0: never so where an element may be infinite or NaN."""
-    while node.op in MOVES:
-        node = node.inputs[0]
+    """Whether a node holds floats or complex numbers that are known and finite: 0 times any of them is 0 or -0."""
+    node = core(node)
     if node.op is not CONSTANT or not node.row.is_inexact:
         return False
     return bool(np.isfinite(node.attrs.value.astype(np.complex128)).all())  # type: ignore[union-attr]
@@ -256,26 +250,33 @@ def over_a_product(f: Function[..., Node], admits: Callable[[Node], bool]) -> Ri
 # Chains
 
 
+def _is_product(node: Node) -> bool:
+    """Whether a node is the product of two matrices."""
+    return node.op is matmul.op and all(x.ndim == 2 for x in node.inputs)
+
+
 def _vector_last(found: Match) -> Node | None:
-    """``(a @ b) @ v`` as ``a @ (b @ v)``."""
-    product, x = found.root.inputs
-    if product.op is not matmul.op or x.ndim != 1 or any(each.ndim < 2 for each in product.inputs):
+    """``(p @ q) @ v`` as ``p @ (q @ v)``."""
+    product, v = found.root.inputs
+    if v.ndim != 1 or not _is_product(product):
         return None
-    return matmul(product.inputs[0], matmul(product.inputs[1], x)) if product.ndim == 2 else None
+    p, q = product.inputs
+    return matmul(p, matmul(q, v))
 
 
 def _vector_first(found: Match) -> Node | None:
-    """``v @ (a @ b)`` as ``(v @ a) @ b``."""
-    x, product = found.root.inputs
-    if product.op is not matmul.op or x.ndim != 1 or any(each.ndim < 2 for each in product.inputs):
+    """``v @ (p @ q)`` as ``(v @ p) @ q``."""
+    v, product = found.root.inputs
+    if v.ndim != 1 or not _is_product(product):
         return None
-    return matmul(matmul(x, product.inputs[0]), product.inputs[1]) if product.ndim == 2 else None
+    p, q = product.inputs
+    return matmul(matmul(v, p), q)
 
 
 def _associated_left(found: Match) -> Node | None:
-    """``p @ (q @ r)`` as ``(p @ q) @ r``, where that multiplies less."""
+    """``p @ (q @ r)`` as ``(p @ q) @ r``, where that is known to multiply less."""
     p, product = found.root.inputs
-    if product.op is not matmul.op or any(each.ndim != 2 for each in (p, *product.inputs)):
+    if p.ndim != 2 or not _is_product(product):
         return None
     q, r = product.inputs
     (h, k), m, n = p.shape, r.shape[0], r.shape[1]
@@ -289,7 +290,7 @@ def _associated_left(found: Match) -> Node | None:
 
 
 def _sum_of_logs(found: Match) -> Node:
-    """Of what may be negative, of absolute values: the log of the product is one where their signs cancel."""
+    """Of absolute values where one may be negative: the log of the product is no NaN where their signs cancel."""
     x = found[rows]
     return sum.op(log(x if never_negative(x) else abs(x)), **found[_product].attrs.fields())  # type: ignore[union-attr]
 
@@ -325,7 +326,7 @@ def by_operands(
         return node.inputs[place].op in (equal.op, astype.op, transpose.op, update.op)
 
     return (
-        rule(f"{name}, of integers", matmul.op, right(_exact), ops=ops, dtypes=("int64",),
+        rule(f"{name}, of integers", matmul.op, right(is_exact), ops=ops, dtypes=("int64",),
              example=lambda: example(i, "int64")),
         rule(f"{name}, of known numbers", matmul.op, right(_finite), ops=ops, keeps=ROUNDING, dtypes=("float64",),
              example=lambda: example(_known, "float64")),
@@ -351,7 +352,7 @@ CONTRACTIONS = rules(
          example=lambda: matmul(a[:, :1], b[:1])),
     rule("a product with ones", matmul.op, _by_ones, keeps=ROUNDING, ops=may_have_number, dtypes=(*INTEGERS, *FLOATS),
          example=lambda: matmul(a[:, :2], ones_like(b[:2]))),
-    rule("a sum over a product, of integers", sum.op, over_a_product(sum, _exact), dtypes=("int64",),
+    rule("a sum over a product, of integers", sum.op, over_a_product(sum, is_exact), dtypes=("int64",),
          example=lambda: sum(matmul(i, i), axis=0)),
 )  # fmt: skip
 

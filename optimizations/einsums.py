@@ -1,8 +1,8 @@
 """Einsums: those that another op says, and the order of those of many operands.
 
-The order is found by ``numpy.einsum_path``: exhaustively, as in D. G. A. Smith and J. Gray, opt_einsum – A Python
-package for optimizing contraction order for einsum-like expressions, Journal of Open Source Software 3 (2018) 753.
-No result in between is larger than the largest operand or the result.
+The order is found by ``numpy.einsum_path``, exhaustively or greedily, as in D. G. A. Smith and J. Gray, opt_einsum – A
+Python package for optimizing contraction order for einsum-like expressions, Journal of Open Source Software 3 (2018)
+753. No result in between is larger than the largest operand or the result.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def each_summed(admits: Callable[[Node], bool]) -> Callable[[Match], Node | None
 
 
 def in_order(admits: Callable[[Node], bool], method: Callable[[Node], str]) -> Callable[[Match], Node | None]:
-    """An einsum of many operands as a chain of einsums of two."""
+    """An einsum of many operands as a chain of einsums of fewer, mostly of two."""
 
     def made(found: Match) -> Node | None:
         node = found.root
@@ -221,7 +221,8 @@ def in_order(admits: Callable[[Node], bool], method: Callable[[Node], str]) -> C
     return made
 
 
-def _is_exact(node: Node) -> bool:
+def is_exact(node: Node) -> bool:
+    """Whether sums are the same in any order, 0 times any element is 0, and adding that changes nothing."""
     return not node.row.is_inexact
 
 
@@ -261,9 +262,9 @@ EINSUMS = rules(
          example=lambda: einsum("ij,j->ji", a, a[0])),
     rule("an einsum that is a product", einsum.op, contracted(_is_real), keeps=ROUNDING,
          dtypes=(*INTEGERS, *FLOATS), example=lambda: einsum("ij,jk->ki", a, b)),
-    rule("an einsum of sums, of integers", einsum.op, each_summed(_is_exact), dtypes=("int64",),
+    rule("an einsum of sums, of integers", einsum.op, each_summed(is_exact), dtypes=("int64",),
          example=lambda: einsum("ij,ik->i", i, i)),
-    rule("an einsum in the cheapest order, of integers", einsum.op, in_order(_is_exact, _cheapest), dtypes=("int64",),
+    rule("an einsum in the cheapest order, of integers", einsum.op, in_order(is_exact, _cheapest), dtypes=("int64",),
          example=lambda: einsum("ij,jk,kl->il", i, i, i)),
     rule("an einsum in NumPy's order", einsum.op, in_order(_is_known, _greedy), keeps=ROUNDING,
          dtypes=("float32", "float64"),

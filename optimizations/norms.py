@@ -11,38 +11,15 @@ from symgraph.ops.norm import norm
 from symgraph.ops.reduce import sum
 from symgraph.ops.shape import expand_dims
 from symgraph.ops.transcendental import pow, sqrt
-from symgraph.optimizations.pattern import MOVES, Match, moved, wild
+from symgraph.optimizations.pattern import Match, under_moves, wild
 from symgraph.optimizations.rules import SHARPER, rule, rules
 
 rows = wild("rows", rank=2)
 _squares = sum(rows * rows, axis=1)
 
 
-def _norm(squares: Node) -> Node | None:
-    """The norm whose square this is, if it is a sum of squares or moves one."""
-    core, moves = squares, []
-    while core.op in MOVES:
-        moves.append(core)
-        core = core.inputs[0]
-    if core.row.is_complex or core.op not in (sum.op, matmul.op):
-        return None
-    if core.op is matmul.op:
-        x, other = core.inputs
-        if x is not other or x.ndim != 1:
-            return None
-        found = norm.op(x, axes=(0,), keepdims=False)
-    else:
-        square = core.inputs[0]
-        if square.op is not multiply.op or square.inputs[0] is not square.inputs[1]:
-            return None
-        found = norm.op(square.inputs[0], **core.attrs.fields())  # type: ignore[union-attr]
-    for move in reversed(moves):
-        found = moved(move, found)
-    return found
-
-
 def _root(found: Match) -> Node | None:
-    return _norm(found.root.inputs[0])
+    return under_moves(found.root.inputs[0], _norm)
 
 
 def _power(found: Match) -> Node | None:
@@ -50,8 +27,21 @@ def _power(found: Match) -> Node | None:
     number = uniform(exponent)
     if number is None or number not in (0.5, -0.5) or exponent.ndim:
         return None
-    root = _norm(squares)
+    root = under_moves(squares, _norm)
     return root if root is None or number > 0 else 1 / root
+
+
+def _norm(squares: Node) -> Node | None:
+    """The norm whose square this is, if it is a sum of squares."""
+    if squares.row.is_complex:
+        return None
+    if squares.op is matmul.op:
+        x, other = squares.inputs
+        return norm.op(x, axes=(0,), keepdims=False) if x is other and x.ndim == 1 else None
+    if squares.op is not sum.op or squares.inputs[0].op is not multiply.op:
+        return None
+    x, other = squares.inputs[0].inputs
+    return norm.op(x, **squares.attrs.fields()) if x is other else None  # type: ignore[union-attr]
 
 
 NORMS = rules(

@@ -105,7 +105,27 @@ def fill(pattern: Node, order: Sequence[Node], found: Match, row: DType, written
     return made[pattern]
 
 
-def moved(move: Node, inner: Node) -> Node:
+def core(node: Node) -> Node:
+    """What the moves at the root of this node move: the node itself where there are none."""
+    while node.op in MOVES:
+        node = node.inputs[0]
+    return node
+
+
+def under_moves(node: Node, change: Callable[[Node], Node | None]) -> Node | None:
+    """``move(change(x))`` for a node that is ``move(x)``; None where the change, which keeps the shape, declines."""
+    moves = []
+    while node.op in MOVES:
+        moves.append(node)
+        node = node.inputs[0]
+    made = change(node)
+    if made is not None:
+        for move in reversed(moves):
+            made = _moved(move, made)
+    return made
+
+
+def _moved(move: Node, inner: Node) -> Node:
     """What ``move`` does to its input, done to another node of the same shape."""
     return make(move.op, (inner, *move.inputs[1:]), move.attrs)
 
@@ -123,7 +143,7 @@ def _moved_part(node: Node, part: Node, whole: Node) -> Node:
     """What ``node`` does to ``whole``, done to an operand of it that may have fewer axes."""
     if part.shape != whole.shape and (items := _own_items(node, part, whole)) is not None:
         return index.op(part, items=items)
-    return moved(node, broadcast_to(part, whole.shape))
+    return _moved(node, broadcast_to(part, whole.shape))
 
 
 def _own_items(node: Node, part: Node, whole: Node) -> tuple[Slice | int, ...] | None:
@@ -162,7 +182,7 @@ def moved_earlier(node: Node) -> Node | None:
     """``op(move(x))`` for ``move(op(x))``, where that is the same; None for what is no such node."""
     if node.op not in MOVES:
         return None
-    return pushed(node) if _core(node).op.elementwise else _reduced_later(node)
+    return pushed(node) if core(node).op.elementwise else _reduced_later(node)
 
 
 def _reduced_later(node: Node) -> Node | None:
@@ -201,7 +221,7 @@ def _matched(pairs: list[tuple[Node, Node]], nodes: dict[Node, Node]) -> dict[No
                 return None
             continue
         if node.op is not part.op:
-            earlier = moved_earlier(node) if _core(node).op is part.op else None
+            earlier = moved_earlier(node) if core(node).op is part.op else None
             if earlier is None:
                 return None
             node = earlier
@@ -215,13 +235,6 @@ def _matched(pairs: list[tuple[Node, Node]], nodes: dict[Node, Node]) -> dict[No
             )
         pairs.extend(zip(part.inputs[::-1], node.inputs[::-1], strict=True))
     return nodes
-
-
-def _core(node: Node) -> Node:
-    """What the moves at the root of this node move."""
-    while node.op in MOVES:
-        node = node.inputs[0]
-    return node
 
 
 def _number(part: Node) -> Any:

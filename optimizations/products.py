@@ -163,11 +163,11 @@ _scaled_sum = sum(a * x, axis=1)
 
 def _factor_out(found: Match) -> Node | None:
     """A number that multiplies every term."""
-    if uniform(found[x]) is None:
+    number = uniform(found[x])
+    if number is None:
         return None
     fields = found[_scaled_sum].attrs.fields()  # type: ignore[union-attr]
-    number = constant(uniform(found[x]), found[x].row)
-    return sum.op(found[a], **fields) * number
+    return sum.op(found[a], **fields) * constant(number, found[x].row)
 
 
 _scaled_product = matmul(a * x, b)

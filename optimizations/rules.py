@@ -99,7 +99,7 @@ class Rule:
         """Whether what stands for the wildcards has a dtype of the rule's."""
         if not self._wildcards:
             return True
-        written = self._wildcards[0].row
+        written = self.written
         return all(found[part].row.name in self.dtypes for part in self._wildcards if part.row is written)
 
 
@@ -117,9 +117,9 @@ def rule(
     """The rule that an expression becomes another, of the same type.
 
     ``left`` is a pattern, or an op for all its nodes, or None for all nodes. ``right`` is a pattern over the same
-    wildcards, or a function of the match, which may decline with None, as may ``when``. ``ops`` saves
-    time: it is asked once for all nodes whose ops, and whose inputs' ops, are the same, and says whether the rule can
-    hold for any. ``dtypes`` are those in which the claim holds; those of the same kind as the pattern's own by default.
+    wildcards, or a function of the match, which may decline with None; so may ``when``, with False. ``ops`` saves time:
+    it looks at nothing but the ops of a node and of its inputs, and says whether the rule can hold for any such node.
+    ``dtypes`` are those in which the claim holds: by default those of the same kind as the pattern's own, or all.
     ``example`` is an expression that the rule changes, or a function that makes one, where the left side alone is none.
 
     Raises GraphError when the right side has a wildcard that the left one has not.

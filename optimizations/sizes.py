@@ -30,42 +30,33 @@ def _has_size(node: Node) -> bool:
     return any(x.op is SIZE for x in node.inputs)
 
 
-def _both(node: Node) -> tuple[Dim, Dim] | None:
-    """The operands as sizes, where one of them is symbolic."""
-    a, b = map(_size, node.inputs)
-    if a is None or b is None:
-        return None
-    return a, b
-
-
 def arithmetic(f: Function[..., Node], meaning: Callable[[Dim, Dim], Dim]) -> Rule:
     """A size for an op of sizes."""
 
-    def made(found: Match) -> Node | None:
-        sizes = _both(found.root)
-        if sizes is None or (
-            f in (floor_divide, remainder) and not (isinstance(sizes[1], int) and sizes[1] > 0)
-        ):
+    def size(a: Dim, b: Dim) -> Node | None:
+        if f in (floor_divide, remainder) and not (isinstance(b, int) and b > 0):
             return None
-        return size_value(meaning(*sizes))
+        return size_value(meaning(a, b))
 
-    return rule(
-        f"{f.name} of sizes",
-        f.op,
-        made,
-        ops=_has_size,
-        dtypes=("int64",),
-        example=lambda: f(size_value(_rows), 3),
-    )
+    return _of_sizes(f, 3, size)
 
 
 def comparison(f: Function[..., Node], wanted: bool) -> Rule:
     """A comparison that is known for every value of the symbols."""
 
-    def made(found: Match) -> Node | None:
-        sizes = _both(found.root)
-        known = None if sizes is None else same(*sizes)
+    def truth(a: Dim, b: Dim) -> Node | None:
+        known = same(a, b)
         return None if known is None else constant(known is wanted)
+
+    return _of_sizes(f, _rows, truth)
+
+
+def _of_sizes(f: Function[..., Node], other: Dim, meaning: Callable[[Dim, Dim], Node | None]) -> Rule:
+    """What an op of two sizes is, where the meaning does not decline; ``other`` is the second size of the example."""
+
+    def made(found: Match) -> Node | None:
+        a, b = map(_size, found.root.inputs)
+        return None if a is None or b is None else meaning(a, b)
 
     return rule(
         f"{f.name} of sizes",
@@ -73,7 +64,7 @@ def comparison(f: Function[..., Node], wanted: bool) -> Rule:
         made,
         ops=_has_size,
         dtypes=("int64",),
-        example=lambda: f(size_value(_rows), _rows * 1),
+        example=lambda: f(size_value(_rows), other),
     )
 
 

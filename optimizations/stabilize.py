@@ -31,7 +31,7 @@ from symgraph.ops.transcendental import (
     sqrt,
     tanh,
 )  # fmt: skip
-from symgraph.optimizations.pattern import MOVES, Match, alike, moved, moved_earlier, wild
+from symgraph.optimizations.pattern import MOVES, Match, alike, moved_earlier, under_moves, wild
 from symgraph.optimizations.rules import SHARPER, rule, rules
 from symgraph.optimizations.signs import never_negative, never_positive
 
@@ -41,19 +41,14 @@ x, y = wild("x y")
 rows = wild("rows", rank=2)
 
 
-def _reduction(node: Node) -> Node:
-    """A slice of a reduction, as a reduction."""
-    earlier = moved_earlier(node)
-    return node if earlier is None else earlier
-
-
 def _reduced(reduction: Op, of: Node, by: Node) -> tuple[int, ...] | None:
     """The axes over which ``by`` is the reduction of ``of``, if it is that and stands as one with kept axes would."""
     spread = by
     while spread.op is broadcast_to.op and spread.shape == of.shape:
         spread = spread.inputs[0]
     total = spread.inputs[0] if spread.op in (expand_dims.op, reshape.op) else spread
-    total = _reduction(total)
+    earlier = moved_earlier(total)  # a slice of a reduction is a reduction
+    total = total if earlier is None else earlier
     if total.op is not reduction or not alike(of, total.inputs[0]):
         return None
     axes: tuple[int, ...] = total.attrs.axes  # type: ignore[union-attr]
@@ -96,8 +91,7 @@ _scores = log_softmax(rows)
 
 
 def _log_sum_exp(found: Match) -> Node:
-    attrs = found[_sum_of_powers].attrs
-    return logsumexp.op(found[rows], axes=attrs.axes, keepdims=attrs.keepdims)  # type: ignore[union-attr]
+    return logsumexp.op(found[rows], **found[_sum_of_powers].attrs.fields())  # type: ignore[union-attr]
 
 
 _sum_of_powers = sum(exp(rows), axis=1)
@@ -105,19 +99,20 @@ _sum_of_powers = sum(exp(rows), axis=1)
 
 def _log_of_moved(found: Match) -> Node | None:
     """``log(move(softmax(a)))`` as ``move(log_softmax(a))``, and so for the sum of exp."""
-    core, moves = found.root.inputs[0], []
-    while core.op in MOVES:
-        moves.append(core)
-        core = core.inputs[0]
-    if core.op is softmax.op:
-        sharp = log_softmax.op(core.inputs[0], axes=core.attrs.axes)  # type: ignore[union-attr]
-    elif core.op is sum.op and core.inputs[0].op is exp.op:
-        sharp = logsumexp.op(*core.inputs[0].inputs, **core.attrs.fields())  # type: ignore[union-attr]
-    else:
-        return None
-    for move in reversed(moves):
-        sharp = moved(move, sharp)
-    return sharp if moves else None
+    return under_moves(found.root.inputs[0], _log)
+
+
+def _log(node: Node) -> Node | None:
+    """The log of a softmax, or of a sum of exp."""
+    if node.op is softmax.op:
+        return log_softmax.op(node.inputs[0], axes=node.attrs.axes)  # type: ignore[union-attr]
+    if node.op is sum.op and node.inputs[0].op is exp.op:
+        return logsumexp.op(*node.inputs[0].inputs, **node.attrs.fields())  # type: ignore[union-attr]
+    return None
+
+
+def _of_move(node: Node) -> bool:
+    return node.inputs[0].op in MOVES
 
 
 def _variance(found: Match) -> Node | None:
@@ -131,8 +126,7 @@ _mean_of_squares, _mean = mean(rows * rows, axis=1), mean(rows, axis=1)
 
 
 def _norm(found: Match) -> Node:
-    attrs = found[_sum_of_squares].attrs
-    return norm.op(found[rows], axes=attrs.axes, keepdims=attrs.keepdims)  # type: ignore[union-attr]
+    return norm.op(found[rows], **found[_sum_of_squares].attrs.fields())  # type: ignore[union-attr]
 
 
 _sum_of_squares = sum(rows * rows, axis=1)
@@ -147,6 +141,7 @@ def _difference_of_roots(found: Match) -> Node | None:
 
 
 def _unshifted(found: Match) -> Node | None:
+    """The softmax of ``a`` for that of ``a - b``, where ``b`` is the same along its axes."""
     shifted = found.root.inputs[0]
     if shifted.op is not subtract.op:
         return None
@@ -202,14 +197,13 @@ STABILIZE = rules(
     rule("log of the sum of exp", log(_sum_of_powers), _log_sum_exp, keeps=SHARPER),
     rule("exp over the sum of exp", _powers / y, _softmax, keeps=SHARPER,
          example=lambda: exp(rows) / sum(exp(rows), axis=1, keepdims=True)),
-    rule("log of softmax", log(_share),
-         _log_softmax, keeps=SHARPER),
+    rule("log of softmax", log(_share), _log_softmax, keeps=SHARPER),
     rule("less its logsumexp", x - y, _less_log_sum_exp, keeps=SHARPER,
          example=lambda: rows - logsumexp(rows, axis=1, keepdims=True)),
     rule("weights times scores", weights * _scores, _weighted_scores, keeps=SHARPER),
     rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, dtypes=FLOATS,
          example=lambda: softmax(rows - max(rows, axis=1, keepdims=True), axis=1)),
-    rule("log of moved softmax", log.op, _log_of_moved, keeps=SHARPER, dtypes=FLOATS,
+    rule("log of moved softmax", log.op, _log_of_moved, keeps=SHARPER, ops=_of_move, dtypes=FLOATS,
          example=lambda: log(softmax(rows)[:, 0])),
     # roots and squares
     rule("root of a square", sqrt(x * x), abs(x), keeps=SHARPER),

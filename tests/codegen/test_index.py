@@ -12,20 +12,11 @@ from symgraph.codegen.index import affine, bounds, flatten, merge, reshaped, sim
 from symgraph.errors import ShapeError
 from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.dims import dim_max, dim_min, parse_dim, symbol
+from tests.graph.operations import OPERATIONS
 
 i, j, k, n, m, p = map(symbol, "ijknmp")
 LOOPS = (i, j, k)
 SIZES = [{n: a, m: b} for a, b in product((1, 2, 5), (1, 3))]
-
-OPERATIONS = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "max": dim_max,
-    "min": dim_min,
-}
 EXTENTS = [n, m, 2 * n, n * m, n - 1, n // 2, n + 1, (n + 1) // 2, dim_min(n, m), dim_max(n - m, 1), n - m]
 
 examples = settings(derandomize=True, deadline=None, max_examples=300, database=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -34,6 +34,20 @@ class Program:
 
     def axis(self, array):
         return int(self.rng.integers(-array.ndim, array.ndim))
+
+
+def draw_group(
+    group: int, count: int, first_seed: int, *, smooth: bool = False
+) -> Iterator[tuple[int, Program]]:
+    """So many programs with their seeds: group 0 begins at the first seed, and each other where the one before ends."""
+    for seed in range(first_seed + group * count, first_seed + (group + 1) * count):
+        yield seed, draw_program(seed, smooth=smooth)
+
+
+def loss_and_gradients(program: Program) -> list:
+    """A loss of the last values of a smooth program, and its gradient by each input."""
+    loss = sum(sg.tanh(node).sum() for node, _ in program.values[-3:])
+    return [loss, *sg.grad(loss, [node for node, _ in program.inputs], disconnected="zero")]
 
 
 def draw_program(seed: int, *, smooth: bool = False) -> Program:

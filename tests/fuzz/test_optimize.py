@@ -12,7 +12,7 @@ from symgraph.optimizations.cost import cost, node_cost
 from symgraph.optimizations.pattern import MOVES
 from symgraph.optimizations.pipeline import optimize
 from symgraph.optimizations.rules import BITS, SHARPER
-from tests.fuzz.drawing import draw_program
+from tests.fuzz.drawing import draw_group, loss_and_gradients
 from tests.fuzz.test_fuzz import described, first_seed, tolerance  # noqa: F401
 
 GROUPS, OF_ANY_KIND, SMOOTH = 10, 70, 30  # 10 groups of 70 and 30 programs: 1,000
@@ -21,18 +21,14 @@ CHECKED = sg.Options(verify=True)
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_the_passes_keep_what_programs_mean(group, first_seed):  # noqa: F811
-    for seed in range(first_seed + group * OF_ANY_KIND, first_seed + (group + 1) * OF_ANY_KIND):
-        program = draw_program(seed)
+    for seed, program in draw_group(group, OF_ANY_KIND, first_seed):
         assert_kept([node for node, _ in program.values], program, described(seed, program))
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_the_passes_keep_gradients(group, first_seed):  # noqa: F811
-    for seed in range(first_seed + group * SMOOTH, first_seed + (group + 1) * SMOOTH):
-        program = draw_program(seed, smooth=True)
-        loss = sum(sg.tanh(node).sum() for node, _ in program.values[-3:])
-        slopes = sg.grad(loss, [node for node, _ in program.inputs], disconnected="zero")
-        assert_kept([loss, *slopes], program, described(seed, program))
+    for seed, program in draw_group(group, SMOOTH, first_seed, smooth=True):
+        assert_kept(loss_and_gradients(program), program, described(seed, program))
 
 
 def assert_kept(outputs, program, where):

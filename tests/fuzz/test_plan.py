@@ -12,7 +12,7 @@ from symgraph.optimizations.pipeline import optimize
 from symgraph.optimizations.plan import plan
 from symgraph.options import Target
 from symgraph.runtime.numpy_backend import NumpyProgram
-from tests.fuzz.drawing import draw_program
+from tests.fuzz.drawing import draw_group, loss_and_gradients
 from tests.fuzz.test_fuzz import described, first_seed, tolerance  # noqa: F401
 
 GROUPS, OF_ANY_KIND, SMOOTH = 10, 30, 10
@@ -21,18 +21,14 @@ BLOCKS = (1, 3, 1 << 15)
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_plans_mean_what_programs_mean(group, first_seed):  # noqa: F811
-    for seed in range(first_seed + group * OF_ANY_KIND, first_seed + (group + 1) * OF_ANY_KIND):
-        program = draw_program(seed)
+    for seed, program in draw_group(group, OF_ANY_KIND, first_seed):
         assert_planned([node for node, _ in program.values], program, described(seed, program))
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_plans_mean_what_gradients_mean(group, first_seed):  # noqa: F811
-    for seed in range(first_seed + group * SMOOTH, first_seed + (group + 1) * SMOOTH):
-        program = draw_program(seed, smooth=True)
-        loss = sum(sg.tanh(node).sum() for node, _ in program.values[-3:])
-        slopes = sg.grad(loss, [node for node, _ in program.inputs], disconnected="zero")
-        assert_planned([loss, *slopes], program, described(seed, program))
+    for seed, program in draw_group(group, SMOOTH, first_seed, smooth=True):
+        assert_planned(loss_and_gradients(program), program, described(seed, program))
 
 
 def assert_planned(outputs, program, where):

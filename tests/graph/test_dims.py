@@ -27,19 +27,11 @@ from symgraph.graph.dims import (
     symbol,
     symbols,
 )
+from tests.graph.operations import OPERATIONS
 
 n, m, k = symbol("n"), symbol("m"), symbol("k")
 SMALL = [{n: i, m: j} for i, j in product(range(6), repeat=2)]
 
-OPERATIONS = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "max": dim_max,
-    "min": dim_min,
-}
 COMMUTE = {"+", "*", "max", "min"}
 
 leaves = st.sampled_from(["n", "m", "k"]) | st.integers(-9, 9)
