@@ -69,6 +69,24 @@ class Storage:
         """Bytes above arguments, variables and results."""
         return self.arena.size + self.elsewhere
 
+    @property
+    def lower_bound(self) -> int:
+        """The most bytes of the arena's values that are live at one step: no placing of them needs less."""
+        return self.arena.lower_bound + self.elsewhere
+
+    def svg(self) -> str:
+        """A picture of the arena: steps to the right, offsets upward, one rectangle for each value."""
+        return self.arena.svg()
+
+    def __str__(self) -> str:
+        """The peak beside the lower bound; the steps by number; who lives where and when."""
+        lines = [f"peak {self.peak:,} bytes above arguments, variables and results ({self.results:,} bytes)"]
+        lines.append(f"at least {self.lower_bound:,} bytes in this order of steps")
+        if self.elsewhere:
+            lines.append(f"{self.elsewhere:,} bytes of the peak are allocated by libraries")
+        lines += [f"step {n}: {_label(turn.step)}" for n, turn in enumerate(self.turns)]
+        return "\n".join([*lines, self.arena.table()]) if self.arena.buffers else "\n".join(lines)
+
 
 @dataclass(slots=True)
 class _Life:
@@ -155,13 +173,11 @@ def _stored(values: _Values, runs: Sequence[Step]) -> Storage:
     lives = list(_lives(values, steps))
     homed = [life for life in lives if life.node in values.arena]
     number = {(life.node, life.first): n for n, life in enumerate(homed)}
-    buffers = [
-        Buffer(f"{life.node.op.name}", values.bytes(life.node), life.first, life.last) for life in homed
-    ]
+    buffers = [Buffer(_name(life.node), values.bytes(life.node), life.first, life.last) for life in homed]
     asked = {n: values.needs[step].room for n, step in enumerate(steps) if step in values.needs}
     rooms = {n: room for n, room in asked.items() if room}
     room_of = {n: len(buffers) + at for at, n in enumerate(rooms)}
-    buffers += [Buffer(_room_name(steps[n]), room, n, n) for n, room in rooms.items()]
+    buffers += [Buffer(f"blocks of {_label(steps[n])}", room, n, n) for n, room in rooms.items()]
     arena = place(buffers, tuple(_pairs(values, steps, homed, number)))
     dead = _dead(values.plan.results, steps)
     turns = []
@@ -261,5 +277,10 @@ def _elsewhere(values: _Values, lives: Sequence[_Life], turns: int) -> int:
     return max(accumulate(change))
 
 
-def _room_name(step: Step) -> str:
-    return f"room of {step.name}" if isinstance(step, Kernel) else f"room of {step.node.op.name}"
+def _label(step: Step) -> str:
+    return step.name if isinstance(step, Kernel) else step.node.op.name
+
+
+def _name(node: Node) -> str:
+    place = f" ({node.origin.place})" if node.origin is not None else ""
+    return f"{node.name or node.op.name}{place}"

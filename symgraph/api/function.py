@@ -14,7 +14,7 @@ from symgraph.api.updates import Updates, as_updates
 from symgraph.errors import ArgumentError, GraphError
 from symgraph.graph.dims import Dim, Size, is_symbol
 from symgraph.graph.graph import Graph
-from symgraph.graph.node import Node, located
+from symgraph.graph.node import Node, located, type_symbols
 from symgraph.graph.op import as_node
 from symgraph.graph.origin import describe
 from symgraph.graph.text import show
@@ -24,6 +24,7 @@ from symgraph.options import Options
 
 if TYPE_CHECKING:
     from symgraph.optimizations.plan import Plan
+    from symgraph.optimizations.storage import Storage
 
 _OWN = OwnValues()
 
@@ -75,6 +76,23 @@ class CompiledFunction:
         """The steps that a call takes: kernels, calls of libraries, views."""
         return self._program.executor.plan
 
+    def memory(self, *args: Any, **sizes: int) -> Storage:
+        """The memory of a call, before it is made: its peak above arguments, variables and results, the lower bound,
+        and who lives where and when; ``memory(...).svg()`` is a picture.
+
+        It takes the arguments of a call, or the symbolic sizes by name.
+
+        >>> x = placeholder("float64", ("n",), name="x")
+        >>> f = function([x], tanh(sort(x)) * 2)
+        >>> f.memory(n=1000).peak
+        8000
+
+        Raises ArgumentError for a size that is missing or not known.
+        """
+        if args:
+            return self._program.storage(self._bind(args, {}))
+        return self._program.executor.storage(self._sizes_of(sizes))
+
     def source(self, target: str = "numpy") -> str:
         """The code of the kernels for a target; raises ArgumentError for one that is not known."""
         if target != "numpy":
@@ -87,6 +105,17 @@ class CompiledFunction:
     def __repr__(self) -> str:
         parts = ", ".join(f"{node.name}: {node.type}" for node in self.graph.inputs)
         return f"<compiled function {self.name}({parts})>"
+
+    def _sizes_of(self, sizes: Mapping[str, int]) -> dict[Size, int]:
+        inputs = self._program.graph.inputs
+        known = {str(size): size for node in inputs for size in sorted(type_symbols(node.type), key=str)}
+        if sizes.keys() != known.keys():
+            text = f"the sizes of {self._signature()} are {', '.join(known) or 'all known'}"
+            raise located(ArgumentError(f"{text}, and memory() was given {', '.join(sizes) or 'none'}"), [])
+        for name, value in sizes.items():
+            if not isinstance(value, int | np.integer) or value < 0:
+                raise located(ArgumentError(f"the size {name} is {value!r}; it must be 0 or more"), [])
+        return {known[name]: int(value) for name, value in sizes.items()}
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         names = self._program.names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from symgraph.api.arguments import as_argument
 from symgraph.api.variable import Variable
 from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.graph.dims import same
-from symgraph.graph.evaluate import Array
+from symgraph.graph.evaluate import Array, bind_sizes
 from symgraph.graph.graph import Graph, graph
 from symgraph.graph.node import Node, located, type_symbols
 from symgraph.graph.op import CONSTANT, PLACEHOLDER, as_node
@@ -21,6 +21,9 @@ from symgraph.graph.walk import substitute
 from symgraph.optimizations.pipeline import optimize
 from symgraph.options import Options
 from symgraph.runtime.executor import Executor
+
+if TYPE_CHECKING:
+    from symgraph.optimizations.storage import Storage
 
 
 class Store(Protocol):
@@ -64,10 +67,7 @@ class Program:
 
         Variables are written after everything has been computed: a call that fails changes nothing.
         """
-        given = [
-            as_argument(value, node, name)
-            for value, node, name in zip(values, self.graph.inputs, self.names, strict=True)
-        ]
+        given = self._arguments(values)
         with contextlib.ExitStack() as held:
             for lock in self._locks:
                 held.enter_context(lock)
@@ -79,6 +79,16 @@ class Program:
                 _check_sizes(new)
                 store.write(new)
         return results[:count]
+
+    def storage(self, values: Sequence[Any]) -> Storage:
+        """Where the values of a call with these arguments lie."""
+        return self.executor.storage(bind_sizes(self.graph.inputs, self._arguments(values)))
+
+    def _arguments(self, values: Sequence[Any]) -> list[Array]:
+        return [
+            as_argument(value, node, name)
+            for value, node, name in zip(values, self.graph.inputs, self.names, strict=True)
+        ]
 
 
 class OwnValues:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import Array, Schedule, schedule
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
@@ -13,6 +14,7 @@ from symgraph.options import Options
 
 if TYPE_CHECKING:
     from symgraph.optimizations.plan import Plan
+    from symgraph.optimizations.storage import Storage
     from symgraph.runtime.numpy_backend import NumpyProgram
 
 
@@ -34,6 +36,10 @@ class Executor:
         from symgraph.optimizations.plan import plan
 
         return plan(self._program, self._given)
+
+    def storage(self, sizes: Mapping[Size, int]) -> Storage:
+        """Where the values of a call lie."""
+        return self.compiled.storage(sizes)
 
     @cached_property
     def compiled(self) -> NumpyProgram:
