@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
@@ -38,6 +38,8 @@ class Home:
     shape: Shape | None
     offset: int | None
     """Bytes from the start of the arena; None for memory of the value's own."""
+    over: Node | None = None
+    """What is given and dies here, whose memory the value may take over."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,10 +99,15 @@ class _Life:
     last: int
 
 
-def store(plan: Plan, sizes: Sizes, needs_of: Callable[[Step], Needs]) -> Storage:
-    """The storage of a plan whose sizes are known, but for those that the data decide."""
-    values = _Values(plan, sizes, {step: needs_of(step) for step in plan.steps if not isinstance(step, View)})
+def store(
+    plan: Plan, sizes: Sizes, needs_of: Callable[[Step], Needs], donated: Collection[Node] = ()
+) -> Storage:
+    """The storage of a plan whose sizes are known, but for those that the data decide.
+
+    Results may take over the memory of what is ``donated``.
+    """
     steps = [step for step in plan.steps if not isinstance(step, View)]
+    values = _Values(plan, sizes, {step: needs_of(step) for step in steps}, donated)
     return _stored(values, [steps[n] for n in _order(steps, values)])
 
 
@@ -117,16 +124,20 @@ def shape_of(node: Node, sizes: Sizes) -> Shape | None:
 class _Values:
     """What is known of each value of a plan."""
 
-    def __init__(self, plan: Plan, sizes: Sizes, needs: Mapping[Step, Needs]) -> None:
+    def __init__(
+        self, plan: Plan, sizes: Sizes, needs: Mapping[Step, Needs], donated: Collection[Node]
+    ) -> None:
         self.plan, self.needs = plan, needs
+        self.results = frozenset(plan.results)
         self.views = {step.node: step for step in plan.steps if isinstance(step, View)}
         self.shape = {x: shape_of(x, sizes) for step in needs for x in step.writes}
+        self.donated = {x: shape_of(x, sizes) for x in donated}
         self.arena = {
             x
             for step in needs
             if needs[step].writes_into
             for x in step.writes
-            if self.shape[x] is not None and x not in set(plan.results)
+            if self.shape[x] is not None and x not in self.results
         }
 
     def base(self, node: Node) -> Node:
@@ -136,8 +147,12 @@ class _Values:
         return node
 
     def bytes(self, node: Node) -> int:
-        shape = self.shape[node]
+        shape = self.shape[node] if node in self.shape else self.donated[node]
         return 0 if shape is None else prod(shape) * node.dtype.itemsize
+
+    def is_alone(self, node: Node, step: Step) -> bool:
+        """Whether nothing else that a step reads lies in the memory of this value."""
+        return sum(self.base(x) is node for x in step.needs) == 1
 
     def reads(self, step: Step) -> list[Node]:
         """The values that a step reads and other steps write, through views."""
@@ -147,8 +162,7 @@ class _Values:
 def _order(steps: Sequence[Step], values: _Values) -> list[int]:
     """Positions of the steps in an order that keeps the memory low; results are there anyway, and cost nothing."""
     ids = {x: n for n, x in enumerate(values.shape)}
-    results = set(values.plan.results)
-    sizes = [0 if x in results else values.bytes(x) for x in ids]
+    sizes = [0 if x in values.results else values.bytes(x) for x in ids]
     rows = [
         order.Step(
             tuple(ids[x] for x in dict.fromkeys([*values.reads(step), *_deciders(step)]) if x in ids),
@@ -156,7 +170,7 @@ def _order(steps: Sequence[Step], values: _Values) -> list[int]:
         )
         for step in steps
     ]
-    return order.order(rows, sizes, {ids[x] for x in map(values.base, results) if x in ids})
+    return order.order(rows, sizes, {ids[x] for x in map(values.base, values.results) if x in ids})
 
 
 def _deciders(step: Step) -> Iterator[Node]:
@@ -179,12 +193,18 @@ def _stored(values: _Values, runs: Sequence[Step]) -> Storage:
     room_of = {n: len(buffers) + at for at, n in enumerate(rooms)}
     buffers += [Buffer(f"blocks of {_label(steps[n])}", room, n, n) for n, room in rooms.items()]
     arena = place(buffers, tuple(_pairs(values, steps, homed, number)))
-    dead = _dead(values.plan.results, steps)
+    dead = _dead(values.results, steps)
+    taken = _taken_over(values, steps)
     turns = []
     for n, step in enumerate(steps):
         written = () if isinstance(step, View) else step.writes
         homes = (
-            Home(values.shape[x], arena.offsets[number[x, n]] if (x, n) in number else None) for x in written
+            Home(
+                values.shape[x],
+                arena.offsets[number[x, n]] if (x, n) in number else None,
+                taken.get(x),
+            )
+            for x in written
         )
         room = arena.offsets[room_of[n]] if n in room_of else None
         turns.append(Turn(step, tuple(homes), room, tuple(dead.get(n, ()))))
@@ -242,12 +262,31 @@ def _pairs(
         if step not in values.needs:
             continue
         for read, written in values.needs[step].in_place:
-            alone = sum(values.base(x) is read for x in step.needs) == 1
-            if alone and (read, n) in ends and (written, n) in number:
+            if (read, n) in ends and (written, n) in number and values.is_alone(read, step):
                 yield ends[read, n], number[written, n]
 
 
-def _dead(results: Sequence[Node], steps: Sequence[Step]) -> dict[int, list[Node]]:
+def _taken_over(values: _Values, steps: Sequence[Step]) -> dict[Node, Node]:
+    """The results that lie in what is given up: for each, what dies in the step that writes it."""
+    last = {values.base(x): n for n, step in enumerate(steps) for x in step.needs}
+    free = set(values.donated) - set(map(values.base, values.results))
+    found: dict[Node, Node] = {}
+    for n, step in enumerate(steps):
+        for read, written in values.needs[step].in_place if step in values.needs else ():
+            if (
+                read in free
+                and last[read] == n
+                and written in values.results
+                and written not in found
+                and values.bytes(read) == values.bytes(written)
+                and values.is_alone(read, step)
+            ):
+                found[written] = read
+                free.discard(read)
+    return found
+
+
+def _dead(results: Collection[Node], steps: Sequence[Step]) -> dict[int, list[Node]]:
     """What nothing reads after each step, before it is written again."""
     last: dict[Node, int] = {}
     found: dict[int, list[Node]] = {}
@@ -259,9 +298,8 @@ def _dead(results: Sequence[Node], steps: Sequence[Step]) -> dict[int, list[Node
         for x in step.needs:
             if x in last:
                 last[x] = n
-    kept = set(results)
     for x, n in last.items():
-        if x not in kept:
+        if x not in results:
             found.setdefault(n, []).append(x)
     return found
 
@@ -269,9 +307,8 @@ def _dead(results: Sequence[Node], steps: Sequence[Step]) -> dict[int, list[Node
 def _elsewhere(values: _Values, lives: Sequence[_Life], turns: int) -> int:
     """The most bytes of values that are no results and not in the arena."""
     change = [0] * (turns + 1)
-    results = set(values.plan.results)
     for life in lives:
-        if life.node not in values.arena and life.node not in results:
+        if life.node not in values.arena and life.node not in values.results:
             change[life.first] += aligned(values.bytes(life.node))
             change[life.last + 1] -= aligned(values.bytes(life.node))
     return max(accumulate(change))

@@ -85,7 +85,7 @@ class CompiledFunction:
         >>> x = placeholder("float64", ("n",), name="x")
         >>> f = function([x], tanh(sort(x)) * 2)
         >>> f.memory(n=1000).peak
-        8000
+        16000
 
         Raises ArgumentError for a size that is missing or not known.
         """
@@ -159,6 +159,7 @@ def function(
     *,
     givens: Mapping[Node, Any] | None = None,
     defaults: Mapping[Node, Any] | None = None,
+    donate: Sequence[Node] = (),
     name: str | None = None,
     options: Options | None = None,
 ) -> CompiledFunction:
@@ -168,15 +169,17 @@ def function(
     tuple, list or dict of nodes, nested, or None. ``updates`` maps variables to the expressions they become after a
     call; outputs and updates all see the values from before it. ``givens`` replaces nodes, intermediate ones too, in
     outputs and updates. ``defaults`` gives values to inputs that a call leaves out; they are copied, and a call that
-    passes another value does not change them.
+    passes another value does not change them. ``donate`` names inputs whose arrays a call may overwrite and hand out as
+    results; who passes them must not read them again.
 
     >>> x = placeholder("float64", ("n",), name="x")
     >>> f = function([x], {"twice": 2 * x, "sum": x.sum()})
     >>> f([1.0, 2.0])
     {'twice': array([2., 4.]), 'sum': array(3.)}
 
-    Raises GraphError for inputs that are missing, unused, duplicate or constant and for two updates of one variable;
-    DTypeError and ShapeError for updates and givens that do not fit what they replace.
+    Raises GraphError for inputs that are missing, unused, duplicate or constant, for two updates of one variable, and
+    for what is donated and no input or has a default; DTypeError and ShapeError for updates and givens that do not fit
+    what they replace.
     """
     inputs = _as_inputs(inputs)
     leaves = _outputs_of(outputs)
@@ -186,7 +189,8 @@ def function(
         leaves, values = roots[: len(leaves)], roots[len(leaves) :]
         table = dict(zip(table, values, strict=True))
     name = name or "main"
-    program = Program(inputs, leaves, table, name, options or Options())
+    _check_donated(inputs, donate, defaults or {})
+    program = Program(inputs, leaves, table, name, options or Options(), donate=donate)
     return CompiledFunction(program, outputs, _defaults_of(inputs, program, defaults or {}), name)
 
 
@@ -194,6 +198,16 @@ def _as_inputs(inputs: Any) -> list[Node]:
     if isinstance(inputs, Node) or not isinstance(inputs, (list, tuple)):
         raise located(ArgumentError("inputs is a list of nodes: function([x], y)"), [])
     return list(inputs)
+
+
+def _check_donated(inputs: Sequence[Node], donate: Sequence[Node], defaults: Mapping[Node, Any]) -> None:
+    known = set(inputs)
+    for node in donate:
+        if not isinstance(node, Node) or node not in known:
+            operands = [node] if isinstance(node, Node) else []
+            raise located(GraphError(f"{node!r} is donated, and is not among the inputs"), operands)
+        if node in defaults:
+            raise located(GraphError(f"the input {node.name!r} is donated, and has a default"), [node])
 
 
 def _is_node_or_number(value: Any) -> bool:

@@ -45,6 +45,7 @@ class Program:
         options: Options,
         *,
         unused_inputs: bool = False,
+        donate: Sequence[Node] = (),
     ) -> None:
         roots = [*outputs, *updates.values()]
         stands = _stand_ins(inputs)
@@ -60,10 +61,12 @@ class Program:
         self.stages = optimize(self.graph, options)
         self.updated = [_owned(update.variable) for update in self.stages[-1].graph.updates]
         self._locks = [variable.lock for variable in sorted(self.updated, key=id)]
-        self.executor = Executor(self.stages[-1].graph, [*stands, *self.variables], options)
+        donated = {stand for node, stand in zip(inputs, stands, strict=True) if node in set(donate)}
+        self._donated = [stand in donated for stand in stands]
+        self.executor = Executor(self.stages[-1].graph, [*stands, *self.variables], options, donated)
 
     def run(self, values: Sequence[Any], store: Store) -> list[Array]:
-        """The outputs, none sharing memory with an argument, a variable or another output.
+        """The outputs, none sharing memory with a variable, another output or an argument that is not donated.
 
         Variables are written after everything has been computed: a call that fails changes nothing.
         """
@@ -72,7 +75,8 @@ class Program:
             for lock in self._locks:
                 held.enter_context(lock)
             arrays = given + [store.read(variable) for variable in self.variables]
-            results = _unshared(self.executor.run(arrays), arrays)
+            spent = [array for array, is_donated in zip(given, self._donated, strict=True) if is_donated]
+            results = _unshared(self.executor.run(arrays), arrays, spent)
             count = len(self.graph.outputs)
             if self.updated:
                 new = dict(zip(self.updated, results[count:], strict=True))
@@ -134,18 +138,16 @@ def _owned(node: Node) -> Variable:
     return node
 
 
-def _unshared(results: list[Array], arrays: Sequence[Array]) -> list[Array]:
-    """Copies of those results that are views, arguments, or given twice."""
+def _unshared(results: list[Array], arrays: Sequence[Array], spent: Sequence[Array]) -> list[Array]:
+    """Copies of those results that are views, arguments, or given twice; arrays that are spent may be seen again."""
     seen = set(map(id, arrays))
+    free = set(map(id, spent))
     fresh = []
     for result in results:
         array = np.asarray(result)
-        if (
-            id(array) in seen
-            or array.base is not None
-            or not array.flags.owndata
-            or not array.flags.writeable
-        ):
+        viewed = array.base is not None and id(array.base) not in free
+        owned = array.flags.owndata or id(array.base) in free
+        if id(array) in seen or viewed or not owned or not array.flags.writeable:
             array = array.copy(order="C")
         seen.add(id(array))
         fresh.append(array)

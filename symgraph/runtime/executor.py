@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 class Executor:
     """A graph's plan, compiled for one target; with ``watch``, its ops one by one, looking for the first NaN."""
 
-    def __init__(self, program: Graph, given: Sequence[Node], options: Options) -> None:
-        self._watch = options.watch
+    def __init__(
+        self, program: Graph, given: Sequence[Node], options: Options, donated: Collection[Node] = ()
+    ) -> None:
+        self._watch, self._donated = options.watch, donated
         self._program, self._given = program, tuple(given)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
@@ -45,7 +47,7 @@ class Executor:
     def compiled(self) -> NumpyProgram:
         from symgraph.runtime.numpy_backend import NumpyProgram
 
-        return NumpyProgram(self.plan)
+        return NumpyProgram(self.plan, donated=self._donated)
 
     @cached_property
     def _schedule(self) -> Schedule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import prod
@@ -153,9 +153,16 @@ class Library:
 class NumpyProgram:
     """What runs a plan."""
 
-    def __init__(self, plan: Plan, target: Target = DEFAULT, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        target: Target = DEFAULT,
+        memory: Memory | None = None,
+        *,
+        donated: Collection[Node] = (),
+    ) -> None:
         self.plan = plan
-        self._memory = memory or Memory()
+        self._memory, self._donated = memory or Memory(), frozenset(donated)
         self._kernels = {step: Compiled(step, target.block) for step in plan.kernels}
         self._calls = {step: Library(step.node) for step in plan.steps if isinstance(step, Call)}
         every = [*plan.results, *(x for step in plan.steps for x in step.needs)]
@@ -173,14 +180,16 @@ class NumpyProgram:
         key = frozenset(sizes.items())
         with self._lock:
             if key not in self._storages:
-                self._storages[key] = store(self.plan, sizes, lambda step: self._needs(step, sizes))
+                self._storages[key] = store(
+                    self.plan, sizes, lambda step: self._needs(step, sizes), self._donated
+                )
                 if len(self._storages) > _KEPT:
                     self._storages.popitem(last=False)
             return self._storages[key]
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The results, for arrays that fit the types of what is given; they share memory with those and constants
-        alone."""
+        alone. What is donated may be overwritten, if no other array shares its memory."""
         given = self.plan.given
         sizes = bind_sizes(given, arrays)
         try:
@@ -189,11 +198,16 @@ class NumpyProgram:
             self._evaluate(self.plan.results, given, arrays)
             raise
         values: dict[Node, Any] = {**self._constants, **dict(zip(given, arrays, strict=True))}
+        spent = {
+            x
+            for x, array in zip(given, arrays, strict=True)
+            if x in self._donated and _is_free(array, arrays)
+        }
         arena = self._memory.take(storage.arena.size)
         try:
             with np.errstate(all="ignore"):
                 for turn in storage.turns:
-                    self._turn(turn, values, sizes, arena)
+                    self._turn(turn, values, sizes, arena, spent)
                     for x in turn.dead:
                         del values[x]
             views = {turn.step.node for turn in storage.turns if isinstance(turn.step, View)}
@@ -204,18 +218,31 @@ class NumpyProgram:
     def _needs(self, step: Step, sizes: Mapping[Size, int]) -> Needs:
         return self._kernels[step].needs(sizes) if isinstance(step, Kernel) else self._calls[step].needs()
 
-    def _turn(self, turn: Turn, values: dict[Node, Any], sizes: dict[Size, int], arena: Array) -> None:
+    def _turn(
+        self,
+        turn: Turn,
+        values: dict[Node, Any],
+        sizes: dict[Size, int],
+        arena: Array,
+        spent: Collection[Node],
+    ) -> None:
         step = turn.step
+
+        def home_of(node: Node, home: Home) -> Array:
+            if home.over is not None and home.over in spent and home.shape is not None:
+                return np.ndarray(home.shape, node.dtype, values[home.over])
+            return self._array(node, home, sizes, arena)
+
         if not isinstance(step, Kernel):
             call = self._calls[step]
             (home,) = turn.homes or (None,)
             out = None
             if call.writer is not None and home is not None and home.shape is not None:
-                out = self._array(step.node, home, sizes, arena)
+                out = home_of(step.node, home)
             values[step.node] = call.run([values[x] for x in step.node.inputs], sizes, out)
             return
         for x, home in zip(step.writes, turn.homes, strict=True):
-            values[x] = self._array(x, home, sizes, arena)
+            values[x] = home_of(x, home)
         compiled = self._kernels[step]
         room = (
             arena[turn.room :]
@@ -240,6 +267,13 @@ class NumpyProgram:
             )
             return self._memory.result(shape, node.dtype)
         return np.ndarray(home.shape, node.dtype, arena, home.offset)
+
+
+def _is_free(array: Array, arrays: Sequence[Array]) -> bool:
+    """Whether an array may be overwritten: it lies in order, and no other of the arrays shares its memory."""
+    alone = not any(other is not array and np.may_share_memory(array, other) for other in arrays)
+    once = sum(other is array for other in arrays) == 1
+    return alone and once and array.flags.carray and array.flags.aligned
 
 
 def _function(loops: LoopKernel, printed: Printed) -> Function:
