@@ -14,6 +14,8 @@
               | PARAM[INDEX, ...] = v                            store
     INDEX     = an expression of loop variables and sizes
 
+Where a ``v`` is read a number may stand, as in graphs: ``f32(0.5)``. An attribute at its default is left out, and
+a block of nothing is ``pass``. `parse_loops` reads the text back.
 A value is named once. In a sweep it is one element for each turn; a later sweep over the same axes may read it, and the
 printer keeps it or computes it again. What a sweep reduces is one element of the row after it.
 """
@@ -21,12 +23,15 @@ printer keeps it or computes it again. What a sweep reduces is one element of th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from symgraph.errors import VerifyError
-from symgraph.graph.dims import Dim, Size, symbols
-from symgraph.graph.op import Attrs, Op
+import numpy as np
+
+from symgraph.graph.attributes import spell_all
+from symgraph.graph.dims import Dim, Size
+from symgraph.graph.literals import spell_constant
+from symgraph.graph.op import Attrs, Op, constant
 from symgraph.graph.origin import Origin
 from symgraph.graph.types import DType, TensorType
 
@@ -47,15 +52,24 @@ class Param:
     type: TensorType
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Number:
-    """A number that is known, of a dtype."""
+    """A number that is known, of a dtype; equal are those of the same bits."""
 
     row: DType
     value: Any
 
     def __str__(self) -> str:
-        return f"{self.row.short}({self.value})"
+        return spell_constant(constant(self.value, self.row), {})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and self._bits() == other._bits()
+
+    def __hash__(self) -> int:
+        return hash(self._bits())
+
+    def _bits(self) -> tuple[DType, bytes]:
+        return self.row, np.asarray(self.value, self.row.numpy).tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +102,10 @@ class Compute:
     op: Op
     args: tuple[Operand, ...]
     attrs: Attrs | None = None
-    origin: Origin | None = None
+    origin: Origin | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        fields = self.attrs.fields() if self.attrs is not None else {}
-        given = [*map(str, self.args), *(f"{key}={value}" for key, value in fields.items())]
+        given = [*map(str, self.args), *(spell_all(self.attrs, {}) if self.attrs is not None else ())]
         return f"{_declared(self.target)} = {self.op.name}({', '.join(given)})"
 
 
@@ -101,7 +114,7 @@ class Reduce:
     target: Value
     op: Op
     arg: Operand
-    origin: Origin | None = None
+    origin: Origin | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{_declared(self.target)} = reduce({self.op.name}, {self.arg})"
@@ -130,7 +143,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class LoopKernel:
-    """Loops over rows; every row is computed by itself."""
+    """Loops over rows; every row is computed by itself. Kernels are equal whatever lines they come from."""
 
     name: str
     reads: tuple[Param, ...]
@@ -142,13 +155,14 @@ class LoopKernel:
     def __str__(self) -> str:
         given = [f"{param.name}: {param.type}" for param in self.reads]
         written = [f"{param.name}: {param.type}" for param in self.writes]
-        lines = [f"def {self.name}({', '.join([*given, '*', *written])}):"]
+        signature = [*given, *(["*", *written] if written else [])]
+        lines = [f"def {self.name}({', '.join(signature)}):"]
         lines += [f"    {statement}" for statement in self.once]
         lines.append(f"    for {_header(self.rows, 'rows')}:")
-        for part in self.body:
+        for part in self.body or ("pass",):
             if isinstance(part, Sweep):
                 lines.append(f"        for {_header(part.loops, 'sweep')}:")
-                lines += [f"            {statement}" for statement in part.body]
+                lines += [f"            {statement}" for statement in part.body or ("pass",)]
             else:
                 lines.append(f"        {part}")
         return "\n".join(lines) + "\n"
@@ -165,46 +179,6 @@ def statements(kernel: LoopKernel) -> Iterator[tuple[Statement, tuple[Loop, ...]
             yield part, kernel.rows, False
 
 
-def verify_loops(kernel: LoopKernel) -> None:
-    """Raise VerifyError for a value that is read before it is known, an index with a foreign variable, a dtype that
-    does not fit, an array that is not written, or a store that several turns of the loops make at one place."""
-    known: dict[str, bool] = {}
-    written: set[str] = set()
-    for statement, loops, swept in statements(kernel):
-        for x in operands(statement):
-            if isinstance(x, Value) and x.name not in known:
-                raise VerifyError(f"{kernel.name}: {x} is read before it is known: {statement}")
-            if isinstance(x, Value) and known[x.name] and not swept:
-                raise VerifyError(f"{kernel.name}: {x} is an element, and a row reads it: {statement}")
-        match statement:
-            case Load(target, param, index) | Store(param, index, target):
-                _check_index(kernel, param, index, loops, statement)
-                if target.row is not param.type.dtype:
-                    raise VerifyError(
-                        f"{kernel.name}: {target.row.name} is no element of {param.type}: {statement}"
-                    )
-        match statement:
-            case Store(param, index, _):
-                used = {variable for dim in index if isinstance(dim, Size) for variable in symbols(dim)}
-                missing = [loop.variable for loop in loops if loop.variable not in used and loop.size != 1]
-                if missing:
-                    raise VerifyError(
-                        f"{kernel.name}: every turn of {missing[0]} writes one place: {statement}"
-                    )
-                written.add(param.name)
-            case Reduce(target):
-                if not swept:
-                    raise VerifyError(f"{kernel.name}: a row is reduced outside of a sweep: {statement}")
-                known[target.name] = False
-            case Load(target) | Compute(target):
-                if target.name in known:
-                    raise VerifyError(f"{kernel.name}: {target} is named twice: {statement}")
-                known[target.name] = swept
-    for param in kernel.writes:
-        if param.name not in written:
-            raise VerifyError(f"{kernel.name}: nothing is written to {param.name}")
-
-
 def operands(statement: Statement) -> tuple[Operand, ...]:
     """What a statement reads of values and numbers."""
     match statement:
@@ -215,21 +189,6 @@ def operands(statement: Statement) -> tuple[Operand, ...]:
         case Store(value=value):
             return (value,)
     return ()
-
-
-def _check_index(
-    kernel: LoopKernel, param: Param, index: tuple[Dim, ...], loops: tuple[Loop, ...], statement: Statement
-) -> None:
-    if len(index) != len(param.type.shape):
-        raise VerifyError(f"{kernel.name}: {param.type} has {len(param.type.shape)} axes: {statement}")
-    own = {loop.variable for loop in loops}
-    every = {loop.variable for part in kernel.body if isinstance(part, Sweep) for loop in part.loops} | {
-        loop.variable for loop in kernel.rows
-    }
-    for dim in index:
-        strange = [x for x in (symbols(dim) if isinstance(dim, Size) else ()) if x in every and x not in own]
-        if strange:
-            raise VerifyError(f"{kernel.name}: {strange[0]} does not turn here: {statement}")
 
 
 def _declared(target: Value) -> str:

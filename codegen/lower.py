@@ -23,6 +23,7 @@ from symgraph.graph.constants import uniform
 from symgraph.graph.dims import Dim, Size, dim_min, symbol, symbols
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
+from symgraph.graph.text import identifier
 from symgraph.optimizations.alignment import Axes, Read
 from symgraph.optimizations.plan import Kernel
 
@@ -68,8 +69,8 @@ class _Lowering:
         self._reads = kernel.reads
         needs = arrays_of(kernel)
         taken: dict[str, int] = {}
-        self._params = {x: Param(_free(x.name or "x", taken), x.tensor) for x in needs}
-        self._outputs = {x: Param(_free(x.name or "out", taken), x.tensor) for x in kernel.writes}
+        self._params = {x: Param(_free(identifier(x.name or "x"), taken), x.tensor) for x in needs}
+        self._outputs = {x: Param(_free(identifier(x.name or "out"), taken), x.tensor) for x in kernel.writes}
         arrays = (*self._params.values(), *self._outputs.values())
         self._rows, self._columns = _loops(kernel, [array.type.shape for array in arrays])
         self._variables = {**self._rows, **self._columns}

@@ -13,7 +13,7 @@
 ``rows`` yields the parts of the arrays that belong to a block of rows, and room for what lies between; ``columns`` are
 the axes along each row; ``once`` holds the arrays for what is computed before all rows. Where a row is longer than a
 block, ``long`` is printed: sweep after sweep, each over parts of one row, and what a later sweep needs again is
-computed again.
+computed again or kept.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.codegen.long_rows import in_parts
 from symgraph.codegen.loops import (
     Compute,
     Load,
@@ -65,11 +66,13 @@ They are spelt otherwise: ``-0.0 - x``, and whether ``x - x`` is 0.
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Space for a value between two calls: of a dtype, for a whole block or for its rows."""
+    """Space for a value between two calls: of a dtype, for each element of a block or for each of its rows."""
 
     name: str
     row: DType
     swept: bool
+    whole: bool = False
+    """For a whole row, be it longer than a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class _Printer:
         self._values: dict[str, str] = {}
         self._held: dict[str, Room] = {}
         self._lasts: dict[str, int] = {}
+        self._kept: Mapping[str, Store | None] = {}
         self._swept: dict[str, bool] = {}
         self._makers: dict[str, Load | Compute | Reduce] = {}
         self._stores: dict[str, Store] = {}
@@ -259,12 +263,14 @@ class _Printer:
 
     def _rows_in_parts(self) -> None:
         heads: list[int] = []
-        for part in self._kernel.body:
+        row = in_parts(self._kernel, self._makers)
+        self._kept = row.kept
+        for section in row.sections:
             self._lasts = {}  # what a row holds, it holds to its end
-            if isinstance(part, Sweep):
-                heads.append(self._sweep(self._needed(part)))
+            if isinstance(section, tuple):
+                heads.append(self._sweep(section))
             else:
-                self._statement(part, 0, "        ")
+                self._statement(section, 0, "        ")
         wanted = self._wanted()
         for head in heads:
             self._lines[head] = f"        for {_tuple([x for x in wanted if x.swept])} in parts:"
@@ -286,23 +292,10 @@ class _Printer:
             self._statement(each, place, "            ")
         if builtins.any(isinstance(each, Reduce) for each in section):
             self._emit("            ", "begun = True")
-        self._values = {name: held for name, held in self._values.items() if not self._swept[name]}
+        self._values = {
+            name: held for name, held in self._values.items() if not self._swept[name] or name in self._kept
+        }
         return head
-
-    def _needed(self, sweep: Sweep) -> list[Statement]:
-        """What a sweep does, with what it reads of earlier sweeps done again."""
-        section = [x for x in sweep.body if isinstance(x, Store | Reduce)]
-        found: dict[str, Statement] = {}
-        waiting = [x for each in section for x in operands(each)]
-        while waiting:
-            x = waiting.pop()
-            if isinstance(x, Value) and self._swept[x.name] and x.name not in found:
-                found[x.name] = self._makers[x.name]
-                waiting += operands(found[x.name])
-        order = [
-            x for x in self._in_order() if not isinstance(x, Store | Reduce) and found.get(x.target.name) is x
-        ]
-        return [*order, *section]
 
     # Names
 
@@ -330,9 +323,14 @@ class _Printer:
         """Where a value goes: to the array that it is stored in, or to room of its own."""
         swept = self._swept[value.name]
         store = self._stores.get(value.name)
-        if store is not None and (not self._long or not swept or value.name in self._stored):
+        if self._long and swept and value.name not in self._stored:
+            store = self._kept.get(value.name)
+        if store is not None:
             name = self._view(store)
             self._marks.write(store.param.name, len(self._lines), after_reading=after_reading)
+        elif value.name in self._kept:
+            self._rooms.append(Room(f"{self._prefix}k{len(self._rooms)}", value.row, swept, whole=True))
+            name = self._rooms[-1].name
         else:
             room = self._take(value.row, swept)
             self._held[value.name] = room

@@ -43,7 +43,7 @@ def node_cost(node: Node) -> float:
     if node.op in (matmul.op, tensordot.op, einsum.op):
         return _products(node)
     if node.op.elementwise:
-        return _weight(node.op, len(node.inputs)) * elements(node)
+        return weight(node.op, len(node.inputs)) * elements(node)
     if node.op.numpy is None and node.op.body is not None:
         body = expand(node)
         inner = set(toposort(node.inputs))
@@ -52,13 +52,11 @@ def node_cost(node: Node) -> float:
 
 
 @cache
-def _weight(op: Op, arity: int) -> float:
+def weight(op: Op, arity: int) -> float:
     """The scalar operations of one element."""
     if op.numpy is None and op.body is not None:
         scalars = [placeholder("float64", (), name=f"x{i}") for i in range(arity)]
-        return sum(
-            _weight(part.op, len(part.inputs)) for part in toposort([op.body(*scalars)]) if part.inputs
-        )
+        return sum(weight(part.op, len(part.inputs)) for part in toposort([op.body(*scalars)]) if part.inputs)
     return _TRANSCENDENTAL if op.name in _HEAVY or "erf" in op.name or "gamma" in op.name else _PLAIN
 
 

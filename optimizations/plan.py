@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from symgraph.errors import VerifyError
 from symgraph.graph.dims import Dim
@@ -91,6 +91,12 @@ class Plan:
                 lines.append(f"        {' '.join(node.op.name for node in step.nodes)}")
         lines.append(f"    return {', '.join(names[x] for x in self.results)}")
         return "\n".join(lines)
+
+    def to_networkx(self) -> Any:
+        """The steps as a networkx graph; see `symgraph.optimizations.dag`."""
+        from symgraph.optimizations.dag import to_networkx
+
+        return to_networkx(self)
 
     def explain(self) -> str:
         """For each value that one kernel leaves to another, why the two are not one."""

@@ -34,7 +34,9 @@ DOORS = {
 
 # Files whose functions import, and what they wait for: optional packages, and what would slow `import symgraph` down.
 LAZY = {
+    "optimizations/dag.py": {"networkx"},
     "optimizations/pipeline.py": {"symgraph.optimizations.passes", "tempfile"},
+    "optimizations/plan.py": {"symgraph.optimizations.dag"},
     "symgraph/debug/claims.py": {"symgraph.debug.exact", "symgraph.debug.ulps"},
     "symgraph/debug/exact_numbers.py": {"mpmath"},
     "symgraph/graph/op.py": {"hashlib"},

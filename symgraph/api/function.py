@@ -76,6 +76,10 @@ class CompiledFunction:
         """The steps that a call takes: kernels, calls of libraries, views."""
         return self._program.executor.plan
 
+    def to_networkx(self) -> Any:
+        """The steps of the plan as a networkx graph: a node for each step, an edge for each value that passes."""
+        return self.plan.to_networkx()
+
     def memory(self, *args: Any, **sizes: int) -> Storage:
         """The memory of a call, before it is made: its peak above arguments, variables and results, the lower bound,
         and who lives where and when; ``memory(...).svg()`` is a picture.

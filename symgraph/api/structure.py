@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -30,17 +30,16 @@ def flatten(structure: Any, is_leaf: Callable[[Any], bool]) -> list[Any]:
 
 def unflatten(structure: Any, is_leaf: Callable[[Any], bool], leaves: list[Any]) -> Any:
     """The structure with its leaves replaced, in the order of ``flatten``."""
-    remaining = iter(leaves)
+    return _built(structure, is_leaf, iter(leaves))
 
-    def build(part: Any) -> Any:
-        if part is None:
-            return None
-        if is_leaf(part):
-            return next(remaining)
-        if isinstance(part, dict):
-            return type(part)((key, build(value)) for key, value in part.items())
-        if hasattr(part, "_fields"):
-            return type(part)(*map(build, part))
-        return type(part)(map(build, part))
 
-    return build(structure)
+def _built(part: Any, is_leaf: Callable[[Any], bool], leaves: Iterator[Any]) -> Any:
+    # No inner function that calls itself: it would hold results until the next garbage collection.
+    if part is None:
+        return None
+    if is_leaf(part):
+        return next(leaves)
+    if isinstance(part, dict):
+        return type(part)((key, _built(value, is_leaf, leaves)) for key, value in part.items())
+    parts = (_built(each, is_leaf, leaves) for each in part)
+    return type(part)(*parts) if hasattr(part, "_fields") else type(part)(parts)

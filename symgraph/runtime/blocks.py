@@ -90,14 +90,15 @@ def long_rows(
 ) -> Iterator[tuple[tuple[Array, ...], Parts]]:
     """Row by row: what belongs to the row as a whole, and its parts."""
     rank = len(space.rows)
+    kept = rooms.whole((*(1,) * rank, *space.columns))
     whole = [part for x, part in zip(wanted, parts, strict=True) if not x.swept]
     swept = [part for x, part in zip(wanted, parts, strict=True) if x.swept]
     held = rooms.only(swept=False).of((1,) * rank, (1,) * len(space.columns))
-    parted = rooms.only(swept=True)
+    parted = rooms.only(swept=True, whole=False)
     for at in slices(space.rows, 1):
         room = iter(held)
         own = tuple(next(room) if isinstance(x, Room) else _part(x, at) for x in whole)
-        row = tuple(x if isinstance(x, Room) else _part(x, at) for x in swept)
+        row = tuple(kept.get(x, x) if isinstance(x, Room) else _part(x, at) for x in swept)
         yield own, Parts(row, parted, space.columns, rank, elements)
 
 
@@ -150,8 +151,8 @@ class Rooms:
         self._shaped: dict[tuple[int, ...], list[Array]] = {}
 
     @classmethod
-    def cut(cls, wanted: Iterable[View | Room], block: tuple[int, int], memory: Array) -> Rooms:
-        """Rooms one after the other in a piece of memory, each for a block of so many rows and columns."""
+    def cut(cls, wanted: Iterable[View | Room], block: Block, memory: Array) -> Rooms:
+        """Rooms one after the other in a piece of memory, each for a block of this size."""
         found, start = [], 0
         for x in wanted:
             if isinstance(x, Room):
@@ -160,8 +161,12 @@ class Rooms:
                 start = aligned(end)
         return cls(found)
 
-    def only(self, *, swept: bool) -> Rooms:
-        return Rooms(pair for pair in self._rooms if pair[0].swept is swept)
+    def only(self, *, swept: bool, whole: bool = False) -> Rooms:
+        return Rooms(pair for pair in self._rooms if pair[0].swept is swept and pair[0].whole is whole)
+
+    def whole(self, shape: tuple[int, ...]) -> dict[Room, Array]:
+        """The arrays for whole rows."""
+        return {x: np.ndarray(shape, x.row.numpy, memory) for x, memory in self._rooms if x.whole}
 
     def of(self, rows: tuple[int, ...], columns: tuple[int, ...]) -> list[Array]:
         shape = (*rows, *columns)
@@ -173,19 +178,30 @@ class Rooms:
         return self._shaped[shape]
 
 
-def largest_block(rows: int, columns: int, elements: int, *, long: bool) -> tuple[int, int]:
-    """The most rows and columns that a kernel works on at a time."""
-    return (1, min(columns, elements)) if long else (min(rows, max(1, elements // max(1, columns))), columns)
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The most rows and columns that a kernel works on at a time, and how long a row is."""
+
+    rows: int
+    columns: int
+    whole: int
+
+    @classmethod
+    def of(cls, space: Space, elements: int, *, long: bool) -> Block:
+        rows, columns = prod(space.rows), prod(space.columns)
+        if long:
+            return cls(1, min(columns, elements), columns)
+        return cls(min(rows, max(1, elements // max(1, columns))), columns, columns)
 
 
-def room_bytes(wanted: Iterable[View | Room], block: tuple[int, int]) -> int:
-    """The memory that rooms take, for blocks of so many rows and columns."""
+def room_bytes(wanted: Iterable[View | Room], block: Block) -> int:
+    """The memory that rooms take for blocks of this size."""
     return sum(aligned(_bytes(x, block)) for x in wanted if isinstance(x, Room))
 
 
-def _bytes(room: Room, block: tuple[int, int]) -> int:
-    rows, columns = block
-    return rows * (columns if room.swept else 1) * room.row.numpy.itemsize
+def _bytes(room: Room, block: Block) -> int:
+    columns = block.whole if room.whole else block.columns
+    return block.rows * (columns if room.swept else 1) * room.row.numpy.itemsize
 
 
 def _strides(x: View, arrays: Mapping[str, Array], space: Space) -> tuple[int, ...]:

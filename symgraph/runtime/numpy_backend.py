@@ -26,20 +26,20 @@ from symgraph.optimizations.plan import Call, Kernel, Plan, Step, View
 from symgraph.optimizations.storage import Home, Needs, Storage, Turn, store
 from symgraph.options import DEFAULT, Target
 from symgraph.runtime.blocks import (
+    Block,
     Rooms,
     Space,
     add_up,
     arranged,
     blocks,
-    largest_block,
     long_rows,
     room_bytes,
 )
 from symgraph.runtime.into import IN_PLACE, writer
 from symgraph.runtime.memory import Memory
 
-_ONE = (1, 1)
-"""The rows and columns of what is computed once."""
+_ONE = Block(1, 1, 1)
+"""What is computed once."""
 _KEPT = 64
 """For how many bindings of sizes a program keeps the storage."""
 
@@ -125,9 +125,8 @@ class Compiled:
     def _function(self, space: Space) -> Function:
         return self.long if self._is_long(space) else self.short
 
-    def _block_of(self, space: Space) -> tuple[int, int]:
-        rows, columns = prod(space.rows), prod(space.columns)
-        return largest_block(rows, columns, self._block, long=self._is_long(space))
+    def _block_of(self, space: Space) -> Block:
+        return Block.of(space, self._block, long=self._is_long(space))
 
 
 class Library:

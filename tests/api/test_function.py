@@ -1,6 +1,8 @@
 """function(): the contract of a call."""
 
+import gc
 import threading
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -264,3 +266,18 @@ def test_a_masked_array_is_refused():
 
     with pytest.raises(sg.ArgumentError, match="mask would be lost"):
         sg.function([x], x * 2)(np.ma.masked_array([1.0, 2.0], mask=[True, False]))
+
+
+def test_results_are_freed_when_they_are_dropped():
+    x = vector()
+    f = sg.function([x], {"a": sg.softmax(x), "b": [x[1:] * 2]})
+    gc.disable()
+    try:
+        result = f(np.ones(5))
+        results = [weakref.ref(result["a"]), weakref.ref(result["b"][0])]
+        del result
+        alive = [each() is not None for each in results]
+    finally:
+        gc.enable()
+
+    assert [False, False] == alive

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.codegen.loops import verify_loops
 from symgraph.codegen.lower import lower
+from symgraph.codegen.verify_loops import verify_loops
 from symgraph.graph.evaluate import schedule
 from symgraph.graph.graph import graph
 from symgraph.optimizations.pipeline import optimize
