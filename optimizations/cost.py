@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from symgraph.errors import ShapeError
@@ -20,6 +20,9 @@ from symgraph.optimizations.pattern import MOVES
 TYPICAL = 16
 """What a symbolic size is taken to be."""
 
+PRODUCTS = frozenset({matmul.op, tensordot.op, einsum.op})
+SizeOf = Callable[[Dim], int]
+
 _PLAIN = 1.0
 _TRANSCENDENTAL = 12.0
 _HEAVY = frozenset(
@@ -34,21 +37,22 @@ def cost(roots: Iterable[Node]) -> float:
     return sum((node_cost(node) for node in toposort(roots)), 0.0)
 
 
-def node_cost(node: Node) -> float:
-    """Scalar operations of one node."""
+def node_cost(node: Node, of: SizeOf | None = None) -> float:
+    """Scalar operations of one node; ``of`` says how large a size is."""
+    of = of or typical
     if not node.inputs or node.op in (ITEM, PACK):
         return 0.0
     if node.op in MOVES:
-        return _PLAIN * elements(node) if len(node.inputs) > 1 else 0.0
-    if node.op in (matmul.op, tensordot.op, einsum.op):
-        return _products(node)
+        return _PLAIN * elements(node, of) if len(node.inputs) > 1 else 0.0
+    if node.op in PRODUCTS:
+        return _products(node, of)
     if node.op.elementwise:
-        return weight(node.op, len(node.inputs)) * elements(node)
+        return weight(node.op, len(node.inputs)) * elements(node, of)
     if node.op.numpy is None and node.op.body is not None:
         body = expand(node)
         inner = set(toposort(node.inputs))
-        return sum(node_cost(part) for part in toposort([body]) if part not in inner)
-    return 2.0 * max(elements(x) for x in node.inputs)
+        return sum(node_cost(part, of) for part in toposort([body]) if part not in inner)
+    return 2.0 * max(elements(x, of) for x in node.inputs)
 
 
 @cache
@@ -60,30 +64,31 @@ def weight(op: Op, arity: int) -> float:
     return _TRANSCENDENTAL if op.name in _HEAVY or "erf" in op.name or "gamma" in op.name else _PLAIN
 
 
-def _products(node: Node) -> float:
+def _products(node: Node, of: SizeOf) -> float:
     """One pass over all indices; of an einsum, with a gather for a diagonal."""
     if node.op is matmul.op:
-        return 2.0 * elements(node) * max(1, typical(node.inputs[0].shape[-1]))
+        return 2.0 * elements(node, of) * max(1, of(node.inputs[0].shape[-1]))
     if node.op is tensordot.op:
         first = node.attrs.first  # type: ignore[union-attr]
-        return 2.0 * elements(node) * math.prod(max(1, typical(node.inputs[0].shape[axis])) for axis in first)
+        return 2.0 * elements(node, of) * math.prod(max(1, of(node.inputs[0].shape[axis])) for axis in first)
     sizes: dict[str, int] = {}
     gathered = 0
     for term, x in zip(node.attrs.spec.partition("->")[0].split(","), node.inputs, strict=True):  # type: ignore[union-attr]
-        own = {letter: max(1, typical(size)) for letter, size in zip(term, x.shape, strict=True)}
+        own = {letter: max(1, of(size)) for letter, size in zip(term, x.shape, strict=True)}
         gathered += math.prod(own.values()) if len(own) < len(term) else 0
         sizes |= {letter: max(size, sizes.get(letter, 1)) for letter, size in own.items()}
     return float(max(2, len(node.inputs)) * math.prod(sizes.values()) + gathered)
 
 
-def elements(node: Node) -> int:
-    """How many numbers a node holds."""
+def elements(node: Node, of: SizeOf | None = None) -> int:
+    """How many numbers a node holds; ``of`` says how large a size is."""
+    of = of or typical
     types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
     total = 0
     for each in types:
         count = 1
         for size in each.shape:
-            count *= max(1, typical(size))
+            count *= max(1, of(size))
         total += count
     return total
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
 
+from symgraph.errors import MemoryLimitError
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.graph.node import Node, type_symbols
@@ -14,6 +16,8 @@ from symgraph.graph.types import TensorType
 from symgraph.optimizations import order
 from symgraph.optimizations.memory import Arena, Buffer, aligned, place
 from symgraph.optimizations.plan import Kernel, Plan, Step, View
+from symgraph.optimizations.recompute import schedules
+from symgraph.optimizations.step_cost import step_cost
 
 Sizes = Mapping[Size, int]
 Shape = tuple[int, ...]
@@ -65,6 +69,8 @@ class Storage:
     """The most bytes that libraries have allocated at one time for values of known sizes."""
     results: int
     """The bytes of the results."""
+    extra: float = 0.0
+    """How much of the work, by the cost of steps, is done again to keep within a limit."""
 
     @property
     def peak(self) -> int:
@@ -84,6 +90,8 @@ class Storage:
         """The peak beside the lower bound; the steps by number; who lives where and when."""
         lines = [f"peak {self.peak:,} bytes above arguments, variables and results ({self.results:,} bytes)"]
         lines.append(f"at least {self.lower_bound:,} bytes in this order of steps")
+        if self.extra:
+            lines.append(f"{self.extra:.1%} of the work is done again to keep within the limit")
         if self.elsewhere:
             lines.append(f"{self.elsewhere:,} bytes of the peak are allocated by libraries")
         lines += [f"step {n}: {_label(turn.step)}" for n, turn in enumerate(self.turns)]
@@ -92,23 +100,50 @@ class Storage:
 
 @dataclass(slots=True)
 class _Life:
-    """A value from one of its writings to the last reading after it, as numbers of turns."""
+    """A value from one of its writings to the last reading after it, as numbers of turns.
+
+    What is kept to the end is written to the same place again.
+    """
 
     node: Node
-    first: int
+    written: list[int]
     last: int
+
+    @property
+    def first(self) -> int:
+        return self.written[0]
 
 
 def store(
-    plan: Plan, sizes: Sizes, needs_of: Callable[[Step], Needs], donated: Collection[Node] = ()
+    plan: Plan,
+    sizes: Sizes,
+    needs_of: Callable[[Step], Needs],
+    donated: Collection[Node] = (),
+    limit: int | None = None,
 ) -> Storage:
     """The storage of a plan whose sizes are known, but for those that the data decide.
 
-    Results may take over the memory of what is ``donated``.
+    Results may take over the memory of what is ``donated``. Where the peak is above a ``limit``, steps run again
+    instead of keeping what they wrote: the first of `recompute.schedules` that fits, so that a smaller limit never
+    needs more. Raises MemoryLimitError, with the least that is possible, where none fits.
     """
     steps = [step for step in plan.steps if not isinstance(step, View)]
     values = _Values(plan, sizes, {step: needs_of(step) for step in steps}, donated)
-    return _stored(values, [steps[n] for n in _order(steps, values)])
+    rows, bytes_, kept = _rows(steps, values)
+    found = order.order(rows, bytes_, kept)
+    steps, rows = [steps[n] for n in found], [rows[n] for n in found]
+    storage = _stored(values, steps)
+    if limit is None or storage.peak <= limit:
+        return storage
+    least = storage
+    costs = [step_cost(step, sizes) if _may_repeat(step, values) else math.inf for step in steps]
+    work = sum(step_cost(step, sizes) for step in steps)
+    for schedule in schedules(rows, bytes_, costs, kept):
+        storage = _stored(values, [steps[n] for n in schedule.order], schedule.extra / work)
+        if storage.peak <= limit:
+            return storage
+        least = min(least, storage, key=lambda each: each.peak)
+    raise MemoryLimitError(_impossible(limit, least))
 
 
 def shape_of(node: Node, sizes: Sizes) -> Shape | None:
@@ -159,18 +194,36 @@ class _Values:
         return [x for x in dict.fromkeys(map(self.base, step.needs)) if x in self.shape]
 
 
-def _order(steps: Sequence[Step], values: _Values) -> list[int]:
-    """Positions of the steps in an order that keeps the memory low; results are there anyway, and cost nothing."""
+def _rows(steps: Sequence[Step], values: _Values) -> tuple[list[order.Step], dict[int, int], set[int]]:
+    """Steps, the bytes of values and what is kept, by number, as `order` takes them.
+
+    What a step has to itself is a value that nothing reads. Results are there anyway, and cost nothing.
+    """
     ids = {x: n for n, x in enumerate(values.shape)}
-    sizes = [0 if x in values.results else values.bytes(x) for x in ids]
-    rows = [
-        order.Step(
-            tuple(ids[x] for x in dict.fromkeys([*values.reads(step), *_deciders(step)]) if x in ids),
-            tuple(ids[x] for x in step.writes),
+    sizes = {n: 0 if x in values.results else values.bytes(x) for x, n in ids.items()}
+    rows = []
+    for step in steps:
+        room = len(sizes)
+        sizes[room] = values.needs[step].room or 0
+        reads = dict.fromkeys([*values.reads(step), *_deciders(step)])
+        rows.append(
+            order.Step(tuple(ids[x] for x in reads if x in ids), (*(ids[x] for x in step.writes), room))
         )
-        for step in steps
-    ]
-    return order.order(rows, sizes, {ids[x] for x in map(values.base, values.results) if x in ids})
+    return rows, sizes, {ids[x] for x in map(values.base, values.results) if x in ids}
+
+
+def _may_repeat(step: Step, values: _Values) -> bool:
+    """Whether all that a step writes has known sizes."""
+    return all(values.shape[x] is not None for x in step.writes)
+
+
+def _impossible(limit: int, least: Storage) -> str:
+    peak = least.arena.peak
+    live = sorted(least.arena.live(peak) if peak is not None else (), key=lambda b: -b.size)
+    held = ", ".join(f"{b.name} {b.size:,}" for b in live[:5])
+    more = f" and {len(live) - 5} more" if len(live) > 5 else ""
+    step = "" if peak is None else f": at {_label(least.turns[peak].step)} there are {held}{more}"
+    return f"memory_limit is {limit:,} bytes, and the least that is possible is {least.peak:,}{step}"
 
 
 def _deciders(step: Step) -> Iterator[Node]:
@@ -182,11 +235,11 @@ def _deciders(step: Step) -> Iterator[Node]:
                 yield size.source
 
 
-def _stored(values: _Values, runs: Sequence[Step]) -> Storage:
+def _stored(values: _Values, runs: Sequence[Step], extra: float = 0.0) -> Storage:
     steps = list(_with_views(values, runs))
     lives = list(_lives(values, steps))
     homed = [life for life in lives if life.node in values.arena]
-    number = {(life.node, life.first): n for n, life in enumerate(homed)}
+    number = {(life.node, n): at for at, life in enumerate(homed) for n in life.written}
     buffers = [Buffer(_name(life.node), values.bytes(life.node), life.first, life.last) for life in homed]
     asked = {n: values.needs[step].room for n, step in enumerate(steps) if step in values.needs}
     rooms = {n: room for n, room in asked.items() if room}
@@ -209,9 +262,8 @@ def _stored(values: _Values, runs: Sequence[Step]) -> Storage:
         room = arena.offsets[room_of[n]] if n in room_of else None
         turns.append(Turn(step, tuple(homes), room, tuple(dead.get(n, ()))))
     results = dict.fromkeys(x for x in values.plan.results if x in values.shape)
-    return Storage(
-        tuple(turns), arena, _elsewhere(values, lives, len(steps)), sum(map(values.bytes, results))
-    )
+    elsewhere = _elsewhere(values, lives, len(steps))
+    return Storage(tuple(turns), arena, elsewhere, sum(map(values.bytes, results)), extra)
 
 
 def _with_views(values: _Values, runs: Sequence[Step]) -> Iterator[Step]:
@@ -238,18 +290,21 @@ def _with_views(values: _Values, runs: Sequence[Step]) -> Iterator[Step]:
 
 def _lives(values: _Values, steps: Sequence[Step]) -> Iterator[_Life]:
     open_: dict[Node, _Life] = {}
+    kept = set(map(values.base, values.results))
     for n, step in enumerate(steps):
         for x in values.reads(step):
             open_[x].last = n
         if isinstance(step, View):
             continue
         for x in step.writes:
+            if x in open_ and x in kept:
+                open_[x].written.append(n)
+                continue
             if x in open_:
                 yield open_[x]
-            open_[x] = _Life(x, n, n)
-    for x in map(values.base, values.plan.results):
-        if x in open_:
-            open_[x].last = len(steps) - 1
+            open_[x] = _Life(x, [n], n)
+    for x in kept & open_.keys():
+        open_[x].last = len(steps) - 1
     yield from open_.values()
 
 

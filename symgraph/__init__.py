@@ -25,6 +25,7 @@ from symgraph.errors import (
     FileError,
     GradientError,
     GraphError,
+    MemoryLimitError,
     OutOfBoundsError,
     ParseError,
     RunError,
@@ -314,7 +315,7 @@ __all__ = [
     "show", "parse", "verify", "Graph", "toposort",
     # errors
     "SymgraphError", "ArgumentError", "DTypeError", "FileError", "GradientError", "GraphError",
-    "OutOfBoundsError", "ParseError", "RunError", "ShapeError", "VerifyError",
+    "MemoryLimitError", "OutOfBoundsError", "ParseError", "RunError", "ShapeError", "VerifyError",
     # arithmetic, rounding, choice, conversion
     "abs", "absolute", "add", "astype", "ceil", "conj", "conjugate", "divide", "divmod", "floor", "floor_divide",
     "fmod", "imag", "maximum", "minimum", "mod", "multiply", "negative", "positive", "real", "reciprocal",

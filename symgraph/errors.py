@@ -11,6 +11,7 @@
     ├── OutOfBoundsError  IndexError       an index outside its axis
     ├── ParseError        ValueError       text that is not a program; has the line and the column
     ├── RunError          RuntimeError     a program that failed while it ran
+    ├── MemoryLimitError  MemoryError      a limit of memory that no order of steps keeps
     ├── FileError         OSError          a file that cannot be read or written
     └── VerifyError       AssertionError   a broken invariant: a bug of symgraph's own
 """
@@ -64,6 +65,10 @@ class ParseError(SymgraphError, ValueError):
 
 class RunError(SymgraphError, RuntimeError):
     """A program that failed while it ran."""
+
+
+class MemoryLimitError(SymgraphError, MemoryError):
+    """A limit of memory that no order of steps keeps."""
 
 
 class FileError(SymgraphError, OSError):

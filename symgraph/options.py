@@ -27,6 +27,8 @@ class Options:
 
     ``watch`` raises on the first NaN, naming the line that made it.
     ``fast_math`` allows rules that are true of real numbers and not of all floats: ``x * 0`` is 0, of infinity too.
+    ``memory_limit`` is how many bytes a call may take above arguments, variables and results: values are computed again
+    instead of kept where that is needed, and ``f.memory(...)`` says how much work that is.
     ``rules`` are rules of the user's own, tried after all others.
     ``verify`` checks every invariant of the graph after each pass.
     """
@@ -35,12 +37,16 @@ class Options:
     fast_math: bool = False
     rules: tuple[Any, ...] = ()
     verify: bool = False
+    memory_limit: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("watch", "fast_math", "verify"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ArgumentError(f"Options: {name} is {value!r}; it must be True or False")
+        limit = self.memory_limit
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+            raise ArgumentError(f"Options: memory_limit is {limit!r}; it must be a number of bytes, or None")
         if not isinstance(self.rules, Iterable) or any(not hasattr(each, "keeps") for each in self.rules):
             raise ArgumentError(f"Options: rules is {self.rules!r}; it must be rules made by sg.rule")
         object.__setattr__(self, "rules", tuple(self.rules))

@@ -24,12 +24,12 @@ class Executor:
     def __init__(
         self, program: Graph, given: Sequence[Node], options: Options, donated: Collection[Node] = ()
     ) -> None:
-        self._watch, self._donated = options.watch, donated
+        self._options, self._donated = options, donated
         self._program, self._given = program, tuple(given)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The results, which may share memory with the arrays; the first run compiles."""
-        if self._watch:
+        if self._options.watch:
             return self._schedule.run(arrays, watch=True)
         return self.compiled.run(arrays)
 
@@ -47,7 +47,8 @@ class Executor:
     def compiled(self) -> NumpyProgram:
         from symgraph.runtime.numpy_backend import NumpyProgram
 
-        return NumpyProgram(self.plan, donated=self._donated)
+        limit = self._options.memory_limit
+        return NumpyProgram(self.plan, donated=self._donated, limit=limit)
 
     @cached_property
     def _schedule(self) -> Schedule:

@@ -15,7 +15,7 @@ import numpy as np
 from symgraph.codegen.loops import LoopKernel, Sweep
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.numpy_printer import Printed, Room, print_kernel
-from symgraph.errors import SymgraphError
+from symgraph.errors import MemoryLimitError, SymgraphError
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import Array, attributes_of, bind_sizes, run_node, schedule
@@ -159,8 +159,9 @@ class NumpyProgram:
         memory: Memory | None = None,
         *,
         donated: Collection[Node] = (),
+        limit: int | None = None,
     ) -> None:
-        self.plan = plan
+        self.plan, self._limit = plan, limit
         self._memory, self._donated = memory or Memory(), frozenset(donated)
         self._kernels = {step: Compiled(step, target.block) for step in plan.kernels}
         self._calls = {step: Library(step.node) for step in plan.steps if isinstance(step, Call)}
@@ -180,7 +181,7 @@ class NumpyProgram:
         with self._lock:
             if key not in self._storages:
                 self._storages[key] = store(
-                    self.plan, sizes, lambda step: self._needs(step, sizes), self._donated
+                    self.plan, sizes, lambda step: self._needs(step, sizes), self._donated, self._limit
                 )
                 if len(self._storages) > _KEPT:
                     self._storages.popitem(last=False)
@@ -193,6 +194,8 @@ class NumpyProgram:
         sizes = bind_sizes(given, arrays)
         try:
             storage = self.storage(sizes)
+        except MemoryLimitError:
+            raise
         except SymgraphError:
             self._evaluate(self.plan.results, given, arrays)
             raise
@@ -228,6 +231,9 @@ class NumpyProgram:
         step = turn.step
 
         def home_of(node: Node, home: Home) -> Array:
+            if home.offset is None and node in values:
+                again: Array = values[node]  # with the same bits
+                return again
             if home.over is not None and home.over in spent and home.shape is not None:
                 return np.ndarray(home.shape, node.dtype, values[home.over])
             return self._array(node, home, sizes, arena)
