@@ -12,77 +12,27 @@ from __future__ import annotations
 
 import builtins
 from collections import ChainMap
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 
-from symgraph.graph.dims import Dim, Size, symbols
+from symgraph.graph.dims import Dim
 from symgraph.graph.node import Node
-from symgraph.graph.op import CONSTANT, PLACEHOLDER, VARIABLE
-from symgraph.graph.types import TupleType
 from symgraph.graph.walk import toposort
-from symgraph.ops.reduce import all, any, max, min, prod, sum
-from symgraph.optimizations.alignment import Axes, Read, aligned, seen_through
-from symgraph.optimizations.pattern import MOVES
-
-LEAVES = (PLACEHOLDER, VARIABLE, CONSTANT)
-REDUCTIONS = frozenset(f.op for f in (sum, prod, max, min, any, all))
-MOST_ARRAYS, MOST_NODES = 48, 400
-"""What one kernel may read and compute."""
-
-
-@dataclass(eq=False, slots=True)
-class Group:
-    """Nodes of one step: a kernel that grows, or a single call or view."""
-
-    bits: int
-    """The numbers of the steps that were merged in it."""
-    before: int
-    """Those of the steps that have to run before it."""
-    members: list[Node]
-    along: dict[Node, Axes] = field(default_factory=dict)
-    """The axes of the kernel along which each member lies."""
-    over: dict[Node, Axes] = field(default_factory=dict)
-    """Those along which the argument of each reduction lies."""
-    sizes: dict[int, Dim] = field(default_factory=dict)
-    """The size of each axis, outer ones first."""
-    inner: frozenset[int] = frozenset()
-    """The axes of the sweeps."""
-    domains: set[frozenset[int]] = field(default_factory=set)
-    """The sets of axes along which members lie."""
-    sources: set[Node] = field(default_factory=set)
-    """What is read from outside."""
-    reads: dict[Node, tuple[Read, ...]] = field(default_factory=dict)
-    """What each member of a kernel reads."""
-    readers: set[int] = field(default_factory=set)
-    """The numbers of steps that read what members compute."""
-    reduces: bool = False
-    is_kernel: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A value that one step leaves to another, and why the two are not one."""
-
-    source: Node
-    reader: Node
-    reason: str
-
-
-class Misfit(Exception):
-    """Why two kernels are not one."""
-
-
-def is_view(node: Node) -> bool:
-    """Whether the node chooses and orders elements by slices and axes alone."""
-    return node.op in MOVES and len(node.inputs) == 1
-
-
-def reads_of(node: Node) -> tuple[Read, ...]:
-    """What a member of a kernel reads, along the axes of its result, or of its argument if it is a reduction."""
-    if node.op in REDUCTIONS:
-        return (seen_through(node.inputs[0]),)
-    return tuple(aligned(seen_through(x), x.ndim, node.ndim) for x in node.inputs)
+from symgraph.optimizations.alignment import Axes, Read
+from symgraph.optimizations.groups import (
+    LEAVES,
+    MOST_ARRAYS,
+    MOST_NODES,
+    Cut,
+    Group,
+    Misfit,
+    deciders,
+    is_computed,
+    lay_out,
+    reads_of,
+    rows_first,
+)
+from symgraph.optimizations.repeat import repeat_cheap
 
 
 def fused(roots: Iterable[Node]) -> tuple[list[Group], list[Cut]]:
@@ -99,21 +49,28 @@ class _Fusion:
         self._reads: dict[Node, tuple[Read, ...]] = {}
         self._deps: dict[Node, tuple[Node, ...]] = {}
         self._readers: dict[Node, list[Node]] = {}
+        self._place: dict[Node, int] = {}
 
     def run(self, roots: list[Node]) -> tuple[list[Group], list[Cut]]:
         for node in toposort(roots, needs=self._needs):
             if node.op not in LEAVES:
                 self._add(node)
         self._join_siblings()
+        self._place = {x: i for i, x in enumerate(self._group)}
+        self._sort_members()
+        self._groups = repeat_cheap(self._groups, roots)
+        self._sort_members()
+        for group in self._groups:
+            self._group |= {node: group for node in group.members if node not in self._group[node].along}
         return self._ordered(), list(self._cuts())
 
     def _needs(self, node: Node) -> tuple[Node, ...]:
         known = self._deps.get(node)
         if known is None:
             known = node.deps
-            if _is_computed(node):
+            if is_computed(node):
                 self._reads[node] = reads_of(node)
-                known = (*(read.source for read in self._reads[node]), *_deciders(node))
+                known = (*(read.source for read in self._reads[node]), *deciders(node))
             self._deps[node] = known
         return known
 
@@ -133,7 +90,7 @@ class _Fusion:
         if node not in self._reads:
             return
         group.reads[node] = self._reads[node]
-        _lay_out(group, node)
+        lay_out(group, node)
         sources = {read.source: read for read in self._reads[node] if read.source in self._group}
         for source in sorted(sources, key=lambda x: -x.ndim):
             self._take_in(node, sources[source])
@@ -175,7 +132,7 @@ class _Fusion:
         into.along.update(along)
         into.over.update(over)
         into.reads.update(other.reads)
-        into.sizes = _rows_first(sizes, inner)
+        into.sizes = rows_first(sizes, inner)
         into.inner, into.domains = inner, domains
         into.reduces |= other.reduces
         into.members += other.members
@@ -255,14 +212,17 @@ class _Fusion:
 
     # Results
 
+    def _sort_members(self) -> None:
+        for group in self._groups:
+            group.members.sort(key=self._place.__getitem__)
+
     def _ordered(self) -> list[Group]:
         """Each step after those that it reads; of those that are ready, the one whose nodes were met first."""
-        place = {x: i for i, x in enumerate(self._group)}
+        place = self._place
         missing: dict[Group, set[Group]] = {}
         readers: dict[Group, list[Group]] = {}
         ready: list[tuple[int, Group]] = []
         for group in self._groups:
-            group.members.sort(key=place.__getitem__)
             missing[group] = {self._group[x] for x in group.sources if x in self._group}
             for other in missing[group]:
                 readers.setdefault(other, []).append(group)
@@ -283,49 +243,10 @@ class _Fusion:
         for node, group in self._group.items():
             for source in dict.fromkeys(self._needs(node)):
                 other = self._group.get(source)
-                if other is not None and other is not group and group.is_kernel and other.is_kernel:
+                if other is None or other is group or source in group.along:
+                    continue
+                if group.is_kernel and other.is_kernel:
                     yield Cut(source, node, self._why.get((source, node), "their kernels could not be one"))
-
-
-def _is_computed(node: Node) -> bool:
-    """Whether a kernel can compute the node: element by element, or along rows."""
-    if isinstance(node.type, TupleType) or not node.inputs or node.op.binds_sizes:
-        return False
-    if node.op in REDUCTIONS:
-        if node.row.is_float and node.row.bits == 16 and node.op in (sum.op, prod.op):
-            return False  # they add up in float32
-        x = node.inputs[0]
-        return builtins.all(x.shape[axis] != 1 for axis in node.attrs.axes)  # type: ignore[union-attr]
-    return node.op.elementwise and len(node.deps) == len(node.inputs)
-
-
-def _deciders(node: Node) -> tuple[Node, ...]:
-    """The nodes whose run decides the sizes of this one."""
-    shapes = [node.shape] + [x.shape for x in node.inputs if node.op in REDUCTIONS]
-    sizes = [size for shape in shapes for dim in shape if isinstance(dim, Size) for size in symbols(dim)]
-    return tuple(size.source for size in dict.fromkeys(sizes) if isinstance(size.source, Node))
-
-
-def _lay_out(group: Group, node: Node) -> None:
-    """A kernel of one node, over the node's own axes, or its argument's."""
-    reduction = node.op in REDUCTIONS
-    shape = node.inputs[0].shape if reduction else node.shape
-    axes: Axes = tuple(None if size == 1 else axis for axis, size in enumerate(shape))
-    group.is_kernel, group.reduces = True, reduction
-    group.sizes = {axis: size for axis, size in enumerate(shape) if size != 1}
-    if reduction:
-        fields = node.attrs.fields()  # type: ignore[union-attr]
-        gone = frozenset(fields["axes"])
-        group.over[node] = axes
-        group.inner = frozenset(axis for axis in gone if shape[axis] != 1)
-        axes = tuple(
-            None if axis in gone else own
-            for axis, own in enumerate(axes)
-            if fields["keepdims"] or axis not in gone
-        )
-        group.sizes = _rows_first(group.sizes, gone)
-    group.along[node] = axes
-    group.domains = {frozenset(a for a in axes if a is not None), frozenset(group.sizes)}
 
 
 def _pairs(reader: Group, node: Node, producer: Group, read: Read) -> dict[int, int]:
@@ -393,10 +314,6 @@ def _check_order(members: Iterable[Axes], inner: frozenset[int]) -> None:
 
 def _renamed(table: Mapping[Node, Axes], names: Mapping[int, int]) -> dict[Node, Axes]:
     return {x: tuple(None if a is None else names[a] for a in axes) for x, axes in table.items()}
-
-
-def _rows_first(sizes: dict[int, Dim], inner: Container[int]) -> dict[int, Dim]:
-    return dict(sorted(sizes.items(), key=lambda item: item[0] in inner))
 
 
 def _numbers(bits: int) -> Iterator[int]:

@@ -17,7 +17,8 @@ from symgraph.ops.index import index
 from symgraph.ops.shape import reshape, transpose
 from symgraph.optimizations.alignment import Axes, Read
 from symgraph.optimizations.expand import expanded
-from symgraph.optimizations.fuse import Cut, Group, fused, is_view
+from symgraph.optimizations.fuse import fused
+from symgraph.optimizations.groups import Cut, Group, is_view
 
 
 @dataclass(frozen=True, slots=True, eq=False)

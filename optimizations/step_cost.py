@@ -9,17 +9,18 @@ from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.dims import Dim, Size
 from symgraph.graph.node import Node
 from symgraph.graph.types import TupleType
-from symgraph.optimizations.cost import PRODUCTS, SizeOf, elements, node_cost, typical
+from symgraph.optimizations.cost import (
+    BYTE,
+    OPERATION,
+    PRODUCT,
+    PRODUCTS,
+    START,
+    SizeOf,
+    elements,
+    node_cost,
+    typical,
+)
 from symgraph.optimizations.plan import Kernel, Step, View
-
-START = 1000.0
-"""Beginning a step."""
-BYTE = 0.1
-"""A byte that is read or written, from memory to memory."""
-OPERATION = 0.3
-"""A plain operation on one element."""
-PRODUCT = 0.05
-"""A multiplication or addition in a product of matrices."""
 
 
 def step_cost(step: Step, sizes: Mapping[Size, int] | None = None) -> float:
