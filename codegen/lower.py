@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from symgraph.codegen.loops import (
     Compute,
@@ -76,6 +76,7 @@ class _Lowering:
         self._variables = {**self._rows, **self._columns}
         self._sweeps: dict[Node, int] = {}
         self._values: dict[Node, Value] = {}
+        self._computed: dict[tuple[Any, ...], Value] = {}
         self._loads: dict[tuple[Node, tuple[Dim, ...]], Value] = {}
         self._parts: dict[Where, list[Statement]] = {}
         self._count = 0
@@ -118,13 +119,18 @@ class _Lowering:
     def _add(self, node: Node) -> None:
         mine, place = self._lies(node), self._home(node)
         args = tuple(self._operand(read, mine, place) for read in self._reads[node])
+        reduces = node in self._kernel.over
+        key = (node.op, None if reduces else node.attrs, args, place)
+        if key in self._computed:  # a sum that keeps its axes, and one that does not
+            self._values[node] = self._computed[key]
+            return
         target = self._name(node)
-        if node in self._kernel.over:
+        if reduces:
             made: Statement = Reduce(target, node.op, args[0], node.origin)
         else:
             made = Compute(target, node.op, args, node.attrs, node.origin)
         self._parts.setdefault(place, []).append(made)
-        self._values[node] = target
+        self._values[node] = self._computed[key] = target
 
     def _operand(self, read: Read, mine: Axes, place: Where) -> Operand:
         source = read.source

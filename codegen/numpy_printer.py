@@ -129,7 +129,7 @@ class _Printer:
                 self._makers[x.target.name] = x
                 self._swept[x.target.name] = swept and not isinstance(x, Reduce)
             elif isinstance(x.value, Value):
-                self._stores[x.value.name] = x
+                self._stores.setdefault(x.value.name, x)
 
     def run(self) -> Printed:
         self._section(self._kernel.once, "    ")
@@ -184,8 +184,10 @@ class _Printer:
                 self._reduce(each, place, indent)
 
     def _store(self, each: Store, indent: str) -> None:
-        if isinstance(each.value, Value) and self._values[each.value.name] == self._output(each.value.name):
-            return
+        if isinstance(each.value, Value) and self._stores[each.value.name] is each:
+            view = self._views.get(_key(each))
+            if view is not None and view.name == self._values[each.value.name]:
+                return
         value = self._operand(each.value)
         self._marks.write(each.param.name, len(self._lines))
         self._emit(indent, f"copyto({self._view(each)}, {value})")
@@ -337,11 +339,6 @@ class _Printer:
             name = room.name
         self._values[value.name] = name
         return name
-
-    def _output(self, name: str) -> str | None:
-        store = self._stores.get(name)
-        view = None if store is None else self._views.get(_key(store))
-        return None if view is None else view.name
 
     def _view(self, access: Load | Store) -> str:
         key = _key(access)

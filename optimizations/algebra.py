@@ -149,6 +149,7 @@ ROUNDED = tuple(
 
 COMPLEX = (
     rule("conj of conj", conj(conj(c)), c, dtypes=COMPLEXES),
+    rule("real part of a real number", real(x), x),
     rule("real part of conj", real(conj(c)), real(c), dtypes=COMPLEXES),
     rule("imaginary part of conj", imag(conj(c)), -imag(c), dtypes=COMPLEXES),
 )

@@ -1,4 +1,5 @@
-"""Composites become their bodies: every op that is left has a meaning of its own."""
+"""Composites become their bodies, and what these have in common is simplified: every op that is left has a meaning of
+its own."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ from collections.abc import Iterable
 
 from symgraph.graph.node import Node
 from symgraph.graph.walk import expand, toposort, transform
+from symgraph.optimizations.passes import EXPANDED
+from symgraph.optimizations.rewrite import rewrite
 
 
 def expanded(roots: Iterable[Node]) -> list[Node]:
@@ -16,10 +19,10 @@ def expanded(roots: Iterable[Node]) -> list[Node]:
     >>> sorted({node.op.name for node in toposort([root]) if node.inputs})
     ['abs', 'add', 'exp', 'log1p', 'maximum', 'negative']
     """
-    roots = list(roots)
+    given = roots = list(roots)
     while any(map(_is_composite, toposort(roots))):
         roots = transform(roots, lambda node: expand(node) if _is_composite(node) else node)
-    return roots
+    return rewrite(roots, EXPANDED) if roots is not given else roots
 
 
 def _is_composite(node: Node) -> bool:

@@ -16,7 +16,7 @@ from symgraph.optimizations.norms import NORMS
 from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
 from symgraph.optimizations.reductions import REDUCTIONS
 from symgraph.optimizations.rewrite import Fired, rewriting
-from symgraph.optimizations.rules import rules
+from symgraph.optimizations.rules import BITS, rules
 from symgraph.optimizations.selections import SELECTIONS
 from symgraph.optimizations.sinking import SINKING
 from symgraph.optimizations.sizes import SIZES
@@ -31,6 +31,8 @@ SIMPLIFY = rules(
     FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, SINKING, PRODUCTS, CONTRACTIONS, SIZES,
 )  # fmt: skip
 STABLE = rules("STABLE", SIMPLIFY, STABILIZE, NORMS)
+EXPANDED = rules("EXPANDED", [each for each in SIMPLIFY if each.keeps is BITS])
+"""What holds of the bodies of composites too, which say in which order to round."""
 
 
 @dataclass(frozen=True, slots=True)

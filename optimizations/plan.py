@@ -19,6 +19,7 @@ from symgraph.optimizations.alignment import Axes, Read
 from symgraph.optimizations.expand import expanded
 from symgraph.optimizations.fuse import fused
 from symgraph.optimizations.groups import Cut, Group, is_view
+from symgraph.optimizations.picks import picked_first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +126,7 @@ def plan(program: Graph, given: Iterable[Node] = ()) -> Plan:
             exp sum divide
         return v0
     """
-    results = tuple(expanded(program.roots))
+    results = tuple(picked_first(expanded(program.roots)))
     groups, cuts = fused(results)
     left = _left(groups, results)
     steps: list[Step] = []
