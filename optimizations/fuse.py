@@ -35,6 +35,10 @@ from symgraph.optimizations.groups import (
 from symgraph.optimizations.repeat import repeat_cheap
 
 
+MOST_SIBLINGS = 16
+"""With how many kernels over an equal space one is compared."""
+
+
 def fused(roots: Iterable[Node]) -> tuple[list[Group], list[Cut]]:
     """The steps that compute the roots, each after those that it needs; and the values that pass between them."""
     return _Fusion().run(list(roots))
@@ -43,7 +47,7 @@ def fused(roots: Iterable[Node]) -> tuple[list[Group], list[Cut]]:
 class _Fusion:
     def __init__(self) -> None:
         self._group: dict[Node, Group] = {}
-        self._groups: list[Group] = []
+        self._groups: dict[Group, None] = {}
         self._numbered: list[Group] = []
         self._why: dict[tuple[Node, Node], str] = {}
         self._reads: dict[Node, tuple[Read, ...]] = {}
@@ -58,7 +62,7 @@ class _Fusion:
         self._join_siblings()
         self._place = {x: i for i, x in enumerate(self._group)}
         self._sort_members()
-        self._groups = repeat_cheap(self._groups, roots)
+        self._groups = dict.fromkeys(repeat_cheap(self._groups, roots))
         self._sort_members()
         for group in self._groups:
             self._group |= {node: group for node in group.members if node not in self._group[node].along}
@@ -78,7 +82,7 @@ class _Fusion:
 
     def _add(self, node: Node) -> None:
         group = Group(1 << len(self._numbered), 0, [node])
-        self._groups.append(group)
+        self._groups[group] = None
         self._numbered.append(group)
         self._group[node] = group
         for source in dict.fromkeys(self._needs(node)):
@@ -145,7 +149,7 @@ class _Fusion:
         for node in other.members:
             self._group[node] = into
         into.sources = {x for x in into.sources | other.sources if self._group.get(x) is not into}
-        self._groups.remove(other)
+        del self._groups[other]
         for number in _numbers(other.bits):
             self._numbered[number] = into
         into.readers |= other.readers
@@ -196,7 +200,7 @@ class _Fusion:
         for group in [group for group in self._groups if group.is_kernel]:
             key = (tuple(group.sizes.values()), len(group.inner), group.reduces)
             kernels = spaces.setdefault(key, [])
-            for sibling in kernels:
+            for sibling in kernels[-MOST_SIBLINGS:]:
                 if sibling.before & group.bits or group.before & sibling.bits:
                     continue
                 try:
