@@ -34,7 +34,6 @@ from symgraph.optimizations.groups import (
 )
 from symgraph.optimizations.repeat import repeat_cheap
 
-
 MOST_SIBLINGS = 16
 """With how many kernels over an equal space one is compared."""
 
@@ -42,6 +41,11 @@ MOST_SIBLINGS = 16
 def fused(roots: Iterable[Node]) -> tuple[list[Group], list[Cut]]:
     """The steps that compute the roots, each after those that it needs; and the values that pass between them."""
     return _Fusion().run(list(roots))
+
+
+def apart(roots: Iterable[Node]) -> list[Group]:
+    """A step for each node: what fusion has to be better than."""
+    return _Fusion().run_apart(list(roots))
 
 
 class _Fusion:
@@ -55,10 +59,18 @@ class _Fusion:
         self._readers: dict[Node, list[Node]] = {}
         self._place: dict[Node, int] = {}
 
+    def run_apart(self, roots: list[Node]) -> list[Group]:
+        for node in toposort(roots, needs=self._needs):
+            if node.op not in LEAVES:
+                self._add(node)
+        self._place = {x: i for i, x in enumerate(self._group)}
+        return self._ordered()
+
     def run(self, roots: list[Node]) -> tuple[list[Group], list[Cut]]:
         for node in toposort(roots, needs=self._needs):
             if node.op not in LEAVES:
                 self._add(node)
+                self._take_in_sources(node)
         self._join_siblings()
         self._place = {x: i for i, x in enumerate(self._group)}
         self._sort_members()
@@ -95,6 +107,10 @@ class _Fusion:
             return
         group.reads[node] = self._reads[node]
         lay_out(group, node)
+
+    def _take_in_sources(self, node: Node) -> None:
+        if node not in self._reads:
+            return
         sources = {read.source: read for read in self._reads[node] if read.source in self._group}
         for source in sorted(sources, key=lambda x: -x.ndim):
             self._take_in(node, sources[source])

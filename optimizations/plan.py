@@ -17,7 +17,7 @@ from symgraph.ops.index import index
 from symgraph.ops.shape import reshape, transpose
 from symgraph.optimizations.alignment import Axes, Read
 from symgraph.optimizations.expand import expanded
-from symgraph.optimizations.fuse import fused
+from symgraph.optimizations.fuse import apart, fused
 from symgraph.optimizations.groups import Cut, Group, is_view
 from symgraph.optimizations.picks import picked_first
 
@@ -111,10 +111,11 @@ class Plan:
         return "\n".join(dict.fromkeys(lines))
 
 
-def plan(program: Graph, given: Iterable[Node] = ()) -> Plan:
+def plan(program: Graph, given: Iterable[Node] = (), *, fuse: bool = True) -> Plan:
     """The steps for a graph; composites are computed as their bodies.
 
-    Arrays are given for the graph's inputs and variables, or for ``given`` in their place, which may be more.
+    Arrays are given for the graph's inputs and variables, or for ``given`` in their place, which may be more. Without
+    ``fuse`` there is a step for each node.
 
     >>> from symgraph import exp, placeholder, sum
     >>> from symgraph.graph.graph import graph
@@ -127,7 +128,7 @@ def plan(program: Graph, given: Iterable[Node] = ()) -> Plan:
         return v0
     """
     results = tuple(picked_first(expanded(program.roots)))
-    groups, cuts = fused(results)
+    groups, cuts = fused(results) if fuse else (apart(results), [])
     left = _left(groups, results)
     steps: list[Step] = []
     numbers = itertools.count()
