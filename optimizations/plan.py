@@ -123,7 +123,7 @@ def plan(program: Graph, given: Iterable[Node] = (), *, fuse: bool = True) -> Pl
     >>> powers = exp(x)
     >>> print(plan(graph([x], [powers / sum(powers, axis=1, keepdims=True)])))
     plan main(x):
-        v0 = kernel[n][k](x)
+        v0 = kernel_0[n][k](x)
             exp sum divide
         return v0
     """
@@ -202,5 +202,5 @@ def _names(made: Plan) -> dict[Node, str]:
 def _what(step: Step) -> str:
     if isinstance(step, Kernel):
         rows, columns = (", ".join(map(str, axes.values())) for axes in (step.rows, step.columns))
-        return f"kernel[{rows}]" + (f"[{columns}]" if columns else "")
+        return f"{step.name}[{rows}]" + (f"[{columns}]" if columns else "")
     return f"{'view' if isinstance(step, View) else 'call'} {step.node.op.name}"
