@@ -134,18 +134,16 @@ def _seen(read: Read, mine: Axes) -> Axes:
 
 
 def _fits(node: Node, axes: Axes, reader: Group) -> bool:
-    """Whether the axes are all of the reader's, those of its rows, or none, in its order and of its sizes."""
+    """Whether the axes are all of the reader's, those of its rows, or none, and of its sizes."""
     if node in reader.along:
         return reader.along[node] == axes
     own = [axis for axis in axes if axis is not None]
     if own and frozenset(own) not in reader.domains:
         return False
-    order = list(reader.sizes)
-    sizes = (
+    return all(
         size == (1 if axis is None else reader.sizes[axis])
         for size, axis in zip(node.shape, axes, strict=True)
     )
-    return all(sizes) and own == sorted(own, key=order.index)
 
 
 def _bytes(node: Node) -> int:
