@@ -74,11 +74,12 @@ class _Fusion:
         self._join_siblings()
         self._place = {x: i for i, x in enumerate(self._group)}
         self._sort_members()
+        between = {(self._group[x], self._group[node]): why for (x, node), why in self._why.items()}
         self._groups = dict.fromkeys(repeat_cheap(self._groups, roots))
         self._sort_members()
         for group in self._groups:
             self._group |= {node: group for node in group.members if node not in self._group[node].along}
-        return self._ordered(), list(self._cuts())
+        return self._ordered(), list(self._cuts(between))
 
     def _needs(self, node: Node) -> tuple[Node, ...]:
         known = self._deps.get(node)
@@ -259,14 +260,16 @@ class _Fusion:
         assert len(order) == len(self._groups), "steps wait for each other"
         return order
 
-    def _cuts(self) -> Iterator[Cut]:
+    def _cuts(self, between: Mapping[tuple[Group, Group], str]) -> Iterator[Cut]:
+        """The values that pass between kernels; ``between`` says why two are not one."""
         for node, group in self._group.items():
             for source in dict.fromkeys(self._needs(node)):
                 other = self._group.get(source)
                 if other is None or other is group or source in group.along:
                     continue
                 if group.is_kernel and other.is_kernel:
-                    yield Cut(source, node, self._why.get((source, node), "their kernels could not be one"))
+                    why = self._why.get((source, node)) or between.get((other, group))
+                    yield Cut(source, node, why or "their kernels could not be one")
 
 
 def _pairs(reader: Group, node: Node, producer: Group, read: Read) -> dict[int, int]:
