@@ -117,6 +117,7 @@ class _Printer:
         self._held: dict[str, Room] = {}
         self._lasts: dict[str, int] = {}
         self._kept: Mapping[str, Store | None] = {}
+        self._lost: dict[str, Room] = {}
         self._swept: dict[str, bool] = {}
         self._makers: dict[str, Load | Compute | Reduce] = {}
         self._stores: dict[str, Store] = {}
@@ -238,8 +239,9 @@ class _Printer:
         self._note(each, indent)
         arg = self._operand(each.arg)
         repeated = isinstance(each.arg, Number) or not self._swept[each.arg.name]
-        held = isinstance(each.arg, Value) and each.arg.name in self._held
-        room = self._take(each.arg.row, True) if repeated or (each.op is sum.op and not held) else None
+        name = each.arg.name if isinstance(each.arg, Value) else ""
+        spent = name in self._held and self._lasts.get(name) == place
+        room = self._take(each.arg.row, True) if repeated or (each.op is sum.op and not spent) else None
         copy = arg if room is None else room.name
         if repeated:
             self._emit(indent, f"copyto({copy}, {arg})")
@@ -252,10 +254,14 @@ class _Printer:
             part = self._take(each.target.row, False)
             target = self._values[each.target.name]
             self._emit(indent, _reduction(each.op, combine, arg, part.name, copy))
-            self._emit(
-                indent,
-                f"{combine}({target}, {part.name}, out={target}) if begun else copyto({target}, {part.name})",
-            )
+            if each.op is sum.op and each.target.row.is_inexact:
+                spare = self._take(each.target.row, False)
+                lost = self._lost[each.target.name].name
+                self._emit(indent, f"add_part({target}, {part.name}, {lost}, {spare.name}, begun)")
+                self._free.append(spare)
+            else:
+                again = f"{combine}({target}, {part.name}, out={target})"
+                self._emit(indent, f"{again} if begun else copyto({target}, {part.name})")
             self._free.append(part)
         if room is not None:
             self._free.append(room)
@@ -284,6 +290,8 @@ class _Printer:
         for each in section:
             if isinstance(each, Reduce):
                 self._target(each.target)
+                if each.op is sum.op and each.target.row.is_inexact:
+                    self._lost[each.target.name] = self._take(each.target.row, False)
         if builtins.any(isinstance(each, Reduce) for each in section):
             self._emit("        ", "begun = False")
         head = len(self._lines)
@@ -294,6 +302,8 @@ class _Printer:
             self._statement(each, place, "            ")
         if builtins.any(isinstance(each, Reduce) for each in section):
             self._emit("            ", "begun = True")
+        self._free += self._lost.values()
+        self._lost = {}
         self._values = {
             name: held for name, held in self._values.items() if not self._swept[name] or name in self._kept
         }

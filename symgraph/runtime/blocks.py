@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -13,99 +13,116 @@ from numpy.lib.stride_tricks import as_strided
 
 from symgraph.codegen.numpy_printer import Room, View
 from symgraph.graph.dims import Dim, Size, symbols
-from symgraph.optimizations.memory import aligned
+from symgraph.runtime.rooms import Block, Rooms, Slices, Space
 
 Array = np.ndarray[Any, Any]
-Slices = tuple[slice, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
-    """The loops of a kernel at one call: the sizes of its rows and of its columns."""
+class Seen:
+    """How an array is seen as one over a space."""
 
-    variables: tuple[Size, ...]
-    rows: tuple[int, ...]
-    columns: tuple[int, ...]
+    name: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    in_order: bool
+    """Whether a reshape gives the same."""
 
-    @property
-    def axes(self) -> tuple[int, ...]:
-        """The axes of the columns, counted from the end."""
-        return tuple(range(-len(self.columns), 0))
+    def __call__(self, array: Array) -> Array:
+        return array.reshape(self.shape) if self.in_order else as_strided(array, self.shape, self.strides)
 
 
-def arranged(
-    wanted: Sequence[View | Room], arrays: Mapping[str, Array], space: Space
-) -> tuple[Space, list[Array | Room]]:
-    """The arrays as views over rows and columns, with neighbouring axes as one where every array allows it."""
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """A space with neighbouring axes as one where every array allows it, and the arrays over it."""
+
+    space: Space
+    parts: tuple[Seen | Room, ...]
+
+    def __call__(self, arrays: Mapping[str, Array]) -> list[Array | Room]:
+        return [x if isinstance(x, Room) else x(arrays[x.name]) for x in self.parts]
+
+
+def arrangement(wanted: Sequence[View | Room], arrays: Mapping[str, Array], space: Space) -> Arrangement:
+    """The arrangement for arrays of these shapes and strides."""
     strides = [_strides(x, arrays, space) if isinstance(x, View) else None for x in wanted]
     known = [each for each in strides if each is not None]
-    shape = (*space.rows, *space.columns)
-    groups = _merged(shape, known, len(space.rows))
-    rows = sum(group[0] < len(space.rows) for group in groups)
-    sizes = tuple(prod(shape[axis] for axis in group) for group in groups)
-    found: list[Array | Room] = []
+    groups = _merged((*space.rows, *space.columns), known, len(space.rows))
+    rank = sum(group[0] < len(space.rows) for group in groups)
+    sizes = tuple(prod((*space.rows, *space.columns)[axis] for axis in group) for group in groups)
+    rows, columns = sizes[:rank], sizes[rank:]
+    found: list[Seen | Room] = []
     for x, own in zip(wanted, strides, strict=True):
-        if own is None:
-            assert isinstance(x, Room)
+        if isinstance(x, Room):
             found.append(x)
             continue
-        assert isinstance(x, View)
-        new = tuple(own[group[-1]] for group in groups)
-        ones = sizes if x.swept else sizes[:rows] + (1,) * (len(sizes) - rows)
-        found.append(as_strided(arrays[x.access.param.name], ones, new))
-    return Space(space.variables, sizes[:rows], sizes[rows:]), found
+        assert own is not None
+        array = arrays[x.access.param.name]
+        new = [own[group[-1]] for group in groups]
+        shape = space.shape(rows, columns if x.swept else (1,) * len(columns))
+        step = space.shape(new[:rank], new[rank:])
+        in_order = (
+            array.flags.c_contiguous
+            and prod(shape) == array.size
+            and _is_in_order(shape, step, array.itemsize)
+        )
+        found.append(Seen(x.access.param.name, shape, step, in_order))
+    return Arrangement(Space(space.variables, rows, columns, space.upright), tuple(found))
+
+
+def _is_in_order(shape: Sequence[int], strides: Sequence[int], size: int) -> bool:
+    for count, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if count != 1 and stride != size:
+            return False
+        size *= count
+    return True
 
 
 def blocks(
-    parts: Sequence[Array | Room], space: Space, elements: int, rooms: Rooms
+    parts: Sequence[Array | Room], space: Space, block: Block, rooms: Rooms
 ) -> Iterator[tuple[Array, ...]]:
-    """What a kernel works on, block by block of some rows, each of at most so many elements."""
-    for at in slices(space.rows, max(1, elements // max(1, prod(space.columns)))):
-        shape = tuple(part.stop - part.start for part in at)
-        room = iter(rooms.of(shape, space.columns))
-        yield tuple(next(room) if isinstance(x, Room) else _part(x, at) for x in parts)
+    """What a kernel works on, block by block of some rows."""
+    for at in slices(space.rows, block.rows):
+        index = space.some_rows(at)
+        room = iter(rooms.of(_shape(at), space.columns))
+        yield tuple(next(room) if isinstance(x, Room) else x[index] for x in parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One row in parts; it can be walked again."""
+    """Some rows in parts, which can be walked again."""
 
     arrays: tuple[Array | Room, ...]
     rooms: Rooms
-    columns: tuple[int, ...]
-    rank: int
-    elements: int
+    space: Space
+    rows: tuple[int, ...]
+    columns: int
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
-        one = (1,) * self.rank
-        for at in slices(self.columns, self.elements):
-            shape = tuple(part.stop - part.start for part in at)
-            room = iter(self.rooms.of(one, shape))
-            index: Any = (..., *at)
+        for at in slices(self.space.columns, self.columns):
+            index = self.space.some_columns(at)
+            room = iter(self.rooms.of(self.rows, _shape(at)))
             yield tuple(next(room) if isinstance(x, Room) else x[index] for x in self.arrays)
 
 
 def long_rows(
-    wanted: Sequence[View | Room], parts: Sequence[Array | Room], space: Space, elements: int, rooms: Rooms
+    wanted: Sequence[View | Room], parts: Sequence[Array | Room], space: Space, block: Block, rooms: Rooms
 ) -> Iterator[tuple[tuple[Array, ...], Parts]]:
-    """Row by row: what belongs to the row as a whole, and its parts."""
-    rank = len(space.rows)
-    kept = rooms.whole((*(1,) * rank, *space.columns))
+    """One row after the other, or some together: what belongs to them as a whole, and their parts."""
     whole = [part for x, part in zip(wanted, parts, strict=True) if not x.swept]
     swept = [part for x, part in zip(wanted, parts, strict=True) if x.swept]
-    held = rooms.only(swept=False).of((1,) * rank, (1,) * len(space.columns))
-    parted = rooms.only(swept=True, whole=False)
-    for at in slices(space.rows, 1):
-        room = iter(held)
-        own = tuple(next(room) if isinstance(x, Room) else _part(x, at) for x in whole)
-        row = tuple(kept.get(x, x) if isinstance(x, Room) else _part(x, at) for x in swept)
-        yield own, Parts(row, parted, space.columns, rank, elements)
+    held, parted = rooms.only(swept=False), rooms.only(swept=True)
+    for at in slices(space.rows, block.rows):
+        index, some = space.some_rows(at), _shape(at)
+        kept = rooms.whole(some)
+        room = iter(held.of(some, (1,) * len(space.columns)))
+        own = tuple(next(room) if isinstance(x, Room) else x[index] for x in whole)
+        row = tuple(kept.get(x, x) if isinstance(x, Room) else x[index] for x in swept)
+        yield own, Parts(row, parted, space, some, block.columns)
 
 
-def _part(x: Array, at: Slices) -> Array:
-    """A view, also of an array without axes."""
-    part: Array = x[at] if at else x
-    return part
+def _shape(at: Slices) -> tuple[int, ...]:
+    return tuple(part.stop - part.start for part in at)
 
 
 def slices(shape: Sequence[int], elements: int) -> Iterator[Slices]:
@@ -127,81 +144,6 @@ def slices(shape: Sequence[int], elements: int) -> Iterator[Slices]:
         before = tuple(slice(i, i + 1) for i in outer)
         for piece in pieces:
             yield (*before, piece, *whole)
-
-
-def add_up(x: Array, axes: tuple[int, ...], out: Array, room: Array) -> None:
-    """The sum along the last axes, which stay with size 1; there is room for a copy of ``x``.
-
-    NumPy sums pairwise along the last axis of a contiguous array and one by one along any other.
-    """
-    if not x.flags.c_contiguous:
-        np.copyto(room, x)
-        x = room
-    rows = x.shape[: x.ndim - len(axes)]
-    np.add.reduce(
-        x.reshape(*rows, prod(x.shape[x.ndim - len(axes) :])), axis=-1, dtype=x.dtype, out=out.reshape(rows)
-    )
-
-
-class Rooms:
-    """Memory for what lies between calls: an array for each room, in the shape of each block."""
-
-    def __init__(self, rooms: Iterable[tuple[Room, Array]]) -> None:
-        self._rooms = tuple(rooms)
-        self._shaped: dict[tuple[int, ...], list[Array]] = {}
-
-    @classmethod
-    def cut(cls, wanted: Iterable[View | Room], block: Block, memory: Array) -> Rooms:
-        """Rooms one after the other in a piece of memory, each for a block of this size."""
-        found, start = [], 0
-        for x in wanted:
-            if isinstance(x, Room):
-                end = start + _bytes(x, block)
-                found.append((x, memory[start:end]))
-                start = aligned(end)
-        return cls(found)
-
-    def only(self, *, swept: bool, whole: bool = False) -> Rooms:
-        return Rooms(pair for pair in self._rooms if pair[0].swept is swept and pair[0].whole is whole)
-
-    def whole(self, shape: tuple[int, ...]) -> dict[Room, Array]:
-        """The arrays for whole rows."""
-        return {x: np.ndarray(shape, x.row.numpy, memory) for x, memory in self._rooms if x.whole}
-
-    def of(self, rows: tuple[int, ...], columns: tuple[int, ...]) -> list[Array]:
-        shape = (*rows, *columns)
-        if shape not in self._shaped:
-            few = (*rows, *(1,) * len(columns))
-            self._shaped[shape] = [
-                np.ndarray(shape if x.swept else few, x.row.numpy, memory) for x, memory in self._rooms
-            ]
-        return self._shaped[shape]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The most rows and columns that a kernel works on at a time, and how long a row is."""
-
-    rows: int
-    columns: int
-    whole: int
-
-    @classmethod
-    def of(cls, space: Space, elements: int, *, long: bool) -> Block:
-        rows, columns = prod(space.rows), prod(space.columns)
-        if long:
-            return cls(1, min(columns, elements), columns)
-        return cls(min(rows, max(1, elements // max(1, columns))), columns, columns)
-
-
-def room_bytes(wanted: Iterable[View | Room], block: Block) -> int:
-    """The memory that rooms take for blocks of this size."""
-    return sum(aligned(_bytes(x, block)) for x in wanted if isinstance(x, Room))
-
-
-def _bytes(room: Room, block: Block) -> int:
-    columns = block.whole if room.whole else block.columns
-    return block.rows * (columns if room.swept else 1) * room.row.numpy.itemsize
 
 
 def _strides(x: View, arrays: Mapping[str, Array], space: Space) -> tuple[int, ...]:

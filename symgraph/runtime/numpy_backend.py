@@ -7,17 +7,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from symgraph.codegen.loops import LoopKernel, Sweep
+from symgraph.codegen.loops import Load, LoopKernel, Store, Sweep, statements
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.numpy_printer import Printed, Room, print_kernel
 from symgraph.errors import MemoryLimitError, SymgraphError
 from symgraph.graph.binding import UnboundSize, evaluate_dim
-from symgraph.graph.dims import Size
+from symgraph.graph.dims import Size, symbols
 from symgraph.graph.evaluate import Array, attributes_of, bind_sizes, run_node, schedule
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
@@ -25,18 +24,11 @@ from symgraph.ops.transcendental import pow
 from symgraph.optimizations.plan import Call, Kernel, Plan, Step, View
 from symgraph.optimizations.storage import Home, Needs, Storage, Turn, store
 from symgraph.options import DEFAULT, Target
-from symgraph.runtime.blocks import (
-    Block,
-    Rooms,
-    Space,
-    add_up,
-    arranged,
-    blocks,
-    long_rows,
-    room_bytes,
-)
+from symgraph.runtime.blocks import Arrangement, arrangement, blocks, long_rows
 from symgraph.runtime.into import IN_PLACE, writer
 from symgraph.runtime.memory import Memory
+from symgraph.runtime.rooms import Block, Rooms, Space, is_long, room_bytes
+from symgraph.runtime.sums import add_part, add_up
 
 _ONE = Block(1, 1, 1)
 """What is computed once."""
@@ -62,6 +54,8 @@ class Compiled:
         self._variables = tuple(loop.variable for loop in (*self.loops.rows, *columns))
         names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
         self._nodes = dict(zip(names, (*arrays_of(kernel), *kernel.writes), strict=True))
+        self._upright = _is_upright(self.loops)
+        self._arrangements: dict[tuple[Any, ...], Arrangement] = {}
 
     @cached_property
     def short(self) -> Function:
@@ -70,10 +64,6 @@ class Compiled:
     @cached_property
     def long(self) -> Function:
         return _function(self.loops, print_kernel(self.loops, long=True))
-
-    def is_long(self, columns: tuple[int, ...]) -> bool:
-        """Whether a row is worked on in parts."""
-        return bool(columns) and prod(columns) > 2 * self._block
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
         """The rooms, and what may be the same array."""
@@ -99,34 +89,56 @@ class Compiled:
         space = self._space(sizes)
         function, block = self._function(space), self._block_of(space)
         printed = function.printed
-        alone = iter(Rooms.cut(printed.once, _ONE, memory).of((), ()))
+        alone = iter(Rooms.cut(printed.once, _ONE, space, memory).of((), ()))
         once = tuple(
             next(alone) if isinstance(x, Room) else arrays[x.access.param.name].reshape(())
             for x in printed.once
         )
-        rooms = Rooms.cut(printed.rows, block, memory[room_bytes(printed.once, _ONE) :])
-        packed, parts = arranged(printed.rows, arrays, space)
-        turns: Iterator[Any] = blocks(parts, packed, self._block, rooms)
-        if self._is_long(space):
-            turns = long_rows(printed.rows, parts, packed, self._block, rooms)
-        function.call(once, turns, packed.axes)
+        found = self._arranged(printed, arrays, space)
+        space, parts = found.space, found(arrays)
+        rooms = Rooms.cut(printed.rows, block, space, memory[room_bytes(printed.once, _ONE) :])
+        turns: Iterator[Any] = blocks(parts, space, block, rooms)
+        if is_long(space, self._block):
+            turns = long_rows(printed.rows, parts, space, block, rooms)
+        function.call(once, turns, space.axes)
+
+    def _arranged(self, printed: Printed, arrays: Mapping[str, Array], space: Space) -> Arrangement:
+        key = (space.rows, space.columns, *((x.shape, x.strides) for x in arrays.values()))
+        found = self._arrangements.get(key)
+        if found is None:
+            if len(self._arrangements) >= _KEPT:
+                self._arrangements.clear()
+            found = self._arrangements[key] = arrangement(printed.rows, arrays, space)
+        return found
 
     def _space(self, sizes: Mapping[Size, int]) -> Space:
         rows, columns = (
             tuple(evaluate_dim(size, sizes) for size in axes.values())
             for axes in (self.kernel.rows, self.kernel.columns)
         )
-        return Space(self._variables, rows, columns)
-
-    def _is_long(self, space: Space) -> bool:
-        """Whether a row is worked on in parts."""
-        return bool(space.columns) and prod(space.columns) > 2 * self._block
+        return Space(self._variables, rows, columns, self._upright)
 
     def _function(self, space: Space) -> Function:
-        return self.long if self._is_long(space) else self.short
+        return self.long if is_long(space, self._block) else self.short
 
     def _block_of(self, space: Space) -> Block:
-        return Block.of(space, self._block, long=self._is_long(space))
+        keeps = is_long(space, self._block) and any(
+            isinstance(x, Room) and x.whole for x in self.long.printed.rows
+        )
+        return Block.of(space, self._block, keeps=keeps)
+
+
+def _is_upright(loops: LoopKernel) -> bool:
+    """Whether neighbours in memory are neighbouring rows, in most arrays that lie along rows and columns."""
+    rows = {loop.variable for loop in loops.rows}
+    columns = {loop.variable for part in loops.body if isinstance(part, Sweep) for loop in part.loops}
+    votes = 0
+    for access, _, _ in statements(loops):
+        if isinstance(access, Load | Store):
+            used = [set(symbols(dim)) for dim in access.index if isinstance(dim, Size)]
+            if any(each & rows for each in used) and any(each & columns for each in used):
+                votes += 1 if used[-1] & rows else -1
+    return votes > 0
 
 
 class Library:
@@ -168,6 +180,7 @@ class NumpyProgram:
         every = [*plan.results, *(x for step in plan.steps for x in step.needs)]
         self._constants = {x: x.attrs.value for x in every if x.op is CONSTANT}  # type: ignore[union-attr]
         self._storages: OrderedDict[frozenset[tuple[Size, int]], Storage] = OrderedDict()
+        self._bindings: dict[tuple[tuple[int, ...], ...], tuple[dict[Size, int], Storage]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -191,14 +204,7 @@ class NumpyProgram:
         """The results, for arrays that fit the types of what is given; they share memory with those and constants
         alone. What is donated may be overwritten, if no other array shares its memory."""
         given = self.plan.given
-        sizes = bind_sizes(given, arrays)
-        try:
-            storage = self.storage(sizes)
-        except MemoryLimitError:
-            raise
-        except SymgraphError:
-            self._evaluate(self.plan.results, given, arrays)
-            raise
+        sizes, storage = self._bound(arrays)
         values: dict[Node, Any] = {**self._constants, **dict(zip(given, arrays, strict=True))}
         spent = {
             x
@@ -216,6 +222,24 @@ class NumpyProgram:
             return [np.array(values[x]) if x in views else values[x] for x in self.plan.results]
         finally:
             self._memory.give(arena)
+
+    def _bound(self, arrays: Sequence[Array]) -> tuple[dict[Size, int], Storage]:
+        """What the shapes of the arrays decide."""
+        shapes = tuple([x.shape for x in arrays])
+        found = self._bindings.get(shapes)
+        if found is None:
+            sizes = bind_sizes(self.plan.given, arrays)
+            try:
+                found = sizes, self.storage(sizes)
+            except MemoryLimitError:
+                raise
+            except SymgraphError:
+                self._evaluate(self.plan.results, self.plan.given, arrays)
+                raise
+            if len(self._bindings) >= _KEPT:
+                self._bindings.clear()
+            self._bindings[shapes] = found
+        return dict(found[0]), found[1]
 
     def _needs(self, step: Step, sizes: Mapping[Size, int]) -> Needs:
         return self._kernels[step].needs(sizes) if isinstance(step, Kernel) else self._calls[step].needs()
@@ -282,6 +306,6 @@ def _is_free(array: Array, arrays: Sequence[Array]) -> bool:
 
 
 def _function(loops: LoopKernel, printed: Printed) -> Function:
-    names = {**printed.names, "add_up": add_up}
+    names = {**printed.names, "add_up": add_up, "add_part": add_part}
     exec(compile(printed.text, f"<{loops.name}>", "exec"), names)
     return Function(printed, names[loops.name])
