@@ -55,6 +55,8 @@ def _behind(x: Node, axes: Axes) -> Axes | None:
     if x.op is squeeze.op:
         rest = iter(axes)
         gone = x.attrs.axes  # type: ignore[union-attr]
+        if any(x.inputs[0].shape[place] != 1 for place in gone):  # the call decides whether it is
+            return None
         return tuple(None if place in gone else next(rest) for place in range(x.inputs[0].ndim))
     if x.op is broadcast_to.op:
         source = x.inputs[0]

@@ -162,7 +162,7 @@ class _Values:
     def __init__(
         self, plan: Plan, sizes: Sizes, needs: Mapping[Step, Needs], donated: Collection[Node]
     ) -> None:
-        self.plan, self.needs = plan, needs
+        self.plan, self.needs, self.sizes = plan, needs, sizes
         self.results = frozenset(plan.results)
         self.views = {step.node: step for step in plan.steps if isinstance(step, View)}
         self.shape = {x: shape_of(x, sizes) for step in needs for x in step.writes}
@@ -185,9 +185,22 @@ class _Values:
         shape = self.shape[node] if node in self.shape else self.donated[node]
         return 0 if shape is None else prod(shape) * node.dtype.itemsize
 
+    def result_bytes(self, node: Node) -> int:
+        shape = shape_of(node, self.sizes)
+        return 0 if shape is None else prod(shape) * node.dtype.itemsize
+
     def is_alone(self, node: Node, step: Step) -> bool:
         """Whether nothing else that a step reads lies in the memory of this value."""
         return sum(self.base(x) is node for x in step.needs) == 1
+
+    def before(self, step: Step) -> Iterator[Node]:
+        """What is written before a step: what it reads, and what decides the sizes of the views that it reads."""
+        waiting = list(step.needs)
+        for x in waiting:
+            if x in self.views:
+                waiting += self.views[x].needs
+            elif x in self.shape:
+                yield x
 
     def reads(self, step: Step) -> list[Node]:
         """The values that a step reads and other steps write, through views."""
@@ -205,7 +218,7 @@ def _rows(steps: Sequence[Step], values: _Values) -> tuple[list[order.Step], dic
     for step in steps:
         room = len(sizes)
         sizes[room] = values.needs[step].room or 0
-        reads = dict.fromkeys([*values.reads(step), *_deciders(step)])
+        reads = dict.fromkeys([*values.before(step), *_deciders(step)])
         rows.append(
             order.Step(tuple(ids[x] for x in reads if x in ids), (*(ids[x] for x in step.writes), room))
         )
@@ -261,9 +274,9 @@ def _stored(values: _Values, runs: Sequence[Step], extra: float = 0.0) -> Storag
         )
         room = arena.offsets[room_of[n]] if n in room_of else None
         turns.append(Turn(step, tuple(homes), room, tuple(dead.get(n, ()))))
-    results = dict.fromkeys(x for x in values.plan.results if x in values.shape)
+    results = dict.fromkeys(x for x in values.plan.results if x in values.shape or x in values.views)
     elsewhere = _elsewhere(values, lives, len(steps))
-    return Storage(tuple(turns), arena, elsewhere, sum(map(values.bytes, results)), extra)
+    return Storage(tuple(turns), arena, elsewhere, sum(map(values.result_bytes, results)), extra)
 
 
 def _with_views(values: _Values, runs: Sequence[Step]) -> Iterator[Step]:

@@ -93,6 +93,8 @@ class CompiledFunction:
 
         Raises ArgumentError for a size that is missing or not known.
         """
+        if args and sizes:
+            raise located(ArgumentError("memory() takes the arguments of a call or sizes, not both"), [])
         if args:
             return self._program.storage(self._bind(args, {}))
         return self._program.executor.storage(self._sizes_of(sizes))
@@ -205,6 +207,8 @@ def _as_inputs(inputs: Any) -> list[Node]:
 
 
 def _check_donated(inputs: Sequence[Node], donate: Sequence[Node], defaults: Mapping[Node, Any]) -> None:
+    if isinstance(donate, Node) or not isinstance(donate, (list, tuple)):
+        raise located(ArgumentError("donate is a list of inputs: donate=[x]"), [])
     known = set(inputs)
     for node in donate:
         if not isinstance(node, Node) or node not in known:

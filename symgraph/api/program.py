@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """Where the values of variables live: with the variables themselves, or in a session."""
+    """Where the values of variables live: with the variables themselves, or in a session.
 
-    def read(self, variable: Variable) -> Array: ...
+    What is read together was written together.
+    """
+
+    def read(self, variables: Sequence[Variable]) -> list[Array]: ...
     def write(self, values: Mapping[Variable, Array]) -> None: ...
 
 
@@ -74,12 +78,12 @@ class Program:
         with contextlib.ExitStack() as held:
             for lock in self._locks:
                 held.enter_context(lock)
-            arrays = given + [store.read(variable) for variable in self.variables]
+            arrays = given + store.read(self.variables)
             spent = [array for array, is_donated in zip(given, self._donated, strict=True) if is_donated]
             results = _unshared(self.executor.run(arrays), arrays, spent)
             count = len(self.graph.outputs)
             if self.updated:
-                new = dict(zip(self.updated, results[count:], strict=True))
+                new = dict(zip(self.updated, map(_as_own, results[count:]), strict=True))
                 _check_sizes(new)
                 store.write(new)
         return results[:count]
@@ -98,12 +102,16 @@ class Program:
 class OwnValues:
     """The store in which each variable keeps its own value."""
 
-    def read(self, variable: Variable) -> Array:
-        return variable._array
+    _guard = threading.Lock()
+
+    def read(self, variables: Sequence[Variable]) -> list[Array]:
+        with self._guard:
+            return [variable._array for variable in variables]
 
     def write(self, values: Mapping[Variable, Array]) -> None:
-        for variable, array in values.items():
-            variable._array = array
+        with self._guard:
+            for variable, array in values.items():
+                variable._array = array
 
 
 def _stand_ins(inputs: Sequence[Node]) -> list[Node]:
@@ -152,6 +160,11 @@ def _unshared(results: list[Array], arrays: Sequence[Array], spent: Sequence[Arr
         seen.add(id(array))
         fresh.append(array)
     return fresh
+
+
+def _as_own(array: Array) -> Array:
+    """The array, or a copy where it lies in what a caller has given up."""
+    return array if array.flags.owndata else array.copy()
 
 
 def _check_sizes(new: Mapping[Variable, Array]) -> None:

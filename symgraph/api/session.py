@@ -110,10 +110,11 @@ class _SessionValues:
     def __init__(self) -> None:
         self._arrays: dict[Variable, Array] = {}
 
-    def read(self, variable: Variable) -> Array:
-        if variable not in self._arrays:
-            self._arrays[variable] = variable.value
-        return self._arrays[variable]
+    def read(self, variables: Sequence[Variable]) -> list[Array]:
+        for variable in variables:
+            if variable not in self._arrays:
+                self._arrays[variable] = variable.value
+        return [self._arrays[variable] for variable in variables]
 
     def write(self, values: Mapping[Variable, Array]) -> None:
         self._arrays.update(values)

@@ -144,8 +144,9 @@ def _is_upright(loops: LoopKernel) -> bool:
 class Library:
     """A call of a library, or a view."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, is_view: bool) -> None:
         assert node.op.numpy is not None
+        self._is_view = is_view
         self.node, self.meaning, self.writer = node, node.op.numpy, writer(node)
         self._attributes = attributes_of(node)
 
@@ -156,7 +157,9 @@ class Library:
     def run(self, inputs: Sequence[Array], sizes: dict[Size, int], out: Array | None) -> Any:
         """The value, in ``out`` where it is told so."""
         if out is None or self.writer is None:
-            return run_node(self.node, self.meaning, inputs, self._attributes, sizes)
+            value = run_node(self.node, self.meaning, inputs, self._attributes, sizes)
+            is_seen = isinstance(value, np.ndarray) and any(np.may_share_memory(value, x) for x in inputs)
+            return value.copy() if is_seen and not self._is_view else value
         run_node(self.node, partial(self.writer, out), inputs, self._attributes, sizes)
         return out
 
@@ -176,7 +179,11 @@ class NumpyProgram:
         self.plan, self._limit = plan, limit
         self._memory, self._donated = memory or Memory(), frozenset(donated)
         self._kernels = {step: Compiled(step, target.block) for step in plan.kernels}
-        self._calls = {step: Library(step.node) for step in plan.steps if isinstance(step, Call)}
+        self._calls = {
+            step: Library(step.node, is_view=isinstance(step, View))
+            for step in plan.steps
+            if isinstance(step, Call)
+        }
         every = [*plan.results, *(x for step in plan.steps for x in step.needs)]
         self._constants = {x: x.attrs.value for x in every if x.op is CONSTANT}  # type: ignore[union-attr]
         self._storages: OrderedDict[frozenset[tuple[Size, int]], Storage] = OrderedDict()
