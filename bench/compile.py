@@ -1,4 +1,4 @@
-"""How long the passes take from graph to graph, and how that grows with the program.
+"""How long the passes take from graph to graph, and from graph to plan, and how that grows with the program.
 
     python bench/compile.py             a table beside the targets
     python bench/compile.py --json      the same as JSON, with every round's times
@@ -22,6 +22,7 @@ from graph import PROGRAMS, Program, Row, machine, new_input, positive, table
 import symgraph as sg
 from symgraph.graph.graph import graph
 from symgraph.optimizations.pipeline import optimize
+from symgraph.optimizations.plan import plan
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, with every round")
     arguments = parser.parse_args(argv)
     rows = [row for program in PROGRAMS[:2] for row in measured(program, arguments.rounds, arguments.largest)]
+    rows += [planned(program, arguments.rounds) for program in PROGRAMS[:2]]
     if arguments.json:
         print(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}, indent=2))
     else:
@@ -58,6 +60,19 @@ def measured(program: Program, rounds: int, largest: int) -> list[Row]:
             growth,
         ),
     ]
+
+
+def planned(program: Program, rounds: int) -> Row:
+    """The time from a graph of 1,000 nodes, as the passes left it, to its plan."""
+    times = []
+    for _ in range(rounds + 1):
+        x = new_input()
+        built = optimize(graph([x], [program(x, 1000)]), sg.Options())[-1].graph
+        start = time.process_time()
+        plan(built)
+        times.append(1e3 * (time.process_time() - start))
+    name = f"{program.__name__}: from graph to plan, 1,000 nodes"
+    return Row(name, statistics.median(times[1:]), "ms", 60, times[1:])
 
 
 def seconds(program: Program, nodes: int) -> float:
