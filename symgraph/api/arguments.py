@@ -20,7 +20,7 @@ def as_argument(value: Any, node: Node, name: str) -> Array:
     Arrays may be cast where NumPy calls it safe; Python numbers and lists of them take the node's dtype when they
     fit it. Raises DTypeError, ShapeError and ArgumentError naming the argument and the line of its placeholder.
     """
-    array = _as_array(value, node, name)
+    array = value if type(value) is np.ndarray and value.dtype is node.dtype else _as_array(value, node, name)
     wanted = node.dtype
     if array.dtype != wanted:
         if not np.can_cast(array.dtype, wanted, "safe"):
@@ -29,13 +29,17 @@ def as_argument(value: Any, node: Node, name: str) -> Array:
             raise _refusal(DTypeError, node, name, text)
         array = array.astype(wanted)
     shape = node.shape
-    given = f"is {node.type} and was given an array of shape {array.shape}"
     if array.ndim != len(shape):
-        raise _refusal(ShapeError, node, name, f"{given}: its rank is {array.ndim}, not {len(shape)}")
-    for axis, (size, actual) in enumerate(zip(shape, array.shape, strict=True)):
-        if not isinstance(size, Size) and size != actual:
-            raise _refusal(ShapeError, node, name, f"{given}: axis {axis} is {actual}, not {size}")
+        raise _misfit(array, node, name, f"its rank is {array.ndim}, not {len(shape)}")
+    for axis, size in enumerate(shape):
+        if not isinstance(size, Size) and size != array.shape[axis]:
+            raise _misfit(array, node, name, f"axis {axis} is {array.shape[axis]}, not {size}")
     return array
+
+
+def _misfit(array: Array, node: Node, name: str, why: str) -> Exception:
+    given = f"is {node.type} and was given an array of shape {array.shape}"
+    return _refusal(ShapeError, node, name, f"{given}: {why}")
 
 
 def _as_array(value: Any, node: Node, name: str) -> Array:

@@ -39,9 +39,6 @@ class Arrangement:
     space: Space
     parts: tuple[Seen | Room, ...]
 
-    def __call__(self, arrays: Mapping[str, Array]) -> list[Array | Room]:
-        return [x if isinstance(x, Room) else x(arrays[x.name]) for x in self.parts]
-
 
 def arrangement(wanted: Sequence[View | Room], arrays: Mapping[str, Array], space: Space) -> Arrangement:
     """The arrangement for arrays of these shapes and strides."""
@@ -78,21 +75,33 @@ def _is_in_order(shape: Sequence[int], strides: Sequence[int], size: int) -> boo
     return True
 
 
+RowBlock = tuple[Any, tuple[int, ...]]
+"""The index of some rows, None for all, and how many they are along each axis."""
+
+
+def row_blocks(space: Space, block: Block) -> list[RowBlock]:
+    """The blocks of rows that a kernel works on one after the other."""
+    found = [(space.some_rows(at), _shape(at)) for at in slices(space.rows, block.rows)]
+    return [(None, found[0][1])] if len(found) == 1 else found
+
+
 def blocks(
-    parts: Sequence[Array | Room], space: Space, block: Block, rooms: Rooms
+    parts: Sequence[Array | None], space: Space, rows: Sequence[RowBlock], rooms: Rooms
 ) -> Iterator[tuple[Array, ...]]:
-    """What a kernel works on, block by block of some rows."""
-    for at in slices(space.rows, block.rows):
-        index = space.some_rows(at)
-        room = iter(rooms.of(_shape(at), space.columns))
-        yield tuple(next(room) if isinstance(x, Room) else x[index] for x in parts)
+    """What a kernel works on, block by block; a part that is None is a room."""
+    for index, shape in rows:
+        room = iter(rooms.of(shape, space.columns))
+        if index is None:
+            yield tuple([next(room) if x is None else x for x in parts])
+        else:
+            yield tuple([next(room) if x is None else x[index] for x in parts])
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Some rows in parts, which can be walked again."""
 
-    arrays: tuple[Array | Room, ...]
+    arrays: tuple[Array | None, ...]
     rooms: Rooms
     space: Space
     rows: tuple[int, ...]
@@ -102,22 +111,21 @@ class Parts:
         for at in slices(self.space.columns, self.columns):
             index = self.space.some_columns(at)
             room = iter(self.rooms.of(self.rows, _shape(at)))
-            yield tuple(next(room) if isinstance(x, Room) else x[index] for x in self.arrays)
+            yield tuple([next(room) if x is None else x[index] for x in self.arrays])
 
 
 def long_rows(
-    wanted: Sequence[View | Room], parts: Sequence[Array | Room], space: Space, block: Block, rooms: Rooms
+    wanted: Sequence[View | Room], parts: Sequence[Array | None], space: Space, block: Block, rooms: Rooms
 ) -> Iterator[tuple[tuple[Array, ...], Parts]]:
     """One row after the other, or some together: what belongs to them as a whole, and their parts."""
-    whole = [part for x, part in zip(wanted, parts, strict=True) if not x.swept]
-    swept = [part for x, part in zip(wanted, parts, strict=True) if x.swept]
+    pairs = list(zip(wanted, parts, strict=True))
     held, parted = rooms.only(swept=False), rooms.only(swept=True)
     for at in slices(space.rows, block.rows):
         index, some = space.some_rows(at), _shape(at)
         kept = rooms.whole(some)
         room = iter(held.of(some, (1,) * len(space.columns)))
-        own = tuple(next(room) if isinstance(x, Room) else x[index] for x in whole)
-        row = tuple(kept.get(x, x) if isinstance(x, Room) else x[index] for x in swept)
+        own = tuple(next(room) if part is None else part[index] for x, part in pairs if not x.swept)
+        row = tuple(kept.get(x) if part is None else part[index] for x, part in pairs if x.swept)
         yield own, Parts(row, parted, space, some, block.columns)
 
 

@@ -104,7 +104,7 @@ class Rooms:
             (pair for pair in self._rooms if (pair[0].swept, pair[0].whole) == (swept, whole)), self._space
         )
 
-    def whole(self, rows: Sequence[int]) -> dict[Room, Array]:
+    def whole(self, rows: Sequence[int]) -> dict[View | Room, Array]:
         """The arrays for whole rows."""
         shape = self._space.shape(rows, self._space.columns)
         return {x: np.ndarray(shape, x.row.numpy, memory) for x, memory in self._rooms if x.whole}

@@ -27,13 +27,18 @@ class Poisoned(Memory):
     """Memory that is full of garbage whenever it is taken, and again when it is given back."""
 
     def take(self, size):
-        return spoilt(super().take(size))
+        arena = super().take(size)
+        spoilt(arena.memory)
+        return arena
 
     def give(self, arena):
-        super().give(spoilt(arena))
+        spoilt(arena.memory)
+        super().give(arena)
 
     def arena(self, size):
-        return spoilt(super().arena(size))
+        arena = super().arena(size)
+        spoilt(arena.memory)
+        return arena
 
     def result(self, shape, dtype):
         return spoilt(super().result(shape, dtype))

@@ -188,6 +188,6 @@ def test_a_call_that_fails_gives_its_arena_back():
 def test_arenas_begin_where_a_vector_does():
     memory = Memory()
     for size in (1, 63, 64, 1000):
-        arena = memory.take(size)
+        arena = memory.take(size).memory
 
         assert arena.nbytes >= size and arena.ctypes.data % 64 == 0

@@ -1,0 +1,148 @@
+"""A kernel's functions, and its calls for arrays of given shapes and strides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from symgraph.codegen.loops import Load, LoopKernel, Store, Sweep, statements
+from symgraph.codegen.lower import arrays_of, lower
+from symgraph.codegen.numpy_printer import Printed, Room, View, print_kernel
+from symgraph.graph.binding import UnboundSize, evaluate_dim
+from symgraph.graph.dims import Size, symbols
+from symgraph.ops.transcendental import pow
+from symgraph.optimizations.plan import Kernel
+from symgraph.optimizations.storage import Needs
+from symgraph.runtime.blocks import Seen, arrangement, blocks, long_rows, row_blocks
+from symgraph.runtime.memory import Arena
+from symgraph.runtime.rooms import Block, Rooms, Space, is_long, room_bytes
+from symgraph.runtime.sums import add_part, add_up
+
+Array = np.ndarray[Any, Any]
+
+_ONE = Block(1, 1, 1)
+"""What is computed once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A printed kernel and what its text became."""
+
+    printed: Printed
+    call: Callable[..., None]
+
+
+class Compiled:
+    """A kernel's loops, with the functions for rows that fit into a block and for long ones, made when needed."""
+
+    def __init__(self, kernel: Kernel, block: int) -> None:
+        self.kernel, self.block = kernel, block
+        self.loops = lower(kernel)
+        self.nodes = (*arrays_of(kernel), *kernel.writes)
+        self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
+        columns = next((part.loops for part in self.loops.body if isinstance(part, Sweep)), ())
+        self._variables = tuple(loop.variable for loop in (*self.loops.rows, *columns))
+        self._upright = _is_upright(self.loops)
+
+    @cached_property
+    def short(self) -> Function:
+        return _function(self.loops, print_kernel(self.loops))
+
+    @cached_property
+    def long(self) -> Function:
+        return _function(self.loops, print_kernel(self.loops, long=True))
+
+    def needs(self, sizes: Mapping[Size, int]) -> Needs:
+        """The rooms, and what may be the same array."""
+        try:
+            space = self.space(sizes)
+        except UnboundSize:
+            return Needs()
+        printed = self.function(space).printed
+        by_name = dict(zip(self.names, self.nodes, strict=True))
+        fails = any(node.op is pow.op and node.row.is_integer for node in self.kernel.nodes)
+        pairs = () if fails else sorted(printed.in_place)
+        return Needs(
+            room_bytes(printed.once, _ONE) + room_bytes(printed.rows, self.block_of(space)),
+            True,
+            tuple((by_name[a], by_name[b]) for a, b in pairs),
+        )
+
+    def space(self, sizes: Mapping[Size, int]) -> Space:
+        rows, columns = (
+            tuple(evaluate_dim(size, sizes) for size in axes.values())
+            for axes in (self.kernel.rows, self.kernel.columns)
+        )
+        return Space(self._variables, rows, columns, self._upright)
+
+    def function(self, space: Space) -> Function:
+        return self.long if is_long(space, self.block) else self.short
+
+    def block_of(self, space: Space) -> Block:
+        long = is_long(space, self.block)
+        keeps = long and any(isinstance(x, Room) and x.whole for x in self.long.printed.rows)
+        return Block.of(space, self.block, keeps=keeps)
+
+
+class KernelCall:
+    """A kernel on arrays of these shapes and strides, with its rooms at one place of the arena."""
+
+    def __init__(
+        self, compiled: Compiled, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int
+    ) -> None:
+        space = compiled.space(sizes)
+        function = compiled.function(space)
+        self._printed, self._call, self._room = function.printed, function.call, room
+        self._block = compiled.block_of(space)
+        by_name = dict(zip(compiled.names, arrays, strict=True))
+        place = {name: n for n, name in enumerate(compiled.names)}
+        found = arrangement(self._printed.rows, by_name, space)
+        self._space, self._long = found.space, is_long(space, compiled.block)
+        self._parts = [(x, place[x.name]) if isinstance(x, Seen) else None for x in found.parts]
+        self._alone = [
+            place[x.access.param.name] if isinstance(x, View) else None for x in self._printed.once
+        ]
+        self._rows = row_blocks(self._space, self._block)
+
+    def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
+        rooms = arena.cache.get(self)
+        if rooms is None:
+            rooms = arena.cache[self] = self._cut(arena.memory)
+        held, inner = rooms
+        alone = iter(held)
+        once = tuple([next(alone) if n is None else arrays[n].reshape(()) for n in self._alone])
+        parts = [None if x is None else x[0](arrays[x[1]]) for x in self._parts]
+        turns: Iterator[Any]
+        if self._long:
+            turns = long_rows(self._printed.rows, parts, self._space, self._block, inner)
+        else:
+            turns = blocks(parts, self._space, self._rows, inner)
+        self._call(once, turns, self._space.axes)
+
+    def _cut(self, memory: Array) -> tuple[list[Array], Rooms]:
+        start = self._room + room_bytes(self._printed.once, _ONE)
+        once = Rooms.cut(self._printed.once, _ONE, self._space, memory[self._room :]).of((), ())
+        return once, Rooms.cut(self._printed.rows, self._block, self._space, memory[start:])
+
+
+def _is_upright(loops: LoopKernel) -> bool:
+    """Whether neighbours in memory are neighbouring rows, in most arrays that lie along rows and columns."""
+    rows = {loop.variable for loop in loops.rows}
+    columns = {loop.variable for part in loops.body if isinstance(part, Sweep) for loop in part.loops}
+    votes = 0
+    for access, _, _ in statements(loops):
+        if isinstance(access, Load | Store):
+            used = [set(symbols(dim)) for dim in access.index if isinstance(dim, Size)]
+            if any(each & rows for each in used) and any(each & columns for each in used):
+                votes += 1 if used[-1] & rows else -1
+    return votes > 0
+
+
+def _function(loops: LoopKernel, printed: Printed) -> Function:
+    names = {**printed.names, "add_up": add_up, "add_part": add_part}
+    exec(compile(printed.text, f"<{loops.name}>", "exec"), names)
+    return Function(printed, names[loops.name])
