@@ -1,4 +1,4 @@
-"""Thirty programs of machine learning, statistics and physics, and a large one: what memory is planned for."""
+"""Programs whose memory is looked at: thirty of machine learning, statistics and physics, a chain, and a large one."""
 
 from __future__ import annotations
 
@@ -241,11 +241,15 @@ def images(convolution: Callable[[Node, Node], Node] = convolved, n: int = 32) -
 
 
 def residual_images(
-    batch: int = 32, side: int = 224, blocks: Sequence[int] = (3, 4, 6, 3), width: int = 64
+    batch: int = 32,
+    side: int = 224,
+    blocks: Sequence[int] = (3, 4, 6, 3),
+    width: int = 64,
+    first: Callable[[Node, Node, int], Node] = gathered,
 ) -> Program:
     """ResNet-50 (He et al. 2016) and its gradient: bottleneck blocks, statistics of the batch.
 
-    Convolutions are sums of products, but for the first, whose three channels make im2col the smaller.
+    Convolutions are sums of products; the ``first`` has three channels, for which im2col is no large matrix.
     """
     x, t, weights = data(batch, side, side, 3), data(batch, name="t", dtype="int64"), Weights()
     kept: list[Node] = []
@@ -255,7 +259,7 @@ def residual_images(
         return y
 
     def layer(y: Node, size: int, out: int, stride: int = 1) -> Node:
-        made = (gathered if y is x else convolved)(y, weights(size, size, y.shape[-1], out), stride)
+        made = (first if y is x else convolved)(y, weights(size, size, y.shape[-1], out), stride)
         return batch_normed(keep(made), weights)
 
     def bottleneck(y: Node, out: int, stride: int) -> Node:

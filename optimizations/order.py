@@ -29,7 +29,7 @@ def order(steps: Sequence[Step], sizes: Sizes, keep: Collection[int] = ()) -> li
     falls. A value is live from the step that writes it to its last reader, or to the end where it is in ``keep``;
     values that no step writes are given from outside and cost nothing.
 
-    The best of three others is tried: always the step that frees most or adds least (list scheduling by the change in
+    The best of four others is tried: always the step that frees most or adds least (list scheduling by the change in
     memory); the same from the last step to the first; and depth first, of the operands of a step first the one that
     needs most beyond what it leaves (Sethi & Ullman 1970, "The generation of optimal code for arithmetic expressions";
     for values of different sizes Liu 1986, "On the storage requirement in the out-of-core multifrontal method for
@@ -46,18 +46,21 @@ def order(steps: Sequence[Step], sizes: Sizes, keep: Collection[int] = ()) -> li
     >>> peak(steps, sizes), peak(steps, sizes, schedule=order(steps, sizes))
     (8256, 4224)
     """
+    return orders(steps, sizes, keep)[0]
+
+
+def orders(steps: Sequence[Step], sizes: Sizes, keep: Collection[int] = ()) -> list[list[int]]:
+    """All that are tried, the lowest peak first; the steps as given alone, where nothing can be lower."""
     graph = _graph(steps, sizes, keep)
     given = list(range(len(steps)))
-    best, lowest = given, _peak(graph, given)
+    found = {tuple(given): _peak(graph, given)}
     bound = _bound(graph)
-    for schedule in (_depth_first, _backward, _forward):
-        if lowest <= bound:
+    for schedule in (_depth_first, _depth_first_by_level, _backward, _forward):
+        if min(found.values()) <= bound:
             break
-        found = schedule(graph)
-        height = _peak(graph, found)
-        if height < lowest:
-            best, lowest = found, height
-    return best
+        order = schedule(graph)
+        found.setdefault(tuple(order), _peak(graph, order))
+    return [list(order) for order in sorted(found, key=found.__getitem__)]
 
 
 def peak(
@@ -206,10 +209,24 @@ def _listed(
 
 def _depth_first(graph: _Graph) -> list[int]:
     """Operands before what reads them, as late as possible, the one that leaves the most room first."""
+    parts, room, _ = _trees(graph)
+    return _walked(graph, parts, sorted(_ends(graph), key=lambda n: (-room[n], n), reverse=True))
+
+
+def _depth_first_by_level(graph: _Graph) -> list[int]:
+    """The same, where of the ends that nobody reads the ones that wait for least come first: the slope of a weight
+    before those of the layers below."""
+    parts, _, level = _trees(graph)
+    return _walked(graph, parts, sorted(_ends(graph), key=lambda n: (level[n], n), reverse=True))
+
+
+def _trees(graph: _Graph) -> tuple[list[list[int]], list[int], list[int]]:
+    """For each step the steps that it needs, in their order; what it needs beyond what it leaves; and its depth."""
     size = graph.size
     high: list[int] = []  # the most that is live on the way to each step's results, were the graph a tree
     held: list[int] = []  # what stays
     parts: list[list[int]] = []
+    level: list[int] = []
     for n, reads in enumerate(graph.reads):
         operands = sorted({graph.writer[value] for value in reads}, key=lambda m: (held[m] - high[m], m))
         before = [0, *accumulate(held[m] for m in operands)]
@@ -219,8 +236,16 @@ def _depth_first(graph: _Graph) -> list[int]:
         stays = (value for value in graph.writes[n] if graph.readers[value] or value in graph.keep)
         held.append(sum(size[value] for value in stays))
         parts.append(operands)
-    ends = [n for n, writes in enumerate(graph.writes) if not any(graph.readers[value] for value in writes)]
-    waiting = sorted(ends, key=lambda n: (held[n] - high[n], n), reverse=True)
+        level.append(1 + max((level[m] for m in operands), default=-1))
+    return parts, [top - rest for top, rest in zip(high, held, strict=True)], level
+
+
+def _ends(graph: _Graph) -> list[int]:
+    return [n for n, writes in enumerate(graph.writes) if not any(graph.readers[value] for value in writes)]
+
+
+def _walked(graph: _Graph, parts: Sequence[Sequence[int]], waiting: list[int]) -> list[int]:
+    """Depth first from the ends, the last one first."""
     found = []
     opened, done = bytearray(len(parts)), bytearray(len(parts))
     while waiting:

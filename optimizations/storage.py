@@ -19,6 +19,9 @@ from symgraph.optimizations.plan import Kernel, Plan, Step, View
 from symgraph.optimizations.recompute import schedules
 from symgraph.optimizations.step_cost import step_cost
 
+_PLACED = 3
+"""How many orders are compared with all that values may share."""
+
 Sizes = Mapping[Size, int]
 Shape = tuple[int, ...]
 
@@ -130,9 +133,14 @@ def store(
     steps = [step for step in plan.steps if not isinstance(step, View)]
     values = _Values(plan, sizes, {step: needs_of(step) for step in steps}, donated)
     rows, bytes_, kept = _rows(steps, values)
-    found = order.order(rows, bytes_, kept)
+    storage, found = min(
+        (
+            (_stored(values, [steps[n] for n in each]), each)
+            for each in order.orders(rows, bytes_, kept)[:_PLACED]
+        ),
+        key=lambda pair: pair[0].peak,
+    )
     steps, rows = [steps[n] for n in found], [rows[n] for n in found]
-    storage = _stored(values, steps)
     if limit is None or storage.peak <= limit:
         return storage
     least = storage

@@ -22,6 +22,7 @@ from symgraph.graph.walk import substitute
 from symgraph.optimizations.pipeline import optimize
 from symgraph.options import Options
 from symgraph.runtime.executor import Executor
+from symgraph.runtime.memory import is_own
 
 if TYPE_CHECKING:
     from symgraph.optimizations.storage import Storage
@@ -153,9 +154,8 @@ def _unshared(results: list[Array], arrays: Sequence[Array], spent: Sequence[Arr
     fresh = []
     for result in results:
         array = np.asarray(result)
-        viewed = array.base is not None and id(array.base) not in free
-        owned = array.flags.owndata or id(array.base) in free
-        if id(array) in seen or viewed or not owned or not array.flags.writeable:
+        own = is_own(array) or id(array.base) in free
+        if id(array) in seen or not own or not array.flags.writeable:
             array = array.copy(order="C")
         seen.add(id(array))
         fresh.append(array)
@@ -164,7 +164,7 @@ def _unshared(results: list[Array], arrays: Sequence[Array], spent: Sequence[Arr
 
 def _as_own(array: Array) -> Array:
     """The array, or a copy where it lies in what a caller has given up."""
-    return array if array.flags.owndata else array.copy()
+    return array if is_own(array) else array.copy()
 
 
 def _check_sizes(new: Mapping[Variable, Array]) -> None:

@@ -1,9 +1,11 @@
-"""Memory for calls: an arena for each call that runs at the same time, and fresh arrays for results."""
+"""Memory for calls: an arena for each call that runs at the same time, and arrays for results."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from math import prod
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,19 @@ from symgraph.optimizations.memory import ALIGNMENT
 Array = np.ndarray[Any, Any]
 
 _MOST_CACHED = 1000
+_LARGE = 1 << 20
+"""Bytes from which on results are recycled: the operating system takes such memory back when it is freed, and clearing
+new pages costs more than writing them."""
+_MOST_IDLE = 4
+
+
+class Pages(np.ndarray[Any, Any]):
+    """Bytes that a result lies in, and after it another."""
+
+
+def is_own(array: Array) -> bool:
+    """Whether nobody else can reach the memory of a result."""
+    return array.base is None or isinstance(array.base, Pages)
 
 
 class Arena:
@@ -30,6 +45,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._free: list[Arena] = []
+        self._pages: list[Pages] = []
         self._lock = threading.Lock()
 
     def take(self, size: int) -> Arena:
@@ -51,5 +67,25 @@ class Memory:
         return Arena(memory[start : start + size])
 
     def result(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-        """An array for the caller."""
-        return np.empty(shape, dtype)
+        """An array for the caller, in memory that no other array has."""
+        size = prod(shape) * dtype.itemsize
+        if size < _LARGE:
+            return np.empty(shape, dtype)
+        with self._lock:
+            idle = [pages for pages in self._pages if getrefcount(pages) == _UNSEEN]
+            found = next((pages for pages in idle if pages.nbytes == size), None)
+            if found is None:
+                if len(idle) >= _MOST_IDLE:
+                    self._pages = [pages for pages in self._pages if getrefcount(pages) != _UNSEEN]
+                found = Pages((size,), np.uint8)
+                self._pages.append(found)
+            return np.ndarray(shape, dtype, found)
+
+
+def _references() -> int:
+    """How many references there are to pages that only a list and a loop over it hold."""
+    (count,) = [getrefcount(pages) for pages in [Pages(0)]]
+    return count
+
+
+_UNSEEN = _references()
