@@ -17,6 +17,7 @@ from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
 from symgraph.optimizations.reductions import REDUCTIONS
 from symgraph.optimizations.rewrite import Fired, rewriting
 from symgraph.optimizations.rules import BITS, rules
+from symgraph.optimizations.scatters import SCATTERS
 from symgraph.optimizations.selections import SELECTIONS
 from symgraph.optimizations.sinking import SINKING
 from symgraph.optimizations.sizes import SIZES
@@ -28,7 +29,7 @@ Change: TypeAlias = Callable[[Graph, list[Fired]], Graph]
 
 SIMPLIFY = rules(
     "SIMPLIFY",
-    FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, SINKING, PRODUCTS, CONTRACTIONS, SIZES,
+    FOLD, ALGEBRA, SELECTIONS, REDUCTIONS, MOVING, SLICES, SINKING, SCATTERS, PRODUCTS, CONTRACTIONS, SIZES,
 )  # fmt: skip
 STABLE = rules("STABLE", SIMPLIFY, STABILIZE, NORMS)
 EXPANDED = rules("EXPANDED", [each for each in SIMPLIFY if each.keeps is BITS])

@@ -96,7 +96,8 @@ def _cumulative(ufunc: np.ufunc) -> Writer:
 
 
 def _update(out: Array, x: Array, value: Array, *arrays: Array, items: tuple[Item, ...], mode: str) -> None:
-    np.copyto(out, x)
+    if x.ctypes.data != out.ctypes.data or x.strides != out.strides:  # else it is written over
+        np.copyto(out, x)
     key = numpy_key(items, arrays)
     if mode == "set":
         out[key] = value
