@@ -11,11 +11,11 @@ from symgraph.errors import ArgumentError
 class Target:
     """What the compiler may know of the machine.
 
-    ``block`` is how many elements of an array a loop of NumPy calls works on at a time: a few such blocks should fit
-    into the second-level cache.
+    ``block`` is how many elements of 8 bytes a loop of NumPy calls works on at a time, and twice as many of 4: a few
+    such blocks should fit into the second-level cache.
     """
 
-    block: int = 1 << 15
+    block: int = 1 << 16
 
 
 DEFAULT = Target()

@@ -20,15 +20,15 @@ def as_argument(value: Any, node: Node, name: str) -> Array:
     Arrays may be cast where NumPy calls it safe; Python numbers and lists of them take the node's dtype when they
     fit it. Raises DTypeError, ShapeError and ArgumentError naming the argument and the line of its placeholder.
     """
-    array = value if type(value) is np.ndarray and value.dtype is node.dtype else _as_array(value, node, name)
-    wanted = node.dtype
+    declared = node.tensor
+    wanted, shape = declared.dtype.numpy, declared.shape
+    array = value if type(value) is np.ndarray and value.dtype is wanted else _as_array(value, node, name)
     if array.dtype != wanted:
         if not np.can_cast(array.dtype, wanted, "safe"):
             given = f"is {node.type} and was given {array.dtype}"
             text = f"{given}: that is no safe cast; convert with .astype({str(wanted)!r})"
             raise _refusal(DTypeError, node, name, text)
         array = array.astype(wanted)
-    shape = node.shape
     if array.ndim != len(shape):
         raise _misfit(array, node, name, f"its rank is {array.ndim}, not {len(shape)}")
     for axis, size in enumerate(shape):

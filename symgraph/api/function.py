@@ -39,6 +39,7 @@ class CompiledFunction:
         self._program = program
         self._outputs = outputs
         self._defaults = dict(defaults)
+        self._is_single = _is_node_or_number(outputs)
         self._positions = {name: i for i, name in enumerate(program.names)}
 
     @property
@@ -52,8 +53,11 @@ class CompiledFunction:
         Raises ArgumentError for a wrong number or name of arguments, DTypeError and ShapeError for one that does not
         fit its placeholder; then no variable has changed.
         """
-        results = self._program.run(self._bind(args, kwargs), _OWN)
-        return unflatten(self._outputs, _is_node_or_number, list(results))
+        values = args if not kwargs and len(args) == len(self._positions) else self._bind(args, kwargs)
+        results = self._program.run(values, _OWN)
+        if self._is_single:
+            return results[0]
+        return unflatten(self._outputs, _is_node_or_number, results)
 
     def show(self, stage: str = "build") -> str:
         """The program's text, as it was built or as a pass left it: ``f.show("stabilize")``.

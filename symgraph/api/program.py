@@ -76,18 +76,23 @@ class Program:
         Variables are written after everything has been computed: a call that fails changes nothing.
         """
         given = self._arguments(values)
+        if not self._locks:
+            return self._computed(given, store)
         with contextlib.ExitStack() as held:
             for lock in self._locks:
                 held.enter_context(lock)
-            arrays = given + store.read(self.variables)
-            spent = [array for array, is_donated in zip(given, self._donated, strict=True) if is_donated]
-            results = _unshared(self.executor.run(arrays), arrays, spent)
+            results = self._computed(given, store)
             count = len(self.graph.outputs)
-            if self.updated:
-                new = dict(zip(self.updated, map(_as_own, results[count:]), strict=True))
-                _check_sizes(new)
-                store.write(new)
+            new = dict(zip(self.updated, map(_as_own, results[count:]), strict=True))
+            _check_sizes(new)
+            store.write(new)
         return results[:count]
+
+    def _computed(self, given: list[Array], store: Store) -> list[Array]:
+        """The outputs, and the new values of variables."""
+        arrays = given + store.read(self.variables) if self.variables else given
+        spent = [array for array, is_donated in zip(given, self._donated, strict=True) if is_donated]
+        return _unshared(self.executor.run(arrays), arrays, spent)
 
     def storage(self, values: Sequence[Any]) -> Storage:
         """Where the values of a call with these arguments lie."""

@@ -40,7 +40,8 @@ class Compiled:
     """A kernel's loops, with the functions for rows that fit into a block and for long ones, made when needed."""
 
     def __init__(self, kernel: Kernel, block: int) -> None:
-        self.kernel, self.block = kernel, block
+        self.kernel = kernel
+        self.block = max(1, 8 * block // max(node.dtype.itemsize for node in kernel.nodes))
         self.loops = lower(kernel)
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
