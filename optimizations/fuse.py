@@ -10,7 +10,6 @@ outside waits in between (greedy fusion as in XLA's; the test for cycles keeps t
 
 from __future__ import annotations
 
-import builtins
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
@@ -187,7 +186,7 @@ class _Fusion:
         if producer.before & reader.bits:
             return True
         inputs = {self._group[x] for x in reader.sources if x in self._group} - {producer, reader}
-        return builtins.any(group.before & producer.bits for group in inputs)
+        return any(group.before & producer.bits for group in inputs)
 
     def _check_size(self, first: Group, second: Group) -> None:
         if len(first.sources | second.sources) > MOST_ARRAYS:
@@ -212,10 +211,17 @@ class _Fusion:
     # Side by side
 
     def _join_siblings(self) -> None:
-        """One kernel of those over equal spaces that do not need each other: all updates of parameters of one shape."""
+        """One kernel of those over equal spaces that do not need each other: all updates of parameters of one shape.
+
+        What others read is joined with what may run at the same time alone, for all inputs of a kernel are in memory
+        at once.
+        """
         spaces: dict[tuple[object, ...], list[Group]] = {}
+        levels = self._levels()
         for group in [group for group in self._groups if group.is_kernel]:
-            key = (tuple(group.sizes.values()), len(group.inner), group.reduces)
+            is_read = any(self._numbered[number] is not group for number in group.readers)
+            level = levels[group] if is_read else None
+            key = (tuple(group.sizes.values()), len(group.inner), group.reduces, level)
             kernels = spaces.setdefault(key, [])
             for sibling in kernels[-MOST_SIBLINGS:]:
                 if sibling.before & group.bits or group.before & sibling.bits:
@@ -230,6 +236,16 @@ class _Fusion:
                 break
             else:
                 kernels.append(group)
+
+    def _levels(self) -> dict[Group, int]:
+        """How many steps each waits for, one after the other."""
+        levels = dict.fromkeys(self._groups, 0)
+        for node, group in self._group.items():
+            for source in self._needs(node):
+                before = self._group.get(source)
+                if before is not None and before is not group:
+                    levels[group] = max(levels[group], levels[before] + 1)
+        return levels
 
     # Results
 
@@ -301,7 +317,7 @@ def _united(into: Group, other: Group, pairs: dict[int, int]) -> dict[int, int]:
         if [other.sizes[axis] for axis in rest] != [into.sizes[axis] for axis in free]:
             raise Misfit("the sweeps of the one are longer than those of the other")
         names.update(zip(rest, free, strict=True))
-    new = 1 + builtins.max(into.sizes, default=-1)
+    new = 1 + max(into.sizes, default=-1)
     for place, axis in enumerate(axis for axis in rest if axis not in names):
         names[axis] = new + place
     return names
@@ -321,7 +337,7 @@ def _inner(
 
 def _agree(mine: Axes, read: Read, theirs: Axes) -> bool:
     """Whether a member that lies along these axes finds what it reads there."""
-    return builtins.all(
+    return all(
         own is None if place is None else mine[place] == own
         for place, own in zip(read.axes, theirs, strict=True)
     )

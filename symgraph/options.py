@@ -11,8 +11,8 @@ from symgraph.errors import ArgumentError
 class Target:
     """What the compiler may know of the machine.
 
-    ``block`` is how many elements of 8 bytes a loop of NumPy calls works on at a time, and twice as many of 4: a few
-    such blocks should fit into the second-level cache.
+    ``block`` is how many elements a loop of NumPy calls works on at a time where it has three arrays of 8 bytes each:
+    with more, or wider ones, it is fewer, so that they fit into the second-level cache together.
     """
 
     block: int = 1 << 16

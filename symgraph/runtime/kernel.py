@@ -41,13 +41,21 @@ class Compiled:
 
     def __init__(self, kernel: Kernel, block: int) -> None:
         self.kernel = kernel
-        self.block = max(1, 8 * block // max(node.dtype.itemsize for node in kernel.nodes))
         self.loops = lower(kernel)
+        self._target = block
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
         columns = next((part.loops for part in self.loops.body if isinstance(part, Sweep)), ())
         self._variables = tuple(loop.variable for loop in (*self.loops.rows, *columns))
         self._upright = _is_upright(self.loops)
+
+    @cached_property
+    def block(self) -> int:
+        """How many elements are worked on at a time: the fewer, the more arrays are."""
+        wanted = self.short.printed.rows
+        together = [x for x in wanted if x.swept] or wanted
+        rows = [x.row if isinstance(x, Room) else x.access.param.type.dtype for x in together]
+        return max(1, 24 * self._target // max(1, sum(row.numpy.itemsize for row in rows)))
 
     @cached_property
     def short(self) -> Function:
