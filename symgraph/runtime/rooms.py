@@ -16,9 +16,14 @@ from symgraph.optimizations.memory import aligned
 Array = np.ndarray[Any, Any]
 Slices = tuple[slice, ...]
 
-NARROW, FEWEST = 64, 16
-"""Of the columns of an upright space, so many are worked on at a time if all rows are; and no fewer rows than so many,
-where a whole row is kept."""
+NARROW = 64
+"""How many columns of an upright space are worked on at a time if all rows are."""
+FEWEST = 16
+"""No fewer rows than so many, which are neighbours in memory, are worked on where a whole row is kept."""
+WIDE = 128
+"""With so many rows at a time, the columns of an upright space are worked on whole."""
+SMALL = 3
+"""So many blocks of an upright space are worked on as one: its parts would be short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Block:
         """Blocks of about so many elements; ``keeps`` says whether whole rows are kept."""
         rows, columns = prod(space.rows), prod(space.columns)
         if not is_long(space, elements):
+            if space.upright and rows * columns <= SMALL * elements:
+                return cls(rows, columns, columns)
             return cls(min(rows, max(1, elements // max(1, columns))), columns, columns)
         if not space.upright:
             return cls(1, min(columns, elements), columns)
@@ -77,7 +84,7 @@ def is_long(space: Space, elements: int) -> bool:
     """Whether rows are worked on in parts."""
     columns = prod(space.columns)
     if space.upright:
-        return prod(space.rows) * columns > elements
+        return prod(space.rows) * columns > SMALL * elements and columns * WIDE > elements
     return bool(space.columns) and columns > 2 * elements
 
 
