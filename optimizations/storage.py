@@ -97,6 +97,9 @@ class Storage:
             lines.append(f"{self.extra:.1%} of the work is done again to keep within the limit")
         if self.elsewhere:
             lines.append(f"{self.elsewhere:,} bytes of the peak are allocated by libraries")
+        unknown = sum(home.shape is None for turn in self.turns for home in turn.homes)
+        if unknown:
+            lines.append(f"{unknown} values are not counted, whose sizes the data decide")
         lines += [f"step {n}: {_label(turn.step)}" for n, turn in enumerate(self.turns)]
         return "\n".join([*lines, self.arena.table()]) if self.arena.buffers else "\n".join(lines)
 
