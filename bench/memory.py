@@ -29,9 +29,10 @@ from programs import PROGRAMS, Program, chain, convolved, multilayer, residual_i
 
 import symgraph as sg
 from symgraph import Node, Size
+from symgraph.optimizations.lives import shape_of
 from symgraph.optimizations.pipeline import optimize
 from symgraph.optimizations.plan import Kernel, Plan, Step, View, plan
-from symgraph.optimizations.storage import Storage, shape_of
+from symgraph.optimizations.storage import Storage
 
 MB = 1e6
 

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from math import prod
 
 from symgraph.errors import MemoryLimitError
-from symgraph.graph.binding import UnboundSize, evaluate_dim
-from symgraph.graph.dims import Size
 from symgraph.graph.node import Node, type_symbols
-from symgraph.graph.types import TensorType
 from symgraph.optimizations import order
-from symgraph.optimizations.memory import Arena, Buffer, aligned, place
+from symgraph.optimizations.lives import (
+    Needs,
+    Shape,
+    Sizes,
+    Values,
+    last_read,
+    lives,
+    most_elsewhere,
+    pairs,
+    taken_over,
+    with_views,
+)
+from symgraph.optimizations.memory import Arena, Buffer, place
 from symgraph.optimizations.plan import Kernel, Plan, Step, View
 from symgraph.optimizations.recompute import schedules
 from symgraph.optimizations.step_cost import step_cost
 
 _PLACED = 3
 """How many orders are compared with all that values may share."""
-
-Sizes = Mapping[Size, int]
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What one step asks of memory."""
-
-    room: int | None = None
-    """Bytes that it has to itself while it runs; None where the data decide it."""
-    writes_into: bool = False
-    """Whether it writes its results where it is told; else to memory of its own."""
-    in_place: tuple[tuple[Node, Node], ...] = ()
-    """What it reads, and what it writes, that may be the same memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +96,6 @@ class Storage:
         return "\n".join([*lines, self.arena.table()]) if self.arena.buffers else "\n".join(lines)
 
 
-@dataclass(slots=True)
-class _Life:
-    """A value from one of its writings to the last reading after it, as numbers of turns.
-
-    What is kept to the end is written to the same place again.
-    """
-
-    node: Node
-    written: list[int]
-    last: int
-
-    @property
-    def first(self) -> int:
-        return self.written[0]
-
-
 def store(
     plan: Plan,
     sizes: Sizes,
@@ -134,7 +110,7 @@ def store(
     needs more. Raises MemoryLimitError, with the least that is possible, where none fits.
     """
     steps = [step for step in plan.steps if not isinstance(step, View)]
-    values = _Values(plan, sizes, {step: needs_of(step) for step in steps}, donated)
+    values = Values(plan, sizes, {step: needs_of(step) for step in steps}, donated)
     rows, bytes_, kept = _rows(steps, values)
     storage, found = min(
         (
@@ -157,68 +133,7 @@ def store(
     raise MemoryLimitError(_impossible(limit, least))
 
 
-def shape_of(node: Node, sizes: Sizes) -> Shape | None:
-    """None where the data decide it, and for a tuple."""
-    if not isinstance(node.type, TensorType):
-        return None
-    try:
-        return tuple(evaluate_dim(dim, sizes) for dim in node.shape)
-    except UnboundSize:
-        return None
-
-
-class _Values:
-    """What is known of each value of a plan."""
-
-    def __init__(
-        self, plan: Plan, sizes: Sizes, needs: Mapping[Step, Needs], donated: Collection[Node]
-    ) -> None:
-        self.plan, self.needs, self.sizes = plan, needs, sizes
-        self.results = frozenset(plan.results)
-        self.views = {step.node: step for step in plan.steps if isinstance(step, View)}
-        self.shape = {x: shape_of(x, sizes) for step in needs for x in step.writes}
-        self.donated = {x: shape_of(x, sizes) for x in donated}
-        self.arena = {
-            x
-            for step in needs
-            if needs[step].writes_into
-            for x in step.writes
-            if self.shape[x] is not None and x not in self.results
-        }
-
-    def base(self, node: Node) -> Node:
-        """The value that a view is taken of."""
-        while node in self.views:
-            node = node.inputs[0]
-        return node
-
-    def bytes(self, node: Node) -> int:
-        shape = self.shape[node] if node in self.shape else self.donated[node]
-        return 0 if shape is None else prod(shape) * node.dtype.itemsize
-
-    def result_bytes(self, node: Node) -> int:
-        shape = shape_of(node, self.sizes)
-        return 0 if shape is None else prod(shape) * node.dtype.itemsize
-
-    def is_alone(self, node: Node, step: Step) -> bool:
-        """Whether nothing else that a step reads lies in the memory of this value."""
-        return sum(self.base(x) is node for x in step.needs) == 1
-
-    def before(self, step: Step) -> Iterator[Node]:
-        """What is written before a step: what it reads, and what decides the sizes of the views that it reads."""
-        waiting = list(step.needs)
-        for x in waiting:
-            if x in self.views:
-                waiting += self.views[x].needs
-            elif x in self.shape:
-                yield x
-
-    def reads(self, step: Step) -> list[Node]:
-        """The values that a step reads and other steps write, through views."""
-        return [x for x in dict.fromkeys(map(self.base, step.needs)) if x in self.shape]
-
-
-def _rows(steps: Sequence[Step], values: _Values) -> tuple[list[order.Step], dict[int, int], set[int]]:
+def _rows(steps: Sequence[Step], values: Values) -> tuple[list[order.Step], dict[int, int], set[int]]:
     """Steps, the bytes of values and what is kept, by number, as `order` takes them.
 
     What a step has to itself is a value that nothing reads. Results are there anyway, and cost nothing.
@@ -236,7 +151,7 @@ def _rows(steps: Sequence[Step], values: _Values) -> tuple[list[order.Step], dic
     return rows, sizes, {ids[x] for x in map(values.base, values.results) if x in ids}
 
 
-def _may_repeat(step: Step, values: _Values) -> bool:
+def _may_repeat(step: Step, values: Values) -> bool:
     """Whether all that a step writes has known sizes."""
     return all(values.shape[x] is not None for x in step.writes)
 
@@ -259,19 +174,19 @@ def _deciders(step: Step) -> Iterator[Node]:
                 yield size.source
 
 
-def _stored(values: _Values, runs: Sequence[Step], extra: float = 0.0) -> Storage:
-    steps = list(_with_views(values, runs))
-    lives = list(_lives(values, steps))
-    homed = [life for life in lives if life.node in values.arena]
+def _stored(values: Values, runs: Sequence[Step], extra: float = 0.0) -> Storage:
+    steps = list(with_views(values, runs))
+    spans = list(lives(values, steps))
+    homed = [life for life in spans if life.node in values.arena]
     number = {(life.node, n): at for at, life in enumerate(homed) for n in life.written}
     buffers = [Buffer(_name(life.node), values.bytes(life.node), life.first, life.last) for life in homed]
     asked = {n: values.needs[step].room for n, step in enumerate(steps) if step in values.needs}
     rooms = {n: room for n, room in asked.items() if room}
     room_of = {n: len(buffers) + at for at, n in enumerate(rooms)}
     buffers += [Buffer(f"blocks of {_label(steps[n])}", room, n, n) for n, room in rooms.items()]
-    arena = place(buffers, tuple(_pairs(values, steps, homed, number)))
-    dead = _dead(values.results, steps)
-    taken = _taken_over(values, steps)
+    arena = place(buffers, tuple(pairs(values, steps, homed, number)))
+    dead = last_read(values.results, steps)
+    taken = taken_over(values, steps)
     turns = []
     for n, step in enumerate(steps):
         written = () if isinstance(step, View) else step.writes
@@ -286,111 +201,8 @@ def _stored(values: _Values, runs: Sequence[Step], extra: float = 0.0) -> Storag
         room = arena.offsets[room_of[n]] if n in room_of else None
         turns.append(Turn(step, tuple(homes), room, tuple(dead.get(n, ()))))
     results = dict.fromkeys(x for x in values.plan.results if x in values.shape or x in values.views)
-    elsewhere = _elsewhere(values, lives, len(steps))
+    elsewhere = most_elsewhere(values, spans, len(steps))
     return Storage(tuple(turns), arena, elsewhere, sum(map(values.result_bytes, results)), extra)
-
-
-def _with_views(values: _Values, runs: Sequence[Step]) -> Iterator[Step]:
-    """The steps, and before each the views that it reads of values written since."""
-    valid: dict[Node, set[Node]] = {}
-
-    def views(wanted: Sequence[Node]) -> Iterator[Step]:
-        for x in wanted:
-            chain = []
-            base = values.base(x)
-            while x in values.views and x not in valid.setdefault(base, set()):
-                valid[base].add(x)
-                chain.append(values.views[x])
-                x = x.inputs[0]
-            yield from reversed(chain)
-
-    for step in runs:
-        yield from views(step.needs)
-        yield step
-        for x in step.writes:
-            valid.pop(x, None)
-    yield from views(values.plan.results)
-
-
-def _lives(values: _Values, steps: Sequence[Step]) -> Iterator[_Life]:
-    open_: dict[Node, _Life] = {}
-    kept = set(map(values.base, values.results))
-    for n, step in enumerate(steps):
-        for x in values.reads(step):
-            open_[x].last = n
-        if isinstance(step, View):
-            continue
-        for x in step.writes:
-            if x in open_ and x in kept:
-                open_[x].written.append(n)
-                continue
-            if x in open_:
-                yield open_[x]
-            open_[x] = _Life(x, [n], n)
-    for x in kept & open_.keys():
-        open_[x].last = len(steps) - 1
-    yield from open_.values()
-
-
-def _pairs(
-    values: _Values, steps: Sequence[Step], homed: Sequence[_Life], number: Mapping[tuple[Node, int], int]
-) -> Iterator[tuple[int, int]]:
-    """Buffers that may take over from each other: nothing else that the step reads lies in the first."""
-    ends = {(life.node, life.last): n for n, life in enumerate(homed)}
-    for n, step in enumerate(steps):
-        if step not in values.needs:
-            continue
-        for read, written in values.needs[step].in_place:
-            if (read, n) in ends and (written, n) in number and values.is_alone(read, step):
-                yield ends[read, n], number[written, n]
-
-
-def _taken_over(values: _Values, steps: Sequence[Step]) -> dict[Node, Node]:
-    """The results that lie in what is given up: for each, what dies in the step that writes it."""
-    last = {values.base(x): n for n, step in enumerate(steps) for x in step.needs}
-    free = set(values.donated) - set(map(values.base, values.results))
-    found: dict[Node, Node] = {}
-    for n, step in enumerate(steps):
-        for read, written in values.needs[step].in_place if step in values.needs else ():
-            if (
-                read in free
-                and last[read] == n
-                and written in values.results
-                and written not in found
-                and values.bytes(read) == values.bytes(written)
-                and values.is_alone(read, step)
-            ):
-                found[written] = read
-                free.discard(read)
-    return found
-
-
-def _dead(results: Collection[Node], steps: Sequence[Step]) -> dict[int, list[Node]]:
-    """What nothing reads after each step, before it is written again."""
-    last: dict[Node, int] = {}
-    found: dict[int, list[Node]] = {}
-    for n, step in enumerate(steps):
-        for x in step.writes:
-            if x in last:
-                found.setdefault(last[x], []).append(x)
-            last[x] = n
-        for x in step.needs:
-            if x in last:
-                last[x] = n
-    for x, n in last.items():
-        if x not in results:
-            found.setdefault(n, []).append(x)
-    return found
-
-
-def _elsewhere(values: _Values, lives: Sequence[_Life], turns: int) -> int:
-    """The most bytes of values that are no results and not in the arena."""
-    change = [0] * (turns + 1)
-    for life in lives:
-        if life.node not in values.arena and life.node not in values.results:
-            change[life.first] += aligned(values.bytes(life.node))
-            change[life.last + 1] -= aligned(values.bytes(life.node))
-    return max(accumulate(change))
 
 
 def _label(step: Step) -> str:

@@ -15,8 +15,8 @@ from symgraph.codegen.numpy_printer import Printed, Room, View, print_kernel
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size, symbols
 from symgraph.ops.transcendental import pow
+from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Kernel
-from symgraph.optimizations.storage import Needs
 from symgraph.runtime.blocks import Seen, arrangement, blocks, long_rows, row_blocks
 from symgraph.runtime.memory import Arena
 from symgraph.runtime.rooms import Block, Rooms, Space, is_long, room_bytes

@@ -13,8 +13,9 @@ from symgraph.errors import MemoryLimitError, SymgraphError
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import bind_sizes, schedule
 from symgraph.graph.node import Node
+from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Call, Kernel, Plan, Step, View
-from symgraph.optimizations.storage import Needs, Storage, store
+from symgraph.optimizations.storage import Storage, store
 from symgraph.options import DEFAULT, Target
 from symgraph.runtime.kernel import Compiled
 from symgraph.runtime.memory import Memory

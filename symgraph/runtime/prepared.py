@@ -15,8 +15,9 @@ from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import attributes_of, run_node, schedule
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
+from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Kernel, Plan, Step, View
-from symgraph.optimizations.storage import Home, Needs, Storage, Turn
+from symgraph.optimizations.storage import Home, Storage, Turn
 from symgraph.runtime.into import IN_PLACE, writer
 from symgraph.runtime.kernel import Compiled, KernelCall
 from symgraph.runtime.memory import Arena, Memory

@@ -5,10 +5,10 @@ import pytest
 import symgraph as sg
 from symgraph.graph.evaluate import bind_sizes
 from symgraph.graph.graph import graph
+from symgraph.optimizations.lives import shape_of
 from symgraph.optimizations.pipeline import optimize
 from symgraph.optimizations.plan import plan
 from symgraph.optimizations.step_cost import step_cost
-from symgraph.optimizations.storage import shape_of
 from tests.fuzz.drawing import draw_program, loss_and_gradients
 from tests.fuzz.test_fuzz import described, first_seed  # noqa: F401
 
