@@ -41,7 +41,7 @@ from symgraph.codegen.loops import (
     statements,
 )
 from symgraph.graph.op import Op
-from symgraph.graph.types import DType
+from symgraph.graph.types import BOOL, DType, dtype
 from symgraph.ops.arithmetic import astype, negative, where
 from symgraph.ops.comparison import isfinite
 from symgraph.ops.reduce import all, any, max, min, prod, sum
@@ -62,6 +62,10 @@ FRAIL = frozenset({negative.op, isfinite.op})
 
 They are spelt otherwise: ``-0.0 - x``, and whether ``x - x`` is 0.
 """
+
+
+RESERVED = frozenset({"once", "rows", "columns", "parts", "begun", "copyto", "add_up", "add_part"})
+"""Names that the text of any kernel may use; its arrays are called otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class _Printer:
     def __init__(self, kernel: LoopKernel, long: bool) -> None:
         self._kernel, self._long = kernel, long
         self._names: dict[str, Any] = {"copyto": np.copyto}
+        self._taken = set(RESERVED)
+        self._params = {param.name: self._fresh(param.name) for param in (*kernel.reads, *kernel.writes)}
         self._lines: list[str] = []
         self._prefix = "once_"
         self._stored: set[str] = set()
@@ -195,6 +201,9 @@ class _Printer:
 
     def _compute(self, each: Compute, place: int, indent: str) -> None:
         self._note(each, indent)
+        if each.op is where.op and not each.target.row.is_complex and self._is_many(each.target):
+            self._select(each, place, indent)
+            return
         args = [self._operand(x) for x in each.args]
         row = each.args[0].row
         if each.op in FRAIL and (row.is_float or row.is_integer):
@@ -231,6 +240,53 @@ class _Printer:
         self._release(each, place)
         self._call(np.equal, [room.name, zero], self._target(each.target), indent)
         self._free.append(room)
+
+    def _select(self, each: Compute, place: int, indent: str) -> None:
+        """``y ^ ((x ^ y) * condition)`` of bits: a masked copy waits for every branch that it guesses wrong."""
+        condition, x, y = each.args
+        row = _integer(each.target.row)
+        spent: list[Room] = []
+        function: np.ufunc = np.multiply
+        if _is_nothing(y):
+            last = [self._bits(x), self._operand(condition)]
+        elif _is_nothing(x):
+            spent = [self._take(BOOL, self._is_swept(condition))]
+            self._call(np.logical_not, [self._operand(condition)], spent[0].name, indent)
+            last = [self._bits(y), spent[0].name]
+        else:
+            if isinstance(x, Number) and isinstance(y, Number):
+                change = self._operand(Number(row, _bits_of(x) ^ _bits_of(y)))
+            else:
+                spent = [self._take(row, self._is_swept(x) or self._is_swept(y))]
+                change = spent[0].name
+                self._call(np.bitwise_xor, [self._bits(x), self._bits(y)], change, indent)
+            if not spent or spent[0].swept is not self._swept[each.target.name]:
+                spent.append(self._take(row, self._swept[each.target.name]))
+            self._call(np.multiply, [change, self._operand(condition)], spent[-1].name, indent)
+            last, function = [spent[-1].name, self._bits(y)], np.bitwise_xor
+        self._release(each, place)
+        self._free += spent
+        self._call(function, last, self._as_integers(self._target(each.target), each.target.row), indent)
+
+    def _bits(self, x: Operand) -> str:
+        """A number or an array as integers of the same bits."""
+        if isinstance(x, Value) or x.row is _integer(x.row):
+            return self._as_integers(self._operand(x), x.row)
+        text = self._literal(x)
+        if text is None:
+            return self._operand(Number(_integer(x.row), _bits_of(x)))
+        return self._constant(self._as_integers(text, x.row))
+
+    def _as_integers(self, name: str, row: DType) -> str:
+        kind = _integer(row)
+        return name if row is kind else f"{name}.view({self._named(kind.name, kind.numpy.type)})"
+
+    def _is_swept(self, x: Operand) -> bool:
+        return isinstance(x, Value) and self._swept[x.name]
+
+    def _is_many(self, value: Value) -> bool:
+        """Whether a value is more than one element for a row that is swept, or one for all rows."""
+        return self._swept[value.name] or not (self._prefix or True in self._swept.values())
 
     def _call(self, function: np.ufunc, args: Sequence[str], target: str, indent: str) -> None:
         self._emit(indent, f"{self._named(function.__name__, function)}({', '.join(args)}, out={target})")
@@ -317,19 +373,39 @@ class _Printer:
             if isinstance(maker, Load):
                 self._marks.read(maker.param.name, len(self._lines))
             return self._values[x.name]
-        text = _literal(x)
-        if text is None:
-            return self._named("c", x.value)
-        self._names.setdefault(x.row.name, x.row.numpy.type)
-        return self._constants.setdefault(text, f"c{len(self._constants)}")
+        text = self._literal(x)
+        return self._named("c", x.value) if text is None else self._constant(text)
+
+    def _constant(self, text: str) -> str:
+        if text not in self._constants:
+            self._constants[text] = self._fresh(f"c{len(self._constants)}")
+        return self._constants[text]
+
+    def _literal(self, number: Number) -> str | None:
+        """The number as a call of its dtype; None where decimals do not say it."""
+        row = number.row
+        if row.name not in ("float32", "float64") and not row.is_integer:
+            return None
+        return (
+            f"{self._named(row.name, row.numpy.type)}({number.value!s})"
+            if np.isfinite(number.value)
+            else None
+        )
 
     def _named(self, name: str, value: Any) -> str:
         """A name for an object that the text uses."""
         free, place = name, 0
-        while free in self._names and self._names[free] is not value:
+        while free in self._taken or self._names.get(free, value) is not value:
             free, place = f"{name}_{place}", place + 1
         self._names[free] = value
         return free
+
+    def _fresh(self, name: str) -> str:
+        """The name, or one like it, for what no text has named yet."""
+        while name in self._taken or name in self._names:
+            name += "_"
+        self._taken.add(name)
+        return name
 
     def _target(self, value: Value, *, after_reading: bool = True) -> str:
         """Where a value goes: to the array that it is stored in, or to room of its own."""
@@ -341,7 +417,8 @@ class _Printer:
             name = self._view(store)
             self._marks.write(store.param.name, len(self._lines), after_reading=after_reading)
         elif value.name in self._kept:
-            self._rooms.append(Room(f"{self._prefix}k{len(self._rooms)}", value.row, swept, whole=True))
+            name = self._fresh(f"{self._prefix}k{len(self._rooms)}")
+            self._rooms.append(Room(name, value.row, swept, whole=True))
             name = self._rooms[-1].name
         else:
             room = self._take(value.row, swept)
@@ -355,7 +432,8 @@ class _Printer:
         if key not in self._views:
             again = self._seen.get(access.param.name, 0)
             self._seen[access.param.name] = again + 1
-            name = f"{access.param.name}__{again}" if again else access.param.name
+            name = self._params[access.param.name]
+            name = self._fresh(f"{name}__{again}") if again else name
             self._views[key] = View(name, access, self._along[key])
         return self._views[key].name
 
@@ -364,7 +442,8 @@ class _Printer:
             if room.row is row and room.swept is swept:
                 self._free.remove(room)
                 return room
-        room = Room(f"{self._prefix}{'t' if swept else 'r'}{len(self._rooms)}", row, swept)
+        name = self._fresh(f"{self._prefix}{'t' if swept else 'r'}{len(self._rooms)}")
+        room = Room(name, row, swept)
         self._rooms.append(room)
         return room
 
@@ -433,11 +512,19 @@ def _fields(each: Compute) -> dict[str, Any]:
     return each.attrs.fields() if each.attrs is not None else {}
 
 
-def _literal(number: Number) -> str | None:
-    """The number as a call of its dtype; None where decimals do not say it."""
-    if number.row.name not in ("float32", "float64") and not number.row.is_integer:
-        return None
-    return f"{number.row.name}({number.value!s})" if np.isfinite(number.value) else None
+def _integer(row: DType) -> DType:
+    """The dtype of integers of the same size; of bool, itself."""
+    return dtype(f"int{row.bits}") if row.is_float else row
+
+
+def _bits_of(x: Number) -> Any:
+    """The integer of the same bits."""
+    return np.asarray(x.value, x.row.numpy).view(_integer(x.row).numpy)[()]
+
+
+def _is_nothing(x: Operand) -> bool:
+    """Whether it is a number without a bit."""
+    return isinstance(x, Number) and not _bits_of(x)
 
 
 def _tuple(wanted: Sequence[View | Room]) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from symgraph.graph.constants import uniform
-from symgraph.graph.node import Node
+from symgraph.graph.node import Node, make
 from symgraph.graph.op import Op, constant
-from symgraph.ops.arithmetic import abs, subtract, where
+from symgraph.ops.arithmetic import abs, add, subtract, where
 from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.comparison import isfinite
 from symgraph.ops.declare import FLOATS
+from symgraph.ops.index import index
+from symgraph.ops.keys import NewAxis, Slice
 from symgraph.ops.math import log1mexp, log_sigmoid, logaddexp, sigmoid, softplus, xlogy
 from symgraph.ops.norm import norm
 from symgraph.ops.reduce import max, sum
-from symgraph.ops.shape import expand_dims, reshape
+from symgraph.ops.shape import expand_dims, reshape, squeeze
 from symgraph.ops.softmax import exp_of_difference, log_softmax, logsumexp, softmax
 from symgraph.ops.special import erf, erfc
 from symgraph.ops.statistics import mean, var
@@ -46,7 +49,7 @@ def _reduced(reduction: Op, of: Node, by: Node) -> tuple[int, ...] | None:
     spread = by
     while spread.op is broadcast_to.op and spread.shape == of.shape:
         spread = spread.inputs[0]
-    total = spread.inputs[0] if spread.op in (expand_dims.op, reshape.op) else spread
+    total = spread.inputs[0] if _is_spread(spread) else spread
     earlier = moved_earlier(total)  # a slice of a reduction is a reduction
     total = total if earlier is None else earlier
     if total.op is not reduction or not alike(of, total.inputs[0]):
@@ -55,6 +58,13 @@ def _reduced(reduction: Op, of: Node, by: Node) -> tuple[int, ...] | None:
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(of.shape))
     aligned = (1,) * (of.ndim - spread.ndim) + spread.shape
     return axes if aligned == kept else None
+
+
+def _is_spread(node: Node) -> bool:
+    """Whether a node has the elements of its input in their order: it has other axes, of size 1 where they are new."""
+    if node.op is index.op and len(node.inputs) == 1:
+        return all(item in (Slice(), NewAxis()) for item in node.attrs.items)  # type: ignore[union-attr]
+    return node.op in (expand_dims.op, squeeze.op, reshape.op)
 
 
 def _softmax(found: Match) -> Node | None:
@@ -141,7 +151,7 @@ def _difference_of_roots(found: Match) -> Node | None:
 
 
 def _unshifted(found: Match) -> Node | None:
-    """The softmax of ``a`` for that of ``a - b``, where ``b`` is the same along its axes."""
+    """The softmax, or its log, of ``a`` for that of ``a - b``, where ``b`` is the same along its axes."""
     shifted = found.root.inputs[0]
     if shifted.op is not subtract.op:
         return None
@@ -150,7 +160,50 @@ def _unshifted(found: Match) -> Node | None:
     aligned = (1,) * (a.ndim - b.ndim) + b.shape
     if a.shape != shifted.shape or any(aligned[axis] != 1 for axis in axes):
         return None
-    return softmax.op(a, axes=axes)
+    return found.root.op(a, axes=axes)
+
+
+def _put_back(found: Match) -> Node | None:
+    """The logsumexp of ``a`` for that of ``a - b`` plus ``b``, where ``b`` is the largest of ``a`` along its axes."""
+    first, second = found.root.inputs
+    made = _unshifted_total(first, second)
+    return _unshifted_total(second, first) if made is None else made
+
+
+def _unshifted_total(total: Node, back: Node) -> Node | None:
+    whole = total.inputs[0] if _is_spread(total) else total
+    if whole.op is not logsumexp.op or whole.inputs[0].op is not subtract.op or total.shape != back.shape:
+        return None
+    a, b = whole.inputs[0].inputs
+    if _without_new_axes(back) is not _without_new_axes(b):
+        return None
+    fields = whole.attrs.fields()  # type: ignore[union-attr]
+    if a.shape != whole.inputs[0].shape or _reduced(max.op, a, _peak(b)) != fields["axes"]:
+        return None
+    made = logsumexp.op(a, **fields)
+    return made if whole is total else make(total.op, (made,), total.attrs)
+
+
+_largest = max(rows, axis=1, keepdims=True)
+
+
+def _peak(shift: Node) -> Node:
+    """What a shift is where that is finite, if it is 0 elsewhere."""
+    if shift.op is where.op:
+        condition, peak, other = shift.inputs
+        if condition.op is isfinite.op and condition.inputs[0] is peak and uniform(other) == 0:
+            return peak
+    return shift
+
+
+def _without_new_axes(node: Node) -> Node:
+    while _is_spread(node):
+        node = node.inputs[0]
+    return node
+
+
+def _may_hold_logsumexp(node: Node) -> bool:
+    return any(x.op is logsumexp.op or x.op in MOVES for x in node.inputs)
 
 
 def _exp_of_sum(found: Match) -> Node | None:
@@ -202,7 +255,11 @@ STABILIZE = rules(
          example=lambda: rows - logsumexp(rows, axis=1, keepdims=True)),
     rule("weights times scores", weights * _scores, _weighted_scores, keeps=SHARPER),
     rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, dtypes=FLOATS,
-         example=lambda: softmax(rows - max(rows, axis=1, keepdims=True), axis=1)),
+         example=lambda: softmax(rows - _largest, axis=1)),
+    rule("log_softmax of a shift", log_softmax.op, _unshifted, keeps=SHARPER, dtypes=FLOATS,
+         example=lambda: log_softmax(rows - _largest, axis=1)),
+    rule("logsumexp of a shift, put back", add.op, _put_back, keeps=SHARPER, ops=_may_hold_logsumexp, dtypes=FLOATS,
+         example=lambda: logsumexp(rows - _largest, axis=1, keepdims=True) + _largest),
     rule("log of moved softmax", log.op, _log_of_moved, keeps=SHARPER, ops=_of_move, dtypes=FLOATS,
          example=lambda: log(softmax(rows)[:, 0])),
     # roots and squares

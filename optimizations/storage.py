@@ -49,7 +49,7 @@ class Turn:
     homes: tuple[Home, ...]
     """One for each value that the step writes."""
     room: int | None
-    """The offset of what the step has to itself; None where it has nothing, or the data decide how much."""
+    """The offset of what the step has to itself; None where the data decide how much that is."""
     dead: tuple[Node, ...]
     """What nothing reads any more."""
 
@@ -198,7 +198,7 @@ def _stored(values: Values, runs: Sequence[Step], extra: float = 0.0) -> Storage
             )
             for x in written
         )
-        room = arena.offsets[room_of[n]] if n in room_of else None
+        room = arena.offsets[room_of[n]] if n in room_of else asked.get(n)
         turns.append(Turn(step, tuple(homes), room, tuple(dead.get(n, ()))))
     results = dict.fromkeys(x for x in values.plan.results if x in values.shape or x in values.views)
     elsewhere = most_elsewhere(values, spans, len(steps))

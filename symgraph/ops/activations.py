@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import ArgumentError
+from symgraph.graph.constants import uniform
 from symgraph.graph.node import Node
+from symgraph.graph.op import as_node
 from symgraph.ops.annotations import ArrayLike, Slopes
 from symgraph.ops.arithmetic import abs, maximum, minimum, sign, where
 from symgraph.ops.cases import elementwise_cases
@@ -62,7 +64,15 @@ def leaky_relu(x: Node, negative_slope: Node | float = 0.01) -> Node:
     >>> evaluate(leaky_relu([-1.0, 2.0]))
     array([-0.01,  2.  ])
     """
+    number = uniform(as_node(negative_slope))
+    if number is not None and 0 < number <= 1:
+        return maximum(x, negative_slope * x)
     return where(x >= 0, x, negative_slope * minimum(x, 0))
+
+
+@leaky_relu.vjp
+def _(g: Node, x: Node, negative_slope: Node, out: Node) -> Slopes:
+    return where(x >= 0, g, g * negative_slope), g * minimum(x, 0)
 
 
 @elementwise(

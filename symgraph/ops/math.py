@@ -94,7 +94,7 @@ def sigmoid(x: Node) -> Node:
     array([0. , 0.5, 1. ])
     """
     e = exp(-abs(x))
-    return where(x >= 0, 1, e) / (1 + e)
+    return maximum(astype(x >= 0, x.row), e) / (1 + e)
 
 
 @sigmoid.vjp

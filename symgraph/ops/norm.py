@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +12,18 @@ import numpy as np
 from symgraph.errors import ArgumentError, DTypeError, ShapeError
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, as_node
-from symgraph.graph.types import FLOAT64, DType, TensorType
-from symgraph.ops.annotations import Array, ArrayLike, AxisLike, Slopes
-from symgraph.ops.arithmetic import abs, astype, where
+from symgraph.graph.types import FLOAT32, FLOAT64, DType, TensorType
+from symgraph.ops.annotations import ArrayLike, AxisLike, Slopes
+from symgraph.ops.arithmetic import abs, astype, imag, real, where
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
-from symgraph.ops.broadcast import pairwise_sum
 from symgraph.ops.cases import case, draw, in_float32
-from symgraph.ops.declare import INEXACTS, op
+from symgraph.ops.declare import INEXACTS, cast_to, op
 from symgraph.ops.reduce import max, min, sum
 from symgraph.ops.shape import (
     expand_dims,
     squeeze,
 )
+from symgraph.ops.transcendental import sqrt
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +82,26 @@ def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
     return TensorType(_real_row(x.dtype), reduced_shape(x.shape, axes, keepdims))
 
 
-@norm.numpy
-def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-    size = np.abs(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
-    largest = np.max(size, axis=axes, keepdims=True, initial=0)
-    # A power of two, so that scaling rounds nothing.
-    scale = np.ldexp(np.ones_like(largest), np.frexp(largest)[1] - 1)
-    scale = np.where(np.isfinite(largest) & (largest > 0), scale, 1)
-    squares = (size / scale) ** 2
-    total = np.sqrt(pairwise_sum(squares, axes)) * np.squeeze(scale, axes)
-    if keepdims:
-        total = np.expand_dims(total, axes)
-    return np.asarray(total).astype(x.dtype if x.dtype.kind != "c" else total.dtype, copy=False)
+@norm.body
+def _(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
+    if not axes:
+        return abs(x)
+    row = _real_row(x.row)
+    wide = FLOAT32 if row.name == "float16" else FLOAT64
+    parts = [cast_to(part, wide) for part in ([real(x), imag(x)] if x.row.is_complex else [x])]
+    total = _sum_of_squares(parts, axes)
+    if row is not FLOAT64:  # no square leaves the range of what is wider
+        root = sqrt(total)
+    else:
+        # Powers of two, which round nothing: whatever is too large or too small has squares in range after them.
+        scale = where(total == np.inf, 2.0**-600, where(total < 2.0**-800, 2.0**600, 1.0))
+        root = sqrt(_sum_of_squares([part * scale for part in parts], axes)) / scale
+    return cast_to(root if keepdims else squeeze(root, axes), row)
+
+
+def _sum_of_squares(parts: Sequence[Node], axes: tuple[int, ...]) -> Node:
+    squares = [part * part for part in parts]
+    return sum.op(squares[0] + squares[1] if len(squares) > 1 else squares[0], axes=axes, keepdims=True)
 
 
 @norm.vjp

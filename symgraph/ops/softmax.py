@@ -64,15 +64,17 @@ def exp_of_difference(x: Node, y: Node) -> Node:
     back = x - difference
     lost = (x - (difference + back)) + (back - y)
     e = exp(difference)
-    whole = e + e * lost
-    return where(whole == whole, whole, e)  # infinity knows no rest
+    rest = e * lost
+    return e + where(
+        rest > -np.inf, rest, 0
+    )  # infinity knows none: it makes NaN, or an infinity that takes e away
 
 
 def _log_sum(below: Node, axes: tuple[int, ...]) -> Node:
     """``log(sum(exp(below)))`` where the largest is 0: by ``log1p`` of the others, which may be tiny."""
-    first = below == 0
-    others = sum.op(where(first, 0, exp(below)), axes=axes, keepdims=True)
-    ties = sum.op(astype(first, below.row), axes=axes, keepdims=True)
+    first = astype(below == 0, below.row)
+    others = sum.op(exp(below) - first, axes=axes, keepdims=True)
+    ties = sum.op(first, axes=axes, keepdims=True)
     return log1p(others + (ties - 1))
 
 

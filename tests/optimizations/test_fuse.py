@@ -32,6 +32,7 @@ ONE_KERNEL = {
     "var": sg.var(x, axis=1),
     "layer_norm": layer_norm(x, w, b),
     "rms_norm": x / sg.sqrt(sg.mean(x * x, axis=1, keepdims=True) + 1e-5) * w,
+    "normalized": x / sg.norm(x, axis=1, keepdims=True),
     "gelu": sg.gelu(x),
     "mish": sg.mish(x),
     "black_scholes": black_scholes(),
