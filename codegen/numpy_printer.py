@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,8 +39,9 @@ from symgraph.codegen.loops import (
     operands,
     statements,
 )
+from symgraph.codegen.printed import Marks, Printed, Room, View, bits_of, integer_of, is_nothing
 from symgraph.graph.op import Op
-from symgraph.graph.types import BOOL, DType, dtype
+from symgraph.graph.types import BOOL, DType
 from symgraph.ops.arithmetic import astype, negative, where
 from symgraph.ops.comparison import isfinite
 from symgraph.ops.reduce import all, any, max, min, prod, sum
@@ -66,38 +66,6 @@ They are spelt otherwise: ``-0.0 - x``, and whether ``x - x`` is 0.
 
 RESERVED = frozenset({"once", "rows", "columns", "parts", "begun", "copyto", "add_up", "add_part"})
 """Names that the text of any kernel may use; its arrays are called otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Space for a value between two calls: of a dtype, for each element of a block or for each of its rows."""
-
-    name: str
-    row: DType
-    swept: bool
-    whole: bool = False
-    """For a whole row, be it longer than a block."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """An array as a kernel sees it: a parameter by an index."""
-
-    name: str
-    access: Load | Store
-    swept: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Printed:
-    """A function's text, what it wants to be yielded, and the objects that the text names."""
-
-    text: str
-    once: tuple[View | Room, ...]
-    rows: tuple[View | Room, ...]
-    names: Mapping[str, Any]
-    in_place: frozenset[tuple[str, str]]
-    """Parameters whose memory another may take over: what is read, and what is written."""
 
 
 def print_kernel(kernel: LoopKernel, *, long: bool = False) -> Printed:
@@ -128,7 +96,7 @@ class _Printer:
         self._makers: dict[str, Load | Compute | Reduce] = {}
         self._stores: dict[str, Store] = {}
         self._along: dict[tuple[Any, ...], bool] = {}
-        self._marks = _Marks()
+        self._marks = Marks()
         for x, _, swept in statements(kernel):
             if isinstance(x, Load | Store):
                 self._along[_key(x)] = swept
@@ -143,7 +111,7 @@ class _Printer:
         once, before = self._wanted(), self._lines
         self._prefix = ""
         self._lines, self._views, self._rooms, self._free, self._held = [], {}, [], [], {}
-        self._marks = _Marks()
+        self._marks = Marks()
         if self._long:
             self._rows_in_parts()
         else:
@@ -244,18 +212,18 @@ class _Printer:
     def _select(self, each: Compute, place: int, indent: str) -> None:
         """``y ^ ((x ^ y) * condition)`` of bits: a masked copy waits for every branch that it guesses wrong."""
         condition, x, y = each.args
-        row = _integer(each.target.row)
+        row = integer_of(each.target.row)
         spent: list[Room] = []
         function: np.ufunc = np.multiply
-        if _is_nothing(y):
+        if is_nothing(y):
             last = [self._bits(x), self._operand(condition)]
-        elif _is_nothing(x):
+        elif is_nothing(x):
             spent = [self._take(BOOL, self._is_swept(condition))]
             self._call(np.logical_not, [self._operand(condition)], spent[0].name, indent)
             last = [self._bits(y), spent[0].name]
         else:
             if isinstance(x, Number) and isinstance(y, Number):
-                change = self._operand(Number(row, _bits_of(x) ^ _bits_of(y)))
+                change = self._operand(Number(row, bits_of(x) ^ bits_of(y)))
             else:
                 spent = [self._take(row, self._is_swept(x) or self._is_swept(y))]
                 change = spent[0].name
@@ -270,15 +238,15 @@ class _Printer:
 
     def _bits(self, x: Operand) -> str:
         """A number or an array as integers of the same bits."""
-        if isinstance(x, Value) or x.row is _integer(x.row):
+        if isinstance(x, Value) or x.row is integer_of(x.row):
             return self._as_integers(self._operand(x), x.row)
         text = self._literal(x)
         if text is None:
-            return self._operand(Number(_integer(x.row), _bits_of(x)))
+            return self._operand(Number(integer_of(x.row), bits_of(x)))
         return self._constant(self._as_integers(text, x.row))
 
     def _as_integers(self, name: str, row: DType) -> str:
-        kind = _integer(row)
+        kind = integer_of(row)
         return name if row is kind else f"{name}.view({self._named(kind.name, kind.numpy.type)})"
 
     def _is_swept(self, x: Operand) -> bool:
@@ -462,35 +430,6 @@ class _Printer:
         self._lines.append(indent + line)
 
 
-@dataclass(slots=True)
-class _Marks:
-    """The lines at which arrays are read for the last time, and written for the first."""
-
-    _read: dict[str, int] = field(default_factory=dict)
-    _written: dict[str, int] = field(default_factory=dict)
-
-    def read(self, param: str, line: int) -> None:
-        self._read[param] = line
-
-    def write(self, param: str, line: int, *, after_reading: bool = True) -> None:
-        """``after_reading`` says that the call at this line reads an element before it writes it."""
-        self._written.setdefault(param, line if after_reading else line - 1)
-
-    def in_place(self, wanted: Sequence[View | Room]) -> frozenset[tuple[str, str]]:
-        """What is read at one index, and written at the same, not before it is read for the last time."""
-        views: dict[str, list[View]] = {}
-        for x in wanted:
-            if isinstance(x, View):
-                views.setdefault(x.access.param.name, []).append(x)
-        return frozenset(
-            (read, written)
-            for read, last in self._read.items()
-            for written, first in self._written.items()
-            if last <= first and len(views[read]) == len(views[written]) == 1
-            if views[read][0].access.index == views[written][0].access.index
-        )
-
-
 def _lasts(section: Sequence[Statement]) -> dict[str, int]:
     """The place of the last statement that reads each value."""
     return {
@@ -510,21 +449,6 @@ def _key(access: Load | Store) -> tuple[Any, ...]:
 
 def _fields(each: Compute) -> dict[str, Any]:
     return each.attrs.fields() if each.attrs is not None else {}
-
-
-def _integer(row: DType) -> DType:
-    """The dtype of integers of the same size; of bool, itself."""
-    return dtype(f"int{row.bits}") if row.is_float else row
-
-
-def _bits_of(x: Number) -> Any:
-    """The integer of the same bits."""
-    return np.asarray(x.value, x.row.numpy).view(_integer(x.row).numpy)[()]
-
-
-def _is_nothing(x: Operand) -> bool:
-    """Whether it is a number without a bit."""
-    return isinstance(x, Number) and not _bits_of(x)
 
 
 def _tuple(wanted: Sequence[View | Room]) -> str:

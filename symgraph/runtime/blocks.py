@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from symgraph.codegen.numpy_printer import Room, View
+from symgraph.codegen.printed import Room, View
 from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.runtime.rooms import Block, Rooms, Slices, Space
 

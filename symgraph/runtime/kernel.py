@@ -11,7 +11,8 @@ import numpy as np
 
 from symgraph.codegen.loops import Load, LoopKernel, Store, Sweep, statements
 from symgraph.codegen.lower import arrays_of, lower
-from symgraph.codegen.numpy_printer import Printed, Room, View, print_kernel
+from symgraph.codegen.numpy_printer import print_kernel
+from symgraph.codegen.printed import Printed, Room, View
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size, symbols
 from symgraph.ops.transcendental import pow

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.codegen.numpy_printer import Room, View
+from symgraph.codegen.printed import Room, View
 from symgraph.graph.dims import Size
 from symgraph.optimizations.memory import aligned
 
