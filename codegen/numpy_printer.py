@@ -19,7 +19,7 @@ computed again or kept.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,14 +68,18 @@ RESERVED = frozenset({"once", "rows", "columns", "parts", "begun", "copyto", "ad
 """Names that the text of any kernel may use; its arrays are called otherwise."""
 
 
-def print_kernel(kernel: LoopKernel, *, long: bool = False) -> Printed:
-    """The function for a kernel, for rows that fit into a block, or for ``long`` ones."""
-    return _Printer(kernel, long).run()
+def print_kernel(kernel: LoopKernel, *, long: bool = False, fresh: Collection[str] = ()) -> Printed:
+    """The function for a kernel, for rows that fit into a block, or for ``long`` ones.
+
+    ``fresh`` are the arrays that are written and never lie where something is that is read: before they get their
+    values they serve as rooms.
+    """
+    return _Printer(kernel, long, fresh).run()
 
 
 class _Printer:
-    def __init__(self, kernel: LoopKernel, long: bool) -> None:
-        self._kernel, self._long = kernel, long
+    def __init__(self, kernel: LoopKernel, long: bool, fresh: Collection[str]) -> None:
+        self._kernel, self._long, self._fresh_arrays = kernel, long, fresh
         self._names: dict[str, Any] = {"copyto": np.copyto}
         self._taken = set(RESERVED)
         self._params = {param.name: self._fresh(param.name) for param in (*kernel.reads, *kernel.writes)}
@@ -92,6 +96,7 @@ class _Printer:
         self._lasts: dict[str, int] = {}
         self._kept: Mapping[str, Store | None] = {}
         self._lost: dict[str, Room] = {}
+        self._lent: dict[Room, int] = {}
         self._swept: dict[str, bool] = {}
         self._makers: dict[str, Load | Compute | Reduce] = {}
         self._stores: dict[str, Store] = {}
@@ -115,6 +120,7 @@ class _Printer:
         if self._long:
             self._rows_in_parts()
         else:
+            self._lend(self._in_order())
             self._section(self._in_order(), "        ")
         rows = self._wanted()
         head = [f"def {self._kernel.name}(once, rows, columns):"]
@@ -145,6 +151,17 @@ class _Printer:
                     self._lasts.pop(getattr(x, "name", ""), None)
         for place, each in enumerate(section):
             self._statement(each, place, indent)
+
+    def _lend(self, section: Sequence[Statement]) -> None:
+        """Let fresh arrays be rooms for what is read before, or by the call that writes them element by element."""
+        for place, each in enumerate(section):
+            store = self._stores.get(each.target.name) if isinstance(each, Compute) else None
+            if store is not None and store.param.name in self._fresh_arrays:
+                assert isinstance(each, Compute)
+                at_once = isinstance(each.op.numpy, np.ufunc) and each.op not in FRAIL
+                room = Room(self._view(store), store.param.type.dtype, self._along[_key(store)])
+                self._lent[room] = place if at_once else place - 1
+                self._free.append(room)
 
     def _statement(self, each: Statement, place: int, indent: str) -> None:
         match each:
@@ -383,13 +400,14 @@ class _Printer:
             store = self._kept.get(value.name)
         if store is not None:
             name = self._view(store)
+            self._free = [room for room in self._free if room.name != name]
             self._marks.write(store.param.name, len(self._lines), after_reading=after_reading)
         elif value.name in self._kept:
             name = self._fresh(f"{self._prefix}k{len(self._rooms)}")
             self._rooms.append(Room(name, value.row, swept, whole=True))
             name = self._rooms[-1].name
         else:
-            room = self._take(value.row, swept)
+            room = self._take(value.row, swept, self._lasts.get(value.name))
             self._held[value.name] = room
             name = room.name
         self._values[value.name] = name
@@ -405,8 +423,11 @@ class _Printer:
             self._views[key] = View(name, access, self._along[key])
         return self._views[key].name
 
-    def _take(self, row: DType, swept: bool) -> Room:
+    def _take(self, row: DType, swept: bool, until: int | None = None) -> Room:
+        """A free room; one that is lent only for what is read by ``until`` and not after."""
         for room in self._free:
+            if room in self._lent and (until is None or until > self._lent[room]):
+                continue
             if room.row is row and room.swept is swept:
                 self._free.remove(room)
                 return room

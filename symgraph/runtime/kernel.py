@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from symgraph.codegen.numpy_printer import print_kernel
 from symgraph.codegen.printed import Printed, Room, View
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size, symbols
+from symgraph.graph.node import Node
 from symgraph.ops.transcendental import pow
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Kernel
@@ -40,10 +41,13 @@ class Function:
 class Compiled:
     """A kernel's loops, with the functions for rows that fit into a block and for long ones, made when needed."""
 
-    def __init__(self, kernel: Kernel, block: int) -> None:
+    def __init__(self, kernel: Kernel, block: int, fresh: Collection[Node] = ()) -> None:
         self.kernel = kernel
         self.loops = lower(kernel)
         self._target = block
+        self._fresh = {
+            param.name for param, x in zip(self.loops.writes, kernel.writes, strict=True) if x in fresh
+        }
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
         columns = next((part.loops for part in self.loops.body if isinstance(part, Sweep)), ())
@@ -60,7 +64,7 @@ class Compiled:
 
     @cached_property
     def short(self) -> Function:
-        return _function(self.loops, print_kernel(self.loops))
+        return _function(self.loops, print_kernel(self.loops, fresh=self._fresh))
 
     @cached_property
     def long(self) -> Function:

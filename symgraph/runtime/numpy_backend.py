@@ -41,7 +41,10 @@ class NumpyProgram:
     ) -> None:
         self.plan, self._limit = plan, limit
         self._memory, self._donated = memory or Memory(), frozenset(donated)
-        self._kernels: dict[Step, Compiled] = {step: Compiled(step, target.block) for step in plan.kernels}
+        fresh = frozenset(() if donated else plan.results)
+        self._kernels: dict[Step, Compiled] = {
+            step: Compiled(step, target.block, fresh) for step in plan.kernels
+        }
         self._calls: dict[Step, Library] = {
             step: Library(step.node, is_view=isinstance(step, View))
             for step in plan.steps
