@@ -93,7 +93,7 @@ class CompiledFunction:
         >>> x = placeholder("float64", ("n",), name="x")
         >>> f = function([x], tanh(sort(x)) * 2)
         >>> f.memory(n=1000).peak
-        16000
+        8000
 
         Raises ArgumentError for a size that is missing or not known.
         """

@@ -16,13 +16,12 @@ from symgraph.optimizations.memory import aligned
 Array = np.ndarray[Any, Any]
 Slices = tuple[slice, ...]
 
-NARROW = 64
-"""How many columns of an upright space are worked on at a time if all rows are."""
+NARROW = 16
+"""How many columns of an upright space are worked on at a time if all rows are: the more rows, the longer the runs of
+neighbours in memory."""
 FEWEST = 16
-"""No fewer rows than so many, which are neighbours in memory, are worked on where a whole row is kept."""
-WIDE = 128
-"""With so many rows at a time, the columns of an upright space are worked on whole."""
-SMALL = 3
+"""No fewer rows than so many, which are such neighbours, are worked on where a whole row is kept."""
+SMALL = 16
 """So many blocks of an upright space are worked on as one: its parts would be short."""
 
 
@@ -69,7 +68,7 @@ class Block:
         """Blocks of about so many elements; ``keeps`` says whether whole rows are kept."""
         rows, columns = prod(space.rows), prod(space.columns)
         if not is_long(space, elements):
-            if space.upright and rows * columns <= SMALL * elements:
+            if space.upright:
                 return cls(rows, columns, columns)
             return cls(min(rows, max(1, elements // max(1, columns))), columns, columns)
         if not space.upright:
@@ -84,7 +83,7 @@ def is_long(space: Space, elements: int) -> bool:
     """Whether rows are worked on in parts."""
     columns = prod(space.columns)
     if space.upright:
-        return prod(space.rows) * columns > SMALL * elements and columns * WIDE > elements
+        return prod(space.rows) * columns > SMALL * elements
     return bool(space.columns) and columns > 2 * elements
 
 
