@@ -102,6 +102,11 @@ class _Moves:
                 group.over.pop(node, None)
                 counts.subtract(read.source for read in group.reads.pop(node))
         group.members = [node for node in group.members if node in group.along]
+        used = {axis for axes in (*group.along.values(), *group.over.values()) for axis in axes}
+        group.sizes = {axis: size for axis, size in group.sizes.items() if axis in used}
+        left = frozenset(group.sizes)
+        group.inner &= left
+        group.domains = {domain & left for domain in group.domains}
         sources = {
             x for node in group.members for x in (*(r.source for r in group.reads[node]), *deciders(node))
         }

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import symgraph as sg
@@ -111,3 +112,14 @@ def test_plans_by_their_text(name, update):
         path.write_text(found, encoding="utf-8")
     else:
         assert path.read_text(encoding="utf-8") == found
+
+
+def test_a_kernel_whose_sweeps_all_move_to_their_reader_has_rows_alone():
+    given = sg.placeholder("float64", ("n",), name="given")
+    matrix = sg.placeholder("float64", ("n", "k"), name="matrix")
+    slope = sg.tanh(given)
+    added = matrix + sg.expand_dims(slope, 1)
+    f = sg.function([given, matrix], [slope, sg.sum(added, axis=0)])
+
+    assert [(1, 0), (1, 1)] == [(len(kernel.rows), len(kernel.columns)) for kernel in f.plan.kernels]
+    np.testing.assert_allclose(np.full(3, 2 + 2 * np.tanh(1)), f(np.ones(2), np.ones((2, 3)))[1])
