@@ -1,0 +1,43 @@
+"""Drawn gradients under limits of memory: the same bits, from memory that is full of garbage."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.graph.evaluate import bind_sizes
+from symgraph.graph.graph import graph
+from symgraph.optimizations.pipeline import optimize
+from symgraph.optimizations.plan import plan
+from symgraph.options import Target
+from symgraph.runtime.numpy_backend import NumpyProgram
+from tests.fuzz.drawing import draw_group, loss_and_gradients
+from tests.fuzz.test_fuzz import described, first_seed  # noqa: F401
+from tests.fuzz.test_storage import Poisoned
+
+GROUPS, PROGRAMS = 5, 20
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_a_limit_changes_no_bit(group, first_seed):  # noqa: F811
+    kept = 0
+    for seed, program in draw_group(group, PROGRAMS, first_seed, smooth=True):
+        given = [node for node, _ in program.inputs]
+        arrays = [array for _, array in program.inputs]
+        built = optimize(graph(given, loss_and_gradients(program)), sg.Options())[-1].graph
+        planned = plan(built, given)
+        plain = NumpyProgram(planned, Target(block=5), Poisoned())
+        sizes = bind_sizes(given, arrays)
+        expected, peak = plain.run(arrays), plain.storage(sizes).peak
+        for part in (0.9, 0.7, 0.5):
+            limit = int(part * peak)
+            under = NumpyProgram(planned, Target(block=5), Poisoned(), limit=limit)
+            try:
+                found = under.run(arrays)
+            except sg.MemoryLimitError:
+                break  # small arrays leave little to choose
+            kept += 1
+            assert under.storage(sizes).peak <= limit
+            for a, b in zip(expected, found, strict=True):
+                np.testing.assert_array_equal(a, b, err_msg=described(seed, program))
+
+    assert kept
