@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
@@ -22,13 +21,13 @@ from symgraph.codegen.loops import (
     Value,
 )
 from symgraph.errors import ParseError, SymgraphError
-from symgraph.graph.attributes import Reader, fields_of, size_names
+from symgraph.graph.attributes import Reader, size_names
 from symgraph.graph.dims import Dim, Size, parse_dim, symbol
 from symgraph.graph.literals import is_constant, read_constant
-from symgraph.graph.op import OPS, Attrs, ConstantAttrs, Op
+from symgraph.graph.op import OPS, ConstantAttrs, Op
+from symgraph.graph.quoting import LONGEST_QUOTE, TextReader, brief, first_line
 from symgraph.graph.types import TensorType, parse_type
 
-LONGEST_QUOTE = 120
 FORM = "a statement is v: type = array[…], v: type = op(…), v: type = reduce(op, …) or array[…] = v"
 
 
@@ -54,10 +53,9 @@ def parse_loops(text: str) -> LoopKernel:
         raise ParseError("the text is too deeply nested") from None
 
 
-class _Reader:
+class _Reader(TextReader):
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.lines = re.split(r"\r\n|\r|\n", text)
+        super().__init__(text)
         self.sizes: dict[str, Size] = {}
         self.arrays: dict[str, Param] = {}
         self.values: dict[str, Value] = {}
@@ -65,13 +63,7 @@ class _Reader:
         """The loop variables of the block that is read."""
 
     def kernel(self) -> LoopKernel:
-        try:
-            tree = ast.parse(self.text)
-        except SyntaxError as error:
-            raise self.error(str(error.msg), error.lineno, error.offset) from None
-        except (ValueError, OverflowError) as error:
-            raise ParseError(f"the text is no Python: {error}") from None
-        match tree.body:
+        match self.tree().body:
             case [ast.FunctionDef() as function]:
                 return self.function(function)
         raise self.error("a kernel is one function, def kernel_0(…):", 1, None)
@@ -100,9 +92,9 @@ class _Reader:
     def param(self, arg: ast.arg) -> Param:
         name = arg.arg
         if name in self.arrays:
-            self.fail(f"{_brief(name)} is defined already", arg)
+            self.fail(f"{brief(name)} is defined already", arg)
         if arg.annotation is None:
-            self.fail(f"{_brief(name)} needs its type: {name[:40]}: f32[n]", arg)
+            self.fail(f"{brief(name)} needs its type: {name[:40]}: f32[n]", arg)
         self.learn(arg.annotation)
         self.arrays[name] = Param(name, self.type(arg.annotation))
         return self.arrays[name]
@@ -136,7 +128,7 @@ class _Reader:
             self.fail("a loop variable is a name", node)
         name = node.id
         if name in self.sizes or name in self.turning:
-            self.fail(f"{_brief(name)} is {'a size' if name in self.sizes else 'turning'} already", node)
+            self.fail(f"{brief(name)} is {'a size' if name in self.sizes else 'turning'} already", node)
         self.turning[name] = self.symbol(name, node)
         return self.turning[name]
 
@@ -151,7 +143,7 @@ class _Reader:
                     param = self.array(name, node)
                     yield Store(param, self.index(index), self.operand(value))
                 case ast.Assign([ast.Name(name)]):
-                    self.fail(f"{_brief(name)} needs its type: {name[:40]}: f32 = …", node)
+                    self.fail(f"{brief(name)} needs its type: {name[:40]}: f32 = …", node)
                 case ast.Pass():
                     pass
                 case _:
@@ -159,12 +151,10 @@ class _Reader:
 
     def assigned(self, name: str, annotation: ast.expr, value: ast.expr, node: ast.AST) -> Statement:
         if name in self.values:
-            self.fail(f"{_brief(name)} is defined already", node)
+            self.fail(f"{brief(name)} is defined already", node)
         type = self.type(annotation)
         if type.shape:
-            self.fail(
-                f"{_brief(name)} is one element: its type is {type.dtype.short}, not {type}", annotation
-            )
+            self.fail(f"{brief(name)} is one element: its type is {type.dtype.short}, not {type}", annotation)
         target = Value(name, type.dtype)
         made: Statement
         match value:
@@ -177,7 +167,9 @@ class _Reader:
                 if not op.elementwise:
                     self.fail(f"{called} computes more than an element of elements", value)
                 operands = tuple(map(self.operand, args))
-                made = Compute(target, op, operands, self.attributes(op, keywords, value))
+                found = self.attributes(op, keywords, value, Reader(self.sizes, {}))
+                attrs = op.attrs(**found) if op.attrs is not None else None
+                made = Compute(target, op, operands, attrs)
             case _:
                 self.fail(FORM, node)
         self.values[name] = target
@@ -187,24 +179,6 @@ class _Reader:
         if name not in OPS:
             self.unknown("op", name, OPS, node)
         return OPS[name]
-
-    def attributes(self, op: Op, keywords: list[ast.keyword], node: ast.AST) -> Attrs | None:
-        known = fields_of(op.attrs) if op.attrs is not None else {}
-        reader = Reader(self.sizes, {})
-        found: dict[str, object] = {}
-        for keyword in keywords:
-            if keyword.arg is None or keyword.arg not in known:
-                self.unknown(f"attribute of {op.name}", keyword.arg or "**", known, keyword)
-            if keyword.arg in found:
-                self.fail(f"{keyword.arg} of {op.name} is given twice", keyword)
-            try:
-                found[keyword.arg] = reader.read(keyword.value, known[keyword.arg].annotation)
-            except SymgraphError as error:
-                self.fail(f"{keyword.arg} of {op.name}: {error}", keyword.value)
-        missing = [name for name, row in known.items() if row.required and name not in found]
-        if missing:
-            self.fail(f"{op.name} needs {', '.join(missing)}", node)
-        return op.attrs(**found) if op.attrs is not None else None
 
     def operand(self, node: ast.expr) -> Operand:
         match node:
@@ -216,7 +190,7 @@ class _Reader:
                 try:
                     number = read_constant(node, lambda digest: None)
                 except SymgraphError as error:
-                    self.fail(_first_line(error), node)
+                    self.fail(first_line(error), node)
                 assert isinstance(number.attrs, ConstantAttrs)
                 if number.attrs.value.ndim:
                     self.fail(f"a number has no axes, and this is {number.type}", node)
@@ -242,7 +216,7 @@ class _Reader:
         try:
             type = parse_type(node)
         except SymgraphError as error:
-            self.fail(_first_line(error), node)
+            self.fail(first_line(error), node)
         if not isinstance(type, TensorType):
             self.fail("a type of one array is expected", node)
         return type
@@ -251,7 +225,7 @@ class _Reader:
         try:
             return parse_dim(node)
         except SymgraphError as error:
-            self.fail(_first_line(error), node)
+            self.fail(first_line(error), node)
 
     def learn(self, node: ast.expr) -> None:
         """The names in a type, or in the size of a loop, are sizes."""
@@ -266,27 +240,7 @@ class _Reader:
 
     # Errors
 
-    def error(self, message: str, line: int | None, column: int | None) -> ParseError:
-        """ParseError with the line quoted below the message."""
-        if line is not None and 0 < line <= len(self.lines):
-            quote = self.lines[line - 1].strip()
-            message = f"{message}\n  {quote[:LONGEST_QUOTE]}{'…' if len(quote) > LONGEST_QUOTE else ''}"
-        return ParseError(message, line, column)
-
-    def fail(self, message: object, node: ast.AST) -> NoReturn:
-        line, start = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        before = self.lines[line - 1].encode(errors="replace")[:start] if line <= len(self.lines) else b""
-        raise self.error(str(message), line, len(before.decode(errors="replace")) + 1)
-
     def unknown(self, what: str, name: str, known: Iterable[str], node: ast.AST) -> NoReturn:
         names = ", ".join(known)
         hint = f"; there are {names}" if 0 < len(names) <= LONGEST_QUOTE else ""
-        self.fail(f"there is no {what} called {_brief(name)}{hint}", node)
-
-
-def _first_line(error: SymgraphError) -> str:
-    return str(error).partition("\n")[0]
-
-
-def _brief(name: str) -> str:
-    return repr(name if len(name) <= 40 else name[:39] + "…")
+        self.fail(f"there is no {what} called {brief(name)}{hint}", node)

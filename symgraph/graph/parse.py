@@ -32,10 +32,10 @@ from symgraph.graph.op import (
     item,
 )
 from symgraph.graph.origin import Origin, inherit
+from symgraph.graph.quoting import TextReader, brief, first_line
 from symgraph.graph.types import TensorType, TupleType, Type, parse_type
 
 LEAVES = {PLACEHOLDER: "a parameter", VARIABLE: "a parameter after the star", CONSTANT: "f32(0.5)"}
-LONGEST_QUOTE = 120
 
 
 def parse(
@@ -72,10 +72,9 @@ class _Scope:
     """Annotations read before, by their text: most programs repeat a few."""
 
 
-class _Reader:
+class _Reader(TextReader):
     def __init__(self, text: str, variables: Mapping[str, Node], arrays: Mapping[str, Array]) -> None:
-        self.text = text
-        self.lines = re.split(r"\r\n|\r|\n", text)
+        super().__init__(text)
         self.given = variables
         self.arrays = arrays
         self.variables: dict[str, Node] = {}
@@ -83,30 +82,12 @@ class _Reader:
 
     def program(self) -> Graph:
         """The graph of the one function that the text has."""
-        try:
-            tree = ast.parse(self.text)
-        except SyntaxError as error:
-            raise self.error(str(error.msg), error.lineno, error.offset) from None
-        except (ValueError, OverflowError) as error:
-            raise ParseError(f"the text is no Python: {error}") from None
-        match tree.body:
+        match self.tree().body:
             case [ast.FunctionDef() as function]:
                 return self.function(function, None)
         raise self.error("a program is one function, def main(…):", 1, None)
 
     # Errors
-
-    def error(self, message: str, line: int | None, column: int | None) -> ParseError:
-        """ParseError with the line quoted below the message."""
-        if line is not None and 0 < line <= len(self.lines):
-            quote = self.lines[line - 1].strip()
-            message = f"{message}\n  {quote[:LONGEST_QUOTE]}{'…' if len(quote) > LONGEST_QUOTE else ''}"
-        return ParseError(message, line, column)
-
-    def fail(self, message: object, node: ast.AST) -> NoReturn:
-        line, start = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        before = self.lines[line - 1].encode(errors="replace")[:start] if line <= len(self.lines) else b""
-        raise self.error(str(message), line, len(before.decode(errors="replace")) + 1)
 
     def unknown(self, what: str, name: str, known: Iterable[str], node: ast.AST) -> NoReturn:
         import difflib
@@ -114,7 +95,7 @@ class _Reader:
         names = list(known)
         close = difflib.get_close_matches(name[:80], names, n=3) if len(names) <= 2000 else []
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        self.fail(f"there is no {what} called {_brief(name)}{hint}", node)
+        self.fail(f"there is no {what} called {brief(name)}{hint}", node)
 
     # Functions
 
@@ -137,7 +118,7 @@ class _Reader:
                     self.refuse_known(inner, scope, statement)
                     scope.graphs[inner] = self.function(statement, scope)
                 case ast.Assign(targets=[ast.Name(id=target)]):
-                    self.fail(f"{_brief(target)} needs its type: {target[:40]}: f32[n] = …", statement)
+                    self.fail(f"{brief(target)} needs its type: {target[:40]}: f32[n] = …", statement)
                 case _:
                     self.fail(
                         "a statement is name: type = op(…), update(…), def or the last return", statement
@@ -148,7 +129,7 @@ class _Reader:
         try:
             return graph(inputs, outputs, updates, name, inner=not scope.top)
         except SymgraphError as error:
-            self.fail(_first_line(error), node)
+            self.fail(first_line(error), node)
 
     def graph_name(self, node: ast.FunctionDef) -> str:
         """The function's name, or what stands in ``@named("…")`` above it."""
@@ -181,7 +162,7 @@ class _Reader:
 
     def parameter_type(self, arg: ast.arg, scope: _Scope) -> TensorType:
         if arg.annotation is None:
-            self.fail(f"{_brief(arg.arg)} needs its type: {arg.arg[:40]}: f32[n]", arg)
+            self.fail(f"{brief(arg.arg)} needs its type: {arg.arg[:40]}: f32[n]", arg)
         for name in size_names(arg.annotation):
             if name not in scope.sizes:
                 scope.sizes[name] = self.new_size(name, arg)
@@ -209,17 +190,17 @@ class _Reader:
         if arg.arg in self.given or name in self.given:
             node = self.given[arg.arg if arg.arg in self.given else name]
             if node.op is not VARIABLE:
-                self.fail(f"{node!r} is given for the variable {_brief(arg.arg)}, and is none", arg)
+                self.fail(f"{node!r} is given for the variable {brief(arg.arg)}, and is none", arg)
             if any(node is other for other in self.variables.values()):
                 self.fail(f"{node!r} is given for two variables", arg)
             if node.type != type:
-                self.fail(f"the variable {_brief(arg.arg)} is {type} here, and {node.type} is given", arg)
+                self.fail(f"the variable {brief(arg.arg)} is {type} here, and {node.type} is given", arg)
             return node
         return make(VARIABLE, (), VariableAttrs(name, type))
 
     def updated(self, node: ast.expr) -> Node:
         if not isinstance(node, ast.Name) or node.id not in self.variables:
-            self.fail(f"a variable is expected, and {_brief(ast.unparse(node))} is none", node)
+            self.fail(f"a variable is expected, and {brief(ast.unparse(node))} is none", node)
         return self.variables[node.id]
 
     def outputs(self, node: ast.Return, scope: _Scope) -> list[Node]:
@@ -232,7 +213,7 @@ class _Reader:
 
     def refuse_known(self, name: str, scope: _Scope, node: ast.AST) -> None:
         if name in scope.values or name in scope.graphs or name in self.variables:
-            self.fail(f"{_brief(name)} is defined already", node)
+            self.fail(f"{brief(name)} is defined already", node)
 
     def origin(self, node: ast.stmt) -> Origin | None:
         """The user's line in the comment behind a statement."""
@@ -259,7 +240,7 @@ class _Reader:
             self.bind_sizes(annotation, node, scope)
         told = self.type(annotation, scope)
         if told != node.type:
-            self.fail(f"{_brief(name)} is {told} here, but {node.op.name} gives {node.type}", annotation)
+            self.fail(f"{brief(name)} is {told} here, but {node.op.name} gives {node.type}", annotation)
         return node
 
     def applied(
@@ -275,35 +256,15 @@ class _Reader:
         if not least <= len(inputs) <= most:
             count = f"{least}" if least == most else f"{least} or more" if most > 99 else f"{least} to {most}"
             self.fail(f"{name} takes {count} inputs, not {len(inputs)}", node)
-        attrs = self.attributes(op, keywords, node, scope)
+        attrs = self.attributes(op, keywords, node, Reader(scope.sizes, scope.graphs))
         try:
             return make(op, inputs, op.attrs(**attrs) if op.attrs is not None else None)
         except SymgraphError as error:
-            self.fail(_first_line(error), node)
+            self.fail(first_line(error), node)
         except Exception as error:
             # Type rules rely on what the op's public function lets through; text may say anything.
             given = ", ".join(str(x.type) for x in inputs)
             self.fail(f"{name}({given}) refuses its inputs or attributes: {error!r:.200}", node)
-
-    def attributes(
-        self, op: Op, keywords: list[ast.keyword], node: ast.Call, scope: _Scope
-    ) -> dict[str, object]:
-        known = fields_of(op.attrs) if op.attrs is not None else {}
-        reader = Reader(scope.sizes, scope.graphs)
-        found: dict[str, object] = {}
-        for keyword in keywords:
-            if keyword.arg is None or keyword.arg not in known:
-                self.unknown(f"attribute of {op.name}", keyword.arg or "**", known, keyword)
-            if keyword.arg in found:
-                self.fail(f"{keyword.arg} of {op.name} is given twice", keyword)
-            try:
-                found[keyword.arg] = reader.read(keyword.value, known[keyword.arg].annotation)
-            except SymgraphError as error:
-                self.fail(f"{keyword.arg} of {op.name}: {error}", keyword.value)
-        missing = [name for name, row in known.items() if row.required and name not in found]
-        if missing:
-            self.fail(f"{op.name} needs {', '.join(missing)}", node)
-        return found
 
     def operand(self, node: ast.expr, scope: _Scope) -> Node:
         """A name, one result of several, or a constant."""
@@ -319,12 +280,12 @@ class _Reader:
                 try:
                     return item(self.operand(results, scope), index)
                 except SymgraphError as error:
-                    self.fail(_first_line(error), node)
+                    self.fail(first_line(error), node)
             case ast.Call() if is_constant(node):
                 try:
                     return read_constant(node, self.array)
                 except SymgraphError as error:
-                    self.fail(_first_line(error), node)
+                    self.fail(first_line(error), node)
         self.fail("an input is a name, v0[1] or a constant; every op has a statement of its own", node)
 
     def array(self, digest: str) -> Array | None:
@@ -354,7 +315,7 @@ class _Reader:
         try:
             return parse_type(annotation, scope.sizes)
         except SymgraphError as error:
-            self.fail(_first_line(error), annotation)
+            self.fail(first_line(error), annotation)
 
     def bind_sizes(self, annotation: ast.expr, node: Node, scope: _Scope) -> None:
         """The names that an annotation has for the sizes which this node decides."""
@@ -387,12 +348,3 @@ def _arity(op: Op) -> tuple[int, float]:
         if places and not any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in places):
             return sum(p.default is p.empty for p in places), len(places)
     return 0, math.inf
-
-
-def _first_line(error: SymgraphError) -> str:
-    """Without the table of operands, whose lines are not those of the text."""
-    return str(error).partition("\n")[0]
-
-
-def _brief(name: str) -> str:
-    return repr(name if len(name) <= 40 else name[:39] + "…")
