@@ -16,6 +16,7 @@ from symgraph.codegen.loops import (
     Store,
     Sweep,
     Value,
+    in_order,
     operands,
 )
 from symgraph.optimizations.cost import weight
@@ -45,7 +46,7 @@ def in_parts(kernel: LoopKernel, makers: Makers) -> Row:
 class _Rows:
     def __init__(self, kernel: LoopKernel, makers: Makers, swept: Collection[str]) -> None:
         self._kernel, self._makers, self._swept = kernel, makers, swept
-        self._order = {id(x): n for n, x in enumerate(_in_order(kernel))}
+        self._order = {id(x): n for n, x in enumerate(in_order(kernel))}
 
     def run(self) -> Row:
         kept = self._kept()
@@ -146,10 +147,6 @@ class _Rows:
 
     def _sweeps(self) -> Iterator[Sweep]:
         return (part for part in self._kernel.body if isinstance(part, Sweep))
-
-
-def _in_order(kernel: LoopKernel) -> list[Statement]:
-    return [x for part in kernel.body for x in (part.body if isinstance(part, Sweep) else (part,))]
 
 
 def _made(section: Sequence[Statement]) -> list[str]:

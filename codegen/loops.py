@@ -179,6 +179,11 @@ def statements(kernel: LoopKernel) -> Iterator[tuple[Statement, tuple[Loop, ...]
             yield part, kernel.rows, False
 
 
+def in_order(kernel: LoopKernel) -> list[Statement]:
+    """The statements for a row, those of sweeps among them."""
+    return [x for part in kernel.body for x in (part.body if isinstance(part, Sweep) else (part,))]
+
+
 def operands(statement: Statement) -> tuple[Operand, ...]:
     """What a statement reads of values and numbers."""
     match statement:

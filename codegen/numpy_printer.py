@@ -34,8 +34,8 @@ from symgraph.codegen.loops import (
     Reduce,
     Statement,
     Store,
-    Sweep,
     Value,
+    in_order,
     operands,
     statements,
 )
@@ -120,8 +120,9 @@ class _Printer:
         if self._long:
             self._rows_in_parts()
         else:
-            self._lend(self._in_order())
-            self._section(self._in_order(), "        ")
+            section = in_order(self._kernel)
+            self._lend(section)
+            self._section(section, "        ")
         rows = self._wanted()
         head = [f"def {self._kernel.name}(once, rows, columns):"]
         head += [f"    {name} = {text}" for text, name in self._constants.items()]
@@ -132,9 +133,6 @@ class _Printer:
             body = [f"    for {_tuple(rows)} in rows:", *body]
         text = "\n".join([*head, *before, *body, *([] if before or body else ["    pass"])]) + "\n"
         return Printed(text, once, rows, self._names, self._marks.in_place([*once, *rows]))
-
-    def _in_order(self) -> list[Statement]:
-        return [x for part in self._kernel.body for x in (part.body if isinstance(part, Sweep) else (part,))]
 
     def _wanted(self) -> tuple[View | Room, ...]:
         return (*self._views.values(), *self._rooms)

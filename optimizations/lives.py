@@ -56,7 +56,7 @@ class Values:
         self.results = frozenset(plan.results)
         self.views = {step.node: step for step in plan.steps if isinstance(step, View)}
         self.shape = {x: shape_of(x, sizes) for step in needs for x in step.writes}
-        self.donated = {x: shape_of(x, sizes) for x in donated}
+        self.donated = frozenset(donated)
         self.arena = {
             x
             for step in needs
@@ -72,11 +72,7 @@ class Values:
         return node
 
     def bytes(self, node: Node) -> int:
-        shape = self.shape[node] if node in self.shape else self.donated[node]
-        return 0 if shape is None else prod(shape) * node.dtype.itemsize
-
-    def result_bytes(self, node: Node) -> int:
-        shape = shape_of(node, self.sizes)
+        shape = self.shape[node] if node in self.shape else shape_of(node, self.sizes)
         return 0 if shape is None else prod(shape) * node.dtype.itemsize
 
     def is_alone(self, node: Node, step: Step) -> bool:
@@ -165,7 +161,7 @@ def pairs(
 def taken_over(values: Values, steps: Sequence[Step]) -> dict[Node, Node]:
     """The results that lie in what is given up: for each, what dies in the step that writes it."""
     last = {values.base(x): n for n, step in enumerate(steps) for x in step.needs}
-    free = set(values.donated) - set(map(values.base, values.results))
+    free = set(values.donated - set(map(values.base, values.results)))
     found: dict[Node, Node] = {}
     for n, step in enumerate(steps):
         for read, written in values.needs[step].in_place if step in values.needs else ():
@@ -188,7 +184,7 @@ def last_read(results: Collection[Node], steps: Sequence[Step]) -> dict[int, lis
     found: dict[int, list[Node]] = {}
     for n, step in enumerate(steps):
         for x in step.writes:
-            if x in last:
+            if x in last and x not in results:
                 found.setdefault(last[x], []).append(x)
             last[x] = n
         for x in step.needs:

@@ -202,7 +202,7 @@ def _stored(values: Values, runs: Sequence[Step], extra: float = 0.0) -> Storage
         turns.append(Turn(step, tuple(homes), room, tuple(dead.get(n, ()))))
     results = dict.fromkeys(x for x in values.plan.results if x in values.shape or x in values.views)
     elsewhere = most_elsewhere(values, spans, len(steps))
-    return Storage(tuple(turns), arena, elsewhere, sum(map(values.result_bytes, results)), extra)
+    return Storage(tuple(turns), arena, elsewhere, sum(map(values.bytes, results)), extra)
 
 
 def _label(step: Step) -> str:
