@@ -3,36 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 from symgraph.optimizations.budget import Steps, numbered, run_within
 from symgraph.optimizations.order import Sizes, Step
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A value is in memory from one run of its step to the last run that reads what this one wrote, both included."""
-
-    value: int
-    first: int
-    """An index in `Schedule.order`, not a position in the steps."""
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """Steps in the order in which they run, some of them several times."""
-
-    order: tuple[int, ...]
-    """Positions in the steps. Without the repeats they are in the order that was given."""
-    intervals: tuple[Interval, ...]
-    """By their first run. A value that is kept has one, from its first run to the end: a later run writes the same
-    bits to the same place. Any other value has one for each run of its step, of length one where nothing reads it."""
-    extra: float
-    """The cost of the repeats."""
-    peak: int
-    """The most bytes that are in memory at one run, of aligned sizes."""
+from symgraph.optimizations.schedule import Schedule, intervals, live_bytes, scheduled
 
 
 def schedules(
@@ -70,7 +45,7 @@ def schedules(
     (0, 1, 2, 3, 4, 1, 5) 1 4224
     """
     graph = numbered(steps, sizes, cost, keep)
-    plain = _schedule(graph, range(len(steps)))
+    plain = scheduled(graph, range(len(steps)))
     if limit is None or plain.peak <= limit:
         yield plain
     for budget, below in _ladder(graph, plain.peak):
@@ -92,7 +67,7 @@ def smallest(
 ) -> Schedule:
     """The last of `schedules`, which has the lowest peak; `recompute` finds nothing for a lower limit."""
     graph = numbered(steps, sizes, cost, keep)
-    plain = _schedule(graph, range(len(steps)))
+    plain = scheduled(graph, range(len(steps)))
     rungs = (_cheapest(graph, budget, below) for budget, below in reversed(_ladder(graph, plain.peak)))
     return next((found for found in rungs if found is not None), plain)
 
@@ -130,58 +105,18 @@ def _cheapest(graph: Steps, budget: int, below: int) -> Schedule | None:
     for power in _POWERS:
         order = run_within(graph, budget, power)
         if order is not None:
-            found.append(_schedule(graph, _without_needless(graph, order, budget)))
+            found.append(scheduled(graph, _without_needless(graph, order, budget)))
             if len(found[-1].order) < 1.5 * len(graph.reads):
                 break
     found = [schedule for schedule in found if schedule.peak > below]
     return min(found, key=lambda schedule: schedule.extra, default=None)
 
 
-def _schedule(graph: Steps, order: Sequence[int]) -> Schedule:
-    intervals = _intervals(graph, order)
-    again = bytearray(len(graph.reads))
-    extra: float = 0
-    for n in order:
-        if again[n]:
-            extra += graph.cost[n]
-        again[n] = True
-    return Schedule(
-        order=tuple(order),
-        intervals=tuple(Interval(graph.values[value], first, last) for value, first, last in intervals),
-        extra=extra,
-        peak=max(_live(graph, intervals, len(order)), default=0),
-    )
-
-
-def _intervals(graph: Steps, order: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Value, first and last run, by the first."""
-    current: list[list[int]] = [[] for _ in graph.values]
-    found = []
-    for at, n in enumerate(order):
-        for value in graph.reads[n]:
-            current[value][2] = at
-        for value in graph.writes[n]:
-            if current[value] and graph.kept[value]:
-                continue
-            current[value] = [value, at, at]
-            found.append(current[value])
-    return [(value, first, len(order) - 1 if graph.kept[value] else last) for value, first, last in found]
-
-
-def _live(graph: Steps, intervals: Sequence[tuple[int, int, int]], runs: int) -> list[int]:
-    """The bytes in memory at each run."""
-    change = [0] * (runs + 1)
-    for value, first, last in intervals:
-        change[first] += graph.size[value]
-        change[last + 1] -= graph.size[value]
-    return list(accumulate(change[:-1]))
-
-
 def _without_needless(graph: Steps, order: list[int], budget: int) -> list[int]:
     """Without the repeats, from the last to the first, whose results could as well have stayed in memory."""
     if len(order) == len(graph.reads):
         return order
-    live = _live(graph, _intervals(graph, order), len(order))
+    live = live_bytes(graph, intervals(graph, order), len(order))
     latest = [-1] * len(graph.reads)
     before = []  # for each run the one before of the same step
     sources: list[list[int]] = []  # the runs that wrote what it reads

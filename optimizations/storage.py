@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from symgraph.errors import MemoryLimitError
 from symgraph.graph.node import Node, type_symbols
@@ -25,9 +26,14 @@ from symgraph.optimizations.memory import Arena, Buffer, place
 from symgraph.optimizations.plan import Kernel, Plan, Step, View
 from symgraph.optimizations.recompute import schedules
 from symgraph.optimizations.step_cost import step_cost
+from symgraph.optimizations.thrift import thrifty
 
 _PLACED = 3
 """How many orders are compared with all that values may share."""
+_SMALL = 1 << 20
+"""A peak of fewer bytes is not worth a thought."""
+_ALLOWANCE = 0.01
+"""The part of the work that may be done again for a lower peak where no limit asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ class Storage:
     results: int
     """The bytes of the results."""
     extra: float = 0.0
-    """How much of the work, by the cost of steps, is done again to keep within a limit."""
+    """How much of the work, by the cost of steps, is done again to hold less."""
 
     @property
     def peak(self) -> int:
@@ -86,7 +92,7 @@ class Storage:
         lines = [f"peak {self.peak:,} bytes above arguments, variables and results ({self.results:,} bytes)"]
         lines.append(f"at least {self.lower_bound:,} bytes in this order of steps")
         if self.extra:
-            lines.append(f"{self.extra:.1%} of the work is done again to keep within the limit")
+            lines.append(f"{self.extra:.1%} of the work is done again to hold less")
         if self.elsewhere:
             lines.append(f"{self.elsewhere:,} bytes of the peak are allocated by libraries")
         unknown = sum(home.shape is None for turn in self.turns for home in turn.homes)
@@ -105,9 +111,10 @@ def store(
 ) -> Storage:
     """The storage of a plan whose sizes are known, but for those that the data decide.
 
-    Results may take over the memory of what is ``donated``. Where the peak is above a ``limit``, steps run again
-    instead of keeping what they wrote: the first of `recompute.schedules` that fits, so that a smaller limit never
-    needs more. Raises MemoryLimitError, with the least that is possible, where none fits.
+    Results may take over the memory of what is ``donated``. Steps run again instead of keeping what they wrote where
+    that lowers the peak and costs next to nothing, and more of them where it is above a ``limit``: the first of
+    `recompute.schedules` that fits, so that a smaller limit never needs more.
+    Raises MemoryLimitError, with the least that is possible, where none fits.
     """
     steps = [step for step in plan.steps if not isinstance(step, View)]
     values = Values(plan, sizes, {step: needs_of(step) for step in steps}, donated)
@@ -120,16 +127,19 @@ def store(
         key=lambda pair: pair[0].peak,
     )
     steps, rows = [steps[n] for n in found], [rows[n] for n in found]
-    if limit is None or storage.peak <= limit:
+    if storage.peak < _SMALL and (limit is None or storage.peak <= limit):
         return storage
+    work = [step_cost(step, sizes) for step in steps]
+    costs = [cost if _may_repeat(step, values) else math.inf for step, cost in zip(steps, work, strict=True)]
+    total = sum(work)
+    thrift = thrifty(rows, bytes_, costs, _ALLOWANCE * total, kept)
     least = storage
-    costs = [step_cost(step, sizes) if _may_repeat(step, values) else math.inf for step in steps]
-    work = sum(step_cost(step, sizes) for step in steps)
-    for schedule in schedules(rows, bytes_, costs, kept):
-        storage = _stored(values, [steps[n] for n in schedule.order], schedule.extra / work)
-        if storage.peak <= limit:
-            return storage
+    for schedule in chain([thrift], schedules(rows, bytes_, costs, kept)):
+        storage = _stored(values, [steps[n] for n in schedule.order], schedule.extra / total)
         least = min(least, storage, key=lambda each: each.peak)
+        if limit is None or least.peak <= limit:
+            return least
+    assert limit is not None, "without one the first will do"
     raise MemoryLimitError(_impossible(limit, least))
 
 

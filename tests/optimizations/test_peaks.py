@@ -98,7 +98,7 @@ def test_a_smaller_limit_never_uses_more(make):
 
     assert len(found) > 2
     assert sorted(peaks, reverse=True) == peaks
-    assert 0.0 == extras[0] == min(extras)
+    assert extras[0] == min(extras) <= 0.01  # what is spent without being asked
 
 
 def test_a_limit_above_the_peak_changes_nothing():

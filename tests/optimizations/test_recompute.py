@@ -9,7 +9,8 @@ import pytest
 
 from symgraph.optimizations.memory import aligned
 from symgraph.optimizations.order import Step, peak
-from symgraph.optimizations.recompute import Interval, recompute, schedules, smallest
+from symgraph.optimizations.recompute import recompute, schedules, smallest
+from symgraph.optimizations.schedule import Interval
 
 SIZE = 1 << 20
 """The bytes of each large value in the networks below."""
