@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -37,11 +37,11 @@ class Program:
 
 
 def draw_group(
-    group: int, count: int, first_seed: int, *, smooth: bool = False
+    group: int, count: int, first_seed: int, *, smooth: bool = False, sizes: Sequence[int] = ()
 ) -> Iterator[tuple[int, Program]]:
     """So many programs with their seeds: group 0 begins at the first seed, and each other where the one before ends."""
     for seed in range(first_seed + group * count, first_seed + (group + 1) * count):
-        yield seed, draw_program(seed, smooth=smooth)
+        yield seed, draw_program(seed, smooth=smooth, sizes=sizes)
 
 
 def loss_and_gradients(program: Program) -> list:
@@ -50,11 +50,12 @@ def loss_and_gradients(program: Program) -> list:
     return [loss, *sg.grad(loss, [node for node, _ in program.inputs], disconnected="zero")]
 
 
-def draw_program(seed: int, *, smooth: bool = False) -> Program:
-    """A program of 5 to 60 ops; a smooth one is of float64 and has derivatives everywhere."""
+def draw_program(seed: int, *, smooth: bool = False, sizes: Sequence[int] = ()) -> Program:
+    """A program of 5 to 60 ops; a smooth one is of float64 and has derivatives everywhere. Its symbolic sizes are some
+    of ``sizes``, which are small where they are not given."""
     rng = np.random.default_rng(seed)
-    sizes = {symbol(name): int(rng.choice([0, 1, 1, 2, 3, 4] if not smooth else [1, 2, 3])) for name in "nmk"}
-    program = Program(rng, sizes)
+    choice = sizes or ([0, 1, 1, 2, 3, 4] if not smooth else [1, 2, 3])
+    program = Program(rng, {symbol(name): int(rng.choice(choice)) for name in "nmk"})
     for i in range(rng.integers(2, 5)):
         _add_input(program, f"x{i}", "float64" if smooth else program.one_of(DTYPES))
     ops = int(rng.integers(5, 61))
@@ -427,6 +428,7 @@ OTHERS = [
     binary(sg.arctan2, np.arctan2, is_float),
     reduction(sg.max, np.max, is_real, empty=False),
     reduction(sg.argmin, np.argmin, is_real, empty=False),
+    reduction(sg.argmax, np.argmax, is_real, empty=False),
     reduction(sg.any, np.any),
     along_axis(sg.sort, np.sort),
     along_axis(sg.argsort, lambda x, axis: np.argsort(x, axis=axis, stable=True)),

@@ -1,0 +1,283 @@
+"""How far the functions of compiled programs are from the truth, and what they cost.
+
+    python bench/ulp.py                     # minutes; needs mpmath
+    python bench/ulp.py --only exp sin      # these alone
+    python bench/ulp.py --all               # every float32 for functions of one argument: hours
+    python bench/ulp.py --markdown          # the table for docs
+
+Errors are in units in the last place of the exact result, the worst over all arguments that were tried. Functions of
+one float32 get every 64th of all floats besides those near the special places; float64 and two arguments are drawn. The
+truth of float32 is NumPy's and SciPy's float64; that of float64 is the 80-bit float where NumPy has the function (x86
+alone), else mpmath. Times are of one thread on 20,000 numbers from the interval where the function is at work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from symgraph.codegen.llvm_math import FUNCTIONS
+from symgraph.codegen.vectors import Body, Register, declarations, type_of
+from symgraph.graph.types import dtype
+from symgraph.ops.scipy_door import special
+from symgraph.runtime.cpu import Loader, compiled, host
+
+Array = Any
+"""Of NumPy."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function: its limit, where it is timed, and how its truth is found."""
+
+    limit: float
+    low: float
+    high: float
+    numpy: Callable[..., Any] | None = None
+    """Of float64 and 80-bit floats."""
+    mp: Callable[..., Any] | None = None
+    """Of mpmath's numbers."""
+    truth32: Callable[..., Any] | None = None
+    """Of float64, for float32; `numpy` where there is none."""
+    arguments: int = 1
+    slow: bool = False
+    """Whether its truth takes long."""
+
+
+CASES: dict[str, Case] = {
+    "exp": Case(2, -80, 80, np.exp),
+    "exp2": Case(4, -100, 100, np.exp2),
+    "expm1": Case(2, -10, 10, np.expm1),
+    "tanh": Case(2, -5, 5, np.tanh),
+    "log": Case(2, 0, 100, np.log),
+    "log2": Case(4, 0, 100, np.log2),
+    "log10": Case(4, 0, 100, np.log10),
+    "log1p": Case(2, -0.9, 10, np.log1p),
+    "sin": Case(2, -100, 100, np.sin),
+    "cos": Case(2, -100, 100, np.cos),
+    "tan": Case(4, -100, 100, np.tan),
+}
+
+PLACES = (0.0, 1e-38, 1e-8, 0.25, 0.34657, 0.5, 0.7071, 1.0, 1.4142, 1.5708, 2.0, 3.14159, 4.0, 10.0, 64.0, 87.3, 88.7, 103.9, 708.4, 709.78, 745.1, 1e5)  # fmt: skip
+"""Near these something may change."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    worst: float
+    at: tuple[float, ...]
+    wrong: int
+    """How many results are inf or NaN where the truth is not, or the other way."""
+
+    def worse(self, other: Errors) -> Errors:
+        first = self if self.worst >= other.worst else other
+        return Errors(first.worst, first.at, self.wrong + other.wrong)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", nargs="+", default=list(FUNCTIONS), metavar="NAME")
+    parser.add_argument("--all", action="store_true", help="every float32")
+    parser.add_argument("--count", type=int, default=100_000, help="how many float64 to draw")
+    parser.add_argument("--every", type=int, default=64, help="take every so many-th float32")
+    parser.add_argument("--markdown", action="store_true")
+    arguments = parser.parse_args(argv)
+    row = "| {} | {} | {} | {} | {} | {} |" if arguments.markdown else "{:<10}{:<9}{:>8}  {:<26}{:>6}{:>8}"
+    print(row.format("function", "dtype", "ulp", "at", "limit", "ns"), flush=True)
+    if arguments.markdown:
+        print("|---|---|---|---|---|---|")
+    for name, name_of_type in itertools.product(arguments.only, ("float32", "float64")):
+        case = CASES[name]
+        found = measured(name, name_of_type, arguments.count, 1 if arguments.all else arguments.every)
+        worst = f"{found.worst:.2f}" + (f" ({found.wrong} wrong)" if found.wrong else "")
+        if found.worst > case.limit or found.wrong:
+            worst += " !"
+        at = ", ".join(f"{x:.9g}" for x in found.at)
+        print(
+            row.format(name, name_of_type, worst, at, case.limit, f"{timed(name, name_of_type):.2f}"),
+            flush=True,
+        )
+
+
+def measured(name: str, name_of_type: str, count: int, every: int = 64) -> Errors:
+    """The worst error of a function over the arguments of `drawn`."""
+    run = kernel(name, name_of_type, widest(name_of_type), 2)
+    found = Errors(0, (), 0)
+    for given in drawn(CASES[name], name_of_type, count, every):
+        found = found.worse(errors(CASES[name], run(*given), given))
+    return found
+
+
+def drawn(case: Case, name_of_type: str, count: int, every: int) -> Iterator[tuple[Array, ...]]:
+    """Arguments, in parts."""
+    rng = np.random.default_rng(7)
+    if case.slow:
+        count = count // 20
+    if name_of_type == "float32" and case.arguments == 1:
+        size, step = 1 << 22, every * (64 if case.slow else 1)
+        for start in range(0, 1 << 32, size * step):
+            bits = np.arange(start, min(start + size * step, 1 << 32), step, np.uint64).astype(np.uint32)
+            yield (bits.view(np.float32),)
+    parts = max(1, count // 100_000)
+    for _ in range(parts):
+        yield tuple(some(case, np.dtype(name_of_type), count // parts, rng) for _ in range(case.arguments))
+
+
+def some(case: Case, row: np.dtype[Any], count: int, rng: np.random.Generator) -> Array:
+    """Numbers of all sizes, of the interval in which the function is at work, and near the special places."""
+    unsigned = np.dtype(f"u{row.itemsize}")
+    info = np.finfo(row)
+    near = np.array(
+        [
+            *PLACES,
+            *(PLACES[1:] * np.array([-1])),
+            case.low,
+            case.high,
+            *(info.tiny, info.smallest_subnormal, info.max),
+        ]
+    )
+    near = near[np.abs(near) <= info.max].astype(row).view(unsigned)
+    near = near[:, None] + np.arange(-8, 9).astype(unsigned)
+    kinds = [
+        rng.integers(0, 1 << row.itemsize * 8, count // 4, unsigned).view(row),
+        rng.uniform(case.low, case.high, count // 4).astype(row),
+        rng.uniform(-2, 2, count // 8).astype(row),
+        (10.0 ** rng.uniform(-20, 3, count // 8) * rng.choice([-1, 1], count // 8)).astype(row),
+        (1 + rng.uniform(-1, 1, count // 8) * 10.0 ** rng.uniform(-7, 0, count // 8)).astype(row),
+        near.view(row).ravel(),
+        np.array([0.0, -0.0, np.inf, -np.inf, np.nan], row),
+    ]
+    return rng.permutation(np.concatenate(kinds))
+
+
+def errors(case: Case, found: Array, given: tuple[Array, ...]) -> Errors:
+    """The worst of the results, which are 0 where both are the same infinity or NaN."""
+    with np.errstate(all="ignore"):
+        high, low = truth(case, given)
+        nearest = high.astype(found.dtype)
+        agree = (found == nearest) | (np.isnan(found) & np.isnan(nearest))
+        numbers = np.isfinite(found) & np.isfinite(nearest)
+        unit = np.spacing(np.abs(nearest))
+        apart = np.abs((found.astype(high.dtype) - high) - low) / unit.astype(high.dtype)
+    # between the largest number and infinity either may be right
+    edge = np.isinf(nearest) ^ np.isinf(found)
+    largest = np.finfo(found.dtype).max
+    edge &= (np.abs(found) == largest) | (np.abs(nearest) == largest)
+    wrong = ~agree & ~numbers & ~edge
+    apart = np.where(numbers, apart, 0)
+    at = int(np.argmax(np.where(wrong, np.inf, apart)))
+    return Errors(float(apart.max(initial=0)), tuple(float(x[at]) for x in given), int(wrong.sum()))
+
+
+def truth(case: Case, given: tuple[Array, ...]) -> tuple[Array, Array]:
+    """Exact results, each as the sum of two floats that have more bits than the arguments."""
+    if given[0].dtype == np.float32 and (function := case.truth32 or case.numpy):
+        return function(*(x.astype(np.float64) for x in given)), np.float64(0)
+    if case.numpy is not None and np.finfo(np.longdouble).nmant >= 63:
+        return case.numpy(*(x.astype(np.longdouble) for x in given)), np.longdouble(0)
+    assert case.mp is not None
+    with mpmath.workdps(40):
+        pairs = [_pair(case.mp, row) for row in zip(*(x.tolist() for x in given), strict=True)]
+    high, low = np.array(pairs).T
+    return high.astype(np.longdouble), low.astype(np.longdouble)
+
+
+def _pair(function: Callable[..., Any], row: tuple[float, ...]) -> tuple[float, float]:
+    value = function(*(mpmath.mpf(x) for x in row))
+    high = float(value)
+    return high, float(value - high) if np.isfinite(high) else 0.0
+
+
+def timed(name: str, name_of_type: str, size: int = 20_000) -> float:
+    """Nanoseconds for an element."""
+    case, rng = CASES[name], np.random.default_rng(0)
+    run = kernel(name, name_of_type, widest(name_of_type), 2)
+    given = [rng.uniform(case.low, case.high, size).astype(name_of_type) for _ in range(case.arguments)]
+    out, rounds = np.empty_like(given[0]), []
+    for _ in range(9):
+        start = time.perf_counter()
+        for _ in range(20):
+            run.into(out, *given)
+        rounds.append(time.perf_counter() - start)
+    return min(rounds) / 20 / size * 1e9
+
+
+def widest(name_of_type: str) -> int:
+    """Lanes of this machine's vectors; 0 where it has none."""
+    return host().bytes * 8 // dtype(name_of_type).bits
+
+
+class Kernel:
+    """A function compiled for arrays."""
+
+    def __init__(self, address: int, arguments: int, lanes: int) -> None:
+        pointers = [ctypes.c_void_p] * (arguments + 1)
+        self._call = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64)(address)
+        self._lanes = max(lanes, 1)
+
+    def __call__(self, *given: Array) -> Array:
+        """The results, of arrays of any size."""
+        size = given[0].size
+        padded = [np.concatenate([x, np.ones(-size % self._lanes, x.dtype)]) for x in given]
+        out = np.empty_like(padded[0])
+        self.into(out, *padded)
+        return out[:size]
+
+    def into(self, out: Array, *given: Array) -> None:
+        """Into an array whose size is a multiple of the lanes."""
+        self._call(out.ctypes.data, *(x.ctypes.data for x in given), out.size)
+
+
+_LOADER = Loader()
+
+
+@cache
+def kernel(name: str, name_of_type: str, lanes: int, level: int) -> Kernel:
+    row, function, arguments = dtype(name_of_type), FUNCTIONS[name], CASES[name].arguments
+    symbol = f"ulp_{name}_{row.name}_{lanes}_{level}"
+    _LOADER.load(compiled(text(symbol, row.name, function, arguments, lanes), level))
+    return Kernel(_LOADER.address(symbol), arguments, lanes)
+
+
+def text(
+    symbol: str, name_of_type: str, function: Callable[..., Register], arguments: int, lanes: int
+) -> str:
+    """A module with a loop over arrays that stores what a function gives."""
+    row, machine = dtype(name_of_type), host()
+    whole, one, width = type_of(row, lanes), type_of(row, 0), row.bits // 8
+    body = Body(fma=machine.fma)
+    body.emit("br label %loop")
+    body.begin("loop")
+    body.emit("%i = phi i64 [ 0, %entry ], [ %next, %last ]")
+    operands = []
+    for k in range(arguments):
+        place = body.named(f"getelementptr {one}, ptr %x{k}, i64 %i")
+        operands.append(Register(body.named(f"load {whole}, ptr {place}, align {width}"), row, lanes))
+    found = function(body, *operands)
+    place = body.named(f"getelementptr {one}, ptr %out, i64 %i")
+    body.emit(f"store {whole} {found.text}, ptr {place}, align {width}")
+    body.emit("br label %last")
+    body.begin("last")
+    body.emit(f"%next = add i64 %i, {max(lanes, 1)}")
+    body.emit("%more = icmp slt i64 %next, %n")
+    body.emit("br i1 %more, label %loop, label %end")
+    body.begin("end")
+    body.emit("ret void")
+    pointers = "".join(f", ptr %x{k}" for k in range(arguments))
+    head = f"define void @{symbol}(ptr %out{pointers}, i64 %n) #0 {{\nentry:\n"
+    lines = "\n".join(body.lines)
+    return f"{head}{lines}\n}}\n{declarations(body.declared)}attributes #0 = {{ {machine.attributes} }}\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

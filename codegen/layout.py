@@ -1,0 +1,82 @@
+"""How the arrays of a call lie along the loops of a kernel: what its native code depends on, and no size among it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from symgraph.codegen.loops import Load, LoopKernel, Store, Sweep, statements
+from symgraph.graph.dims import Dim, Size, symbols
+
+
+class Step(Enum):
+    """How far a turn of a loop goes in an array."""
+
+    NONE = 0
+    """Nowhere."""
+    UNIT = 1
+    """To the neighbour in memory."""
+    FAR = 2
+    """As many bytes as the call says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An array of a kernel, by its name, and an index that it is read or written at."""
+
+    param: str
+    index: tuple[Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The loops of a kernel at a call, where neighbours are one if all arrays allow it.
+
+    One loop is worked on in vectors: the last over the columns, or, if there is none or the kernel is `upright`, the
+    last over the rows.
+    """
+
+    rows: int
+    """How many loops over rows there are."""
+    columns: int
+    upright: bool
+    steps: tuple[tuple[Step, ...], ...]
+    """For each of `accesses`, one for each loop."""
+
+    @property
+    def vector(self) -> int:
+        """The number of the loop that is worked on in vectors; -1 where there is none."""
+        inner = self.columns and not (self.upright and self.rows)
+        return self.rows - 1 + (self.columns if inner else 0)
+
+
+def accesses(kernel: LoopKernel) -> tuple[Access, ...]:
+    """Every array by every index, in the order of the statements."""
+    found = (Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Load | Store))
+    return tuple(dict.fromkeys(found))
+
+
+FEW = 8
+"""Rows that are known to be no longer are worked on side by side."""
+
+
+def is_upright(kernel: LoopKernel) -> bool:
+    """Whether neighbours in memory are neighbouring rows, in most arrays that lie along rows and columns; or rows are
+    known to be short."""
+    sweeps = [part for part in kernel.body if isinstance(part, Sweep)]
+    if not sweeps or not kernel.rows:
+        return False
+    count = 1
+    for loop in sweeps[0].loops:
+        count = count * loop.size if isinstance(loop.size, int) else FEW + 1
+    if count <= FEW:
+        return True
+    rows = {loop.variable for loop in kernel.rows}
+    columns = {loop.variable for loop in sweeps[0].loops}
+    votes = 0
+    for access in accesses(kernel):
+        used = [x for dim in access.index if isinstance(dim, Size) for x in symbols(dim)]
+        along = [x for x in used if x in rows or x in columns]
+        if any(x in rows for x in along) and any(x in columns for x in along):
+            votes += 1 if along[-1] in rows else -1
+    return votes > 0

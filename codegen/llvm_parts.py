@@ -1,0 +1,122 @@
+"""What the bodies of functions share: formats of floats, limits, polynomials, and sums of two floats for one number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from symgraph.codegen.coefficients import PARTS, POLYNOMIALS
+from symgraph.codegen.vectors import Body, Register, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A float: how its bits are laid out."""
+
+    bits: int
+    fraction: int
+    """Bits of the fraction, which are the lowest."""
+    bias: int
+    """The exponent's field of 1."""
+
+    @property
+    def one(self) -> int:
+        """The bits of 1."""
+        return self.bias << self.fraction
+
+    @property
+    def least(self) -> float:
+        """The least number that is not denormal."""
+        return 2.0 ** (1 - self.bias)
+
+    @property
+    def whole(self) -> float:
+        """Added to a small number it leaves an integer in the lowest bits."""
+        return 1.5 * 2.0**self.fraction
+
+
+FORMATS = {32: Format(32, 23, 127), 64: Format(64, 52, 1023)}
+
+Pair: TypeAlias = tuple[Register, Register]
+"""A number as the sum of two floats: the second is at most about half a unit in the last place of the first."""
+
+INF, NAN = float("inf"), float("nan")
+
+
+def format_of(x: Register) -> Format:
+    return FORMATS[x.row.bits]
+
+
+def by_bits(x: Register, single: float, double: float) -> float:
+    """One of two numbers, by the dtype."""
+    return single if x.row.bits == 32 else double
+
+
+def coefficients(name: str, x: Register) -> tuple[float, ...]:
+    return POLYNOMIALS[name][x.row.bits]
+
+
+def constant_parts(name: str, x: Register) -> tuple[float, ...]:
+    """A constant as a sum of numbers of the dtype, the greatest first."""
+    return PARTS[name][x.row.bits]
+
+
+def polynomial(body: Body, x: Register, name: str) -> Register:
+    """The polynomial of a name in ``x``."""
+    return horner(body, x, coefficients(name, x))
+
+
+def horner(body: Body, x: Register, values: Sequence[Value]) -> Register:
+    """``values[0] + values[1] * x + ...``."""
+    found = body.like(values[-1], x)
+    for value in reversed(values[:-1]):
+        found = body.fma(found, x, value)
+    return found
+
+
+def at_most(body: Body, x: Register, limit: Value) -> Register:
+    """The lesser of the two; NaN of NaN."""
+    return body.select(body.compare("gt", x, limit), limit, x)
+
+
+def at_least(body: Body, x: Register, limit: Value) -> Register:
+    """The greater of the two; NaN of NaN."""
+    return body.select(body.compare("lt", x, limit), limit, x)
+
+
+def times_power(body: Body, x: Register, exponent: Register) -> Register:
+    """``x * 2**exponent`` for an integer exponent whose power is a normal number."""
+    layout = format_of(x)
+    return body.mul(x, body.as_float(body.shl(body.add(exponent, layout.bias), layout.fraction)))
+
+
+def two_sum(body: Body, x: Value, y: Value) -> Pair:
+    """``x + y`` without an error."""
+    total = body.add(x, y)
+    other = body.sub(total, x)
+    return total, body.add(body.sub(x, body.sub(total, other)), body.sub(y, other))
+
+
+def fast_two_sum(body: Body, x: Value, y: Value) -> Pair:
+    """``x + y`` without an error, where ``x`` is 0 or not less than ``y`` in size."""
+    total = body.add(x, y)
+    return total, body.sub(y, body.sub(total, x))
+
+
+def two_product(body: Body, x: Register, y: Register) -> Pair:
+    """``x * y`` without an error, where nothing over- or underflows."""
+    product = body.mul(x, y)
+    if body.fused:
+        return product, body.fma(x, y, body.neg(product))
+    (a, b), (c, d) = _halves(body, x), _halves(body, y)
+    rest = body.sub(body.mul(a, c), product)
+    rest = body.add(body.add(rest, body.mul(a, d)), body.mul(b, c))
+    return product, body.add(rest, body.mul(b, d))
+
+
+def _halves(body: Body, x: Register) -> Pair:
+    """``x`` as a sum of two numbers of half as many bits."""
+    scaled = body.mul(x, 2.0 ** ((format_of(x).fraction + 2) // 2) + 1)
+    high = body.sub(scaled, body.sub(scaled, x))
+    return high, body.sub(x, high)

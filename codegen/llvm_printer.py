@@ -1,0 +1,470 @@
+"""Kernels as LLVM IR, in vectors as wide as the machine's.
+
+A kernel is a function of a table and of a range of its first loop::
+
+    void kernel_0(ptr table, i64 begin, i64 end)
+
+The table has 8 bytes for each of these: the addresses of the arrays that are read and of those that are written; the
+address of its room; the sizes of the loops; for each access of `symgraph.codegen.layout.accesses` the bytes that a turn
+of each loop goes. One loop is worked on in vectors, the last of which leaves lanes out; the others turn one by one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from symgraph.codegen.layout import Access, Layout, Step, accesses
+from symgraph.codegen.llvm_memory import (
+    INT64,
+    address,
+    computed_in,
+    counting,
+    gather,
+    load,
+    scatter,
+    store,
+)
+from symgraph.codegen.llvm_ops import compute, is_spoken
+from symgraph.codegen.llvm_reductions import TURNS, Reduction, add_to_total
+from symgraph.codegen.long_rows import in_parts
+from symgraph.codegen.loops import (
+    Compute,
+    Load,
+    LoopKernel,
+    Operand,
+    Reduce,
+    Statement,
+    Store,
+    Value,
+    operands,
+    statements,
+)
+from symgraph.codegen.machine import Machine
+from symgraph.codegen.vectors import Body, Register, declarations
+from symgraph.graph.types import BOOL, DType
+from symgraph.optimizations.cost import weight
+
+_LIGHT = 12.0
+"""A sweep with reductions whose turn has no more operations than so many works on four vectors at a time: one alone
+would wait for its own accumulator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A printed kernel."""
+
+    name: str
+    text: str
+    """One function. Its module needs what is declared, and the machine's attributes as ``#0``."""
+    declared: frozenset[str]
+
+
+def unspoken(kernel: LoopKernel) -> str | None:
+    """What of a kernel cannot be said here, in a few words; None where all can."""
+    for each, _, _ in statements(kernel):
+        match each:
+            case Load(param=param) | Store(param=param) if param.type.dtype.is_complex:
+                return f"{param.type.dtype} of {param.name}"
+            case Compute() if not is_spoken(each.op, [x.row for x in each.args], each.target.row):
+                return f"{each.op.name} of {each.args[-1].row}"
+            case Reduce() if not Reduction.is_spoken(each):
+                return f"{each.op.name} of {each.arg.row}"
+    return None
+
+
+def module(kernels: Sequence[Native], machine: Machine) -> str:
+    """The text of a module of kernels."""
+    functions = "\n".join(kernel.text for kernel in kernels)
+    declared = declarations(line for kernel in kernels for line in kernel.declared)
+    return f"{functions}\n{declared}attributes #0 = {{ {machine.attributes} }}\n"
+
+
+def lanes_of(kernel: LoopKernel, machine: Machine) -> int:
+    """The numbers of a vector: as many as fit into a register of the widest that are computed, or several times that."""
+    every = [x for x, _, _ in statements(kernel)]
+    rows = [(x.param.type.dtype if isinstance(x, Store) else x.target.row) for x in every]
+    widest = max((computed_in(row).bits // 8 for row in rows), default=8)
+    lanes = machine.bytes // max(4, widest)
+    work = sum(weight(x.op, len(x.args)) for x in every if isinstance(x, Compute))
+    reduces = any(isinstance(x, Reduce) for x in every)
+    return 4 * lanes if reduces and work <= _LIGHT else lanes
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a kernel keeps of one sweep for another: a row of each of these, or as many rows as a vector has lanes."""
+
+    kept: tuple[Value, ...]
+    rows: int
+
+    def bytes(self, columns: int) -> int:
+        return sum(-(-self.rows * columns * x.row.numpy.itemsize // 64) * 64 for x in self.kept)
+
+
+def room_of(kernel: LoopKernel, machine: Machine, *, upright: bool) -> Room:
+    makers = _makers(kernel)
+    homes = in_parts(kernel, makers).kept
+    kept = tuple(makers[name].target for name, home in homes.items() if home is None)
+    return Room(kept, lanes_of(kernel, machine) if upright and kernel.rows else 1)
+
+
+def print_native(kernel: LoopKernel, layout: Layout, machine: Machine, name: str) -> Native:
+    """The function of a kernel for a layout."""
+    return _Printer(kernel, layout, machine, name).run()
+
+
+Inside: TypeAlias = Callable[[list[Register]], list[Register]]
+"""What stands in a loop: it takes what is carried from the turn before, and gives it on."""
+
+_ZERO = Register("0", INT64, 0)
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What is known at a place: where the arrays are, and values."""
+
+    places: dict[Access | str, str]
+    values: dict[str, Register]
+    wide: dict[str, Register]
+    """Numbers in every lane."""
+    mask: Register | None = None
+    """The lanes that count; None for all."""
+
+
+class _Printer:
+    def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine, name: str) -> None:
+        self._kernel, self._layout, self._machine, self._name = kernel, layout, machine, name
+        self._body, self._lanes = Body(fma=machine.fma), lanes_of(kernel, machine)
+        self._sizes: list[Register] = []
+        self._row_of = {param.name: param.type.dtype for param in (*kernel.reads, *kernel.writes)}
+        self._makers = _makers(kernel)
+        parts = in_parts(kernel, self._makers)
+        self._sections, self._homes = parts.sections, parts.kept
+        self._room = room_of(kernel, machine, upright=layout.vector < layout.rows)
+        self._steps: dict[Access | str, tuple[Step, ...]] = {}
+        self._strides: dict[Access | str, list[Register]] = {}
+        self._depths, self._vectors = self._analysis(dict(zip(accesses(kernel), layout.steps, strict=True)))
+        self._scope = _Scope({}, {}, {})
+
+    def run(self) -> Native:
+        self._prologue()
+        for each in self._kernel.once:
+            self._statement(each)
+        self._rows(0)
+        self._body.emit("ret void")
+        lines = "\n".join(self._body.lines)
+        text = f"define void @{self._name}(ptr %table, i64 %begin, i64 %end) #0 {{\nentry:\n{lines}\n}}\n"
+        return Native(self._name, text, frozenset(self._body.declared))
+
+    # What is known before anything is printed
+
+    def _analysis(self, steps: dict[Access, tuple[Step, ...]]) -> tuple[dict[str, int], set[str]]:
+        """The deepest loop that each value follows, and the values that are vectors."""
+        self._steps |= steps
+        vector, rows = self._layout.vector, self._layout.rows
+        depths: dict[str, int] = {}
+        vectors: set[str] = set()
+        for x, _, _ in statements(self._kernel):
+            if isinstance(x, Store):
+                continue
+            name = x.target.name
+            behind = [y.name for y in operands(x) if isinstance(y, Value)]
+            if isinstance(x, Load):
+                found = steps[Access(x.param.name, x.index)]
+                depths[name] = max((n for n, step in enumerate(found) if step is not Step.NONE), default=-1)
+                is_vector = 0 <= vector and found[vector] is not Step.NONE
+            elif isinstance(x, Reduce):
+                depths[name] = rows - 1
+                is_vector = vector < rows and any(y in vectors for y in behind)
+            else:
+                depths[name] = max((depths[y] for y in behind), default=-1)
+                is_vector = any(y in vectors for y in behind)
+            if name in self._homes:  # every element of a row is kept
+                depths[name], is_vector = rows + self._layout.columns - 1, True
+            if is_vector:
+                vectors.add(name)
+        return depths, vectors
+
+    def _prologue(self) -> None:
+        """The words of the table; nothing of it is read again."""
+        place = iter(range(1 << 20))
+        for param in (*self._kernel.reads, *self._kernel.writes):
+            base = self._word(next(place), "ptr")
+            for access in self._steps:
+                if isinstance(access, Access) and access.param == param.name:
+                    self._scope.places[access] = base
+        room = next(place)
+        count = self._layout.rows + self._layout.columns
+        self._sizes = [Register(self._word(next(place), "i64"), INT64, 0) for _ in range(count)]
+        for access, steps in self._steps.items():
+            self._strides[access] = [
+                Register(self._word(n, "i64") if step is Step.FAR else "0", INT64, 0)
+                for step, n in zip(steps, place, strict=False)
+            ]
+        if self._room.kept:
+            self._cut(self._word(room, "ptr"))
+
+    def _word(self, n: int, type_: str) -> str:
+        return self._body.named(f"load {type_}, ptr {address(self._body, '%table', 8 * n)}, align 8")
+
+    def _cut(self, base: str) -> None:
+        """Room for what is kept: rows in which the loops over columns go forward."""
+        body, rows, vector = self._body, self._layout.rows, self._layout.vector
+        for x in self._room.kept:
+            size = x.row.numpy.itemsize
+            stride = body.constant(INT64, size * self._room.rows, 0)
+            strides, steps = [], []
+            for n in reversed(range(rows, rows + self._layout.columns)):
+                strides.insert(0, stride)
+                steps.insert(0, Step.UNIT if n == vector else Step.FAR)
+                stride = body.mul(stride, self._sizes[n])
+            before = [Step.UNIT if n == vector else Step.NONE for n in range(rows)]
+            self._strides[x.name] = [body.constant(INT64, 0, 0)] * rows + strides
+            self._steps[x.name] = (*before, *steps)
+            self._row_of[x.name] = x.row
+            self._scope.places[x.name] = base
+            base = address(body, base, body.and_(body.add(stride, 63), -64))
+
+    # Loops
+
+    def _rows(self, level: int) -> None:
+        """The loops over rows from one on, and what stands inside of them."""
+        if level == self._layout.rows:
+            self._row()
+            return
+        self._hoist(self._before_sweeps(), level)
+        begin, end = ("%begin", "%end") if level == 0 else ("0", self._sizes[level].text)
+
+        def inside(carried: list[Register]) -> list[Register]:
+            self._rows(level + 1)
+            return carried
+
+        self._turns(level, Register(begin, INT64, 0), Register(end, INT64, 0), [], inside)
+
+    def _row(self) -> None:
+        for section in self._sections:
+            if isinstance(section, tuple):
+                self._sweep(section)
+            else:
+                self._statement(section)
+
+    def _before_sweeps(self) -> list[Statement]:
+        return list(itertools.takewhile(lambda x: not isinstance(x, tuple), self._sections))  # type: ignore[arg-type]
+
+    def _sweep(self, section: tuple[Statement, ...]) -> None:
+        """The loops over columns; what they reduce is known after them."""
+        body, last = self._body, self._layout.rows + self._layout.columns - 1
+        across = self._layout.vector == last
+        reduced = [
+            Reduction(x, self._lanes if across or _name(x.arg) in self._vectors else 0)
+            for x in section
+            if isinstance(x, Reduce)
+        ]
+        starts = [each.start(body) for each in reduced]
+        totals = [each for each in reduced if each.has_total]
+
+        def innermost(carried: list[Register]) -> list[Register]:
+            if not totals:
+                return self._turns(last, _ZERO, self._sizes[last], carried, lambda given: self._do(section, given))
+            step = TURNS * (self._lanes if across else 1)
+
+            def some_turns(begin: Register, carried: list[Register]) -> list[Register]:
+                end = body.intrinsic("smin", body.add(begin, step), self._sizes[last])
+                found = self._turns(last, begin, end, starts, lambda given: self._do(section, given))
+                return _taken(body, reduced, carried, found)
+
+            return body.loop(_ZERO, self._sizes[last], step, carried, some_turns)
+
+        def nest(level: int, carried: list[Register]) -> list[Register]:
+            self._hoist(section, level)
+            if level == last:
+                return innermost(carried)
+            return self._turns(level, _ZERO, self._sizes[level], carried, lambda given: nest(level + 1, given))
+
+        with self._scoped():
+            found = nest(self._layout.rows, [*starts, *(each.start(body) for each in totals)])
+        lost = iter(found[len(reduced) :])
+        for each, x in zip(reduced, found, strict=False):
+            x = body.add(x, next(lost)) if each.has_total else x
+            self._scope.values[each.each.target.name] = each.across(body, x) if across else x
+
+    def _do(self, section: Sequence[Statement], accumulators: Sequence[Register]) -> list[Register]:
+        """What one turn of a sweep does, and the accumulators after it."""
+        given = iter(accumulators)
+        found = []
+        for each in section:
+            if isinstance(each, Reduce):
+                across = self._layout.vector >= self._layout.rows
+                accumulator = next(given)
+                reduction = Reduction(each, accumulator.lanes)
+                x = self._operand(each.arg, accumulator.lanes)
+                found.append(reduction.take(self._body, accumulator, x, self._scope.mask if across else None))
+            else:
+                self._statement(each)
+        return found
+
+    def _hoist(self, section: Sequence[Statement], level: int) -> None:
+        """What does not follow a loop, nor those inside of it, is done before it."""
+        for each in section:
+            if isinstance(each, Load | Compute) and self._depths[each.target.name] < level:
+                self._statement(each)
+        if level != self._layout.vector:
+            return
+        for each in section:  # numbers that vectors meet are spread once
+            if not isinstance(each, Store) or self._is_vector(each):
+                for x in operands(each):
+                    found = self._scope.values.get(_name(x))
+                    if found is not None and self._is_vector(each):
+                        self._scope.wide[_name(x)] = self._body.spread(found, self._lanes)
+
+    def _is_vector(self, each: Statement) -> bool:
+        if isinstance(each, Store):
+            return self._steps[Access(each.param.name, each.index)][self._layout.vector] is not Step.NONE
+        return isinstance(each, Reduce) or each.target.name in self._vectors
+
+    def _turns(
+        self, level: int, begin: Register, end: Register, carried: Sequence[Register], inside: Inside
+    ) -> list[Register]:
+        """One loop, inside of which there is what follows it."""
+        body, lanes = self._body, self._lanes
+
+        def whole(n: Register, given: list[Register]) -> list[Register]:
+            return self._turn(level, n, None, given, inside)
+
+        def some(n: Register, given: list[Register]) -> list[Register]:
+            return self._turn(level, n, self._first_lanes(body.sub(end, n)), given, inside)
+
+        if level != self._layout.vector:
+            return body.loop(begin, end, 1, carried, whole)
+        if self._machine.masks:
+            return body.loop(begin, end, lanes, carried, some)
+        middle = body.add(begin, body.and_(body.sub(end, begin), -lanes))
+        return body.loop(middle, end, lanes, body.loop(begin, middle, lanes, carried, whole), some)
+
+    def _turn(
+        self, level: int, n: Register, mask: Register | None, carried: list[Register], inside: Inside
+    ) -> list[Register]:
+        with self._scoped() as scope:
+            for key, steps in self._steps.items():
+                step = steps[level]
+                if step is Step.UNIT and not (isinstance(key, str) and level < self._layout.rows):
+                    unit = f"i{8 * self._row_of[key if isinstance(key, str) else key.param].numpy.itemsize}"
+                    at = f"getelementptr {unit}, ptr {scope.places[key]}, i64 {n.text}"
+                    scope.places[key] = self._body.named(at)
+                elif step is Step.FAR:
+                    offset = self._body.mul(n, self._strides[key][level])
+                    scope.places[key] = address(self._body, scope.places[key], offset)
+            if level == self._layout.vector:
+                scope.mask = mask
+            return inside(carried)
+
+    @contextmanager
+    def _scoped(self) -> Iterator[_Scope]:
+        """What becomes known inside is forgotten after it."""
+        outer = self._scope
+        self._scope = _Scope(dict(outer.places), dict(outer.values), dict(outer.wide), outer.mask)
+        try:
+            yield self._scope
+        finally:
+            self._scope = outer
+
+    def _first_lanes(self, count: Register) -> Register:
+        """A mask of so many lanes, or of all."""
+        body, lanes = self._body, self._lanes
+        if not self._machine.masks:
+            return body.compare("lt", counting(lanes), body.spread(count, lanes))
+        missing = body.sub(lanes, body.intrinsic("smin", count, lanes))
+        word = f"i{lanes}"
+        shift = missing.text if lanes == 64 else body.named(f"trunc i64 {missing.text} to {word}")
+        bits = body.named(f"lshr {word} -1, {shift}")
+        return Register(body.named(f"bitcast {word} {bits} to <{lanes} x i1>"), BOOL, lanes)
+
+    # Statements
+
+    def _statement(self, each: Statement) -> None:
+        scope = self._scope
+        if isinstance(each, Store):
+            self._write(Access(each.param.name, each.index), each.param.type.dtype, each.value)
+            return
+        name = each.target.name
+        if name in scope.values:  # it was done before a loop
+            return
+        if isinstance(each, Load):
+            found = self._read(Access(each.param.name, each.index), each.target.row)
+        else:
+            assert isinstance(each, Compute)
+            lanes = max((self._lanes_of(x) for x in each.args), default=0)
+            args = [self._operand(x, lanes) for x in each.args]
+            found = compute(self._body, each.op, args, [x.row for x in each.args], each.target.row)
+        scope.values[name] = found
+        if name in self._homes:
+            self._keep(each.target)
+
+    def _keep(self, value: Value) -> None:
+        """What later sweeps read is written where it has room, unless it is stored there anyway."""
+        home = self._homes[value.name]
+        if home is None:
+            self._write(value.name, value.row, value)
+        elif home.value != value:
+            self._write(Access(home.param.name, home.index), value.row, value)
+
+    def _lanes_of(self, x: Operand) -> int:
+        return self._lanes if _name(x) in self._vectors else 0
+
+    def _operand(self, x: Operand, lanes: int) -> Register:
+        """A register of so many lanes; what an earlier sweep kept is read again."""
+        if not isinstance(x, Value):
+            return self._body.constant(computed_in(x.row), x.value, lanes)
+        if x.name not in self._scope.values:
+            home = self._homes[x.name]
+            key = x.name if home is None else Access(home.param.name, home.index)
+            self._scope.values[x.name] = self._read(key, x.row)
+        found = self._scope.values[x.name]
+        if lanes and not found.lanes and x.name in self._scope.wide:
+            return self._scope.wide[x.name]
+        return self._body.spread(found, lanes)
+
+    def _read(self, key: Access | str, row: DType) -> Register:
+        place, scope, vector = self._scope.places[key], self._scope, self._layout.vector
+        step = self._steps[key][vector] if vector >= 0 else Step.NONE
+        if step is Step.FAR:
+            return gather(self._body, row, place, self._strides[key][vector], self._lanes, scope.mask)
+        unit = step is Step.UNIT
+        return load(self._body, row, place, self._lanes if unit else 0, scope.mask if unit else None)
+
+    def _write(self, key: Access | str, row: DType, value: Operand) -> None:
+        place, scope, vector = self._scope.places[key], self._scope, self._layout.vector
+        step = self._steps[key][vector] if vector >= 0 else Step.NONE
+        x = self._operand(value, 0 if step is Step.NONE else self._lanes)
+        if step is Step.FAR:
+            scatter(self._body, x, row, place, self._strides[key][vector], scope.mask)
+        else:
+            store(self._body, x, row, place, scope.mask if step is Step.UNIT else None)
+
+
+def _taken(
+    body: Body, reduced: Sequence[Reduction], carried: Sequence[Register], found: Sequence[Register]
+) -> list[Register]:
+    """The totals, and what they have lost, after some turns."""
+    lost = list(carried[len(reduced) :])
+    sums, at = [], 0
+    for each, total, x in zip(reduced, carried, found, strict=False):
+        if each.has_total:
+            total, lost[at] = add_to_total(body, total, lost[at], x)
+            at += 1
+        else:
+            total = each.merge(body, total, x)
+        sums.append(total)
+    return [*sums, *lost]
+
+
+def _makers(kernel: LoopKernel) -> dict[str, Load | Compute | Reduce]:
+    return {x.target.name: x for x, _, _ in statements(kernel) if not isinstance(x, Store)}
+
+
+def _name(x: Operand) -> str:
+    return x.name if isinstance(x, Value) else ""

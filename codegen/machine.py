@@ -1,0 +1,29 @@
+"""What native code is made for, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A processor as LLVM names it, and what the printer makes of it."""
+
+    triple: str
+    cpu: str
+    features: str
+    bytes: int
+    """Of the widest vectors that it computes with at once."""
+    fma: bool
+    """Whether it rounds ``x * y + z`` once."""
+    masks: bool
+    """Whether reading and writing some lanes of a vector costs no more than all of them."""
+
+    @property
+    def attributes(self) -> str:
+        """The attributes of functions, in the language of LLVM."""
+        width = 8 * self.bytes
+        return (
+            f'nounwind "target-cpu"="{self.cpu}" "target-features"="{self.features}" '
+            f'"prefer-vector-width"="{width}" "min-legal-vector-width"="{width}"'
+        )

@@ -1,0 +1,385 @@
+"""LLVM IR as text, over vectors: what the printer and the bodies of functions are written with.
+
+Every operation takes registers of one type, or Python numbers, which become constants of the type of the others, adds a
+line, and gives the register of its result. Floating-point operations have no fast-math flag and are not contracted: the
+same bits come out at every level of LLVM's code generation.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from symgraph.graph.types import BOOL, DType, dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A value of LLVM: its name, or its text where it is a constant; ``lanes`` numbers of a dtype, 0 for one that is
+    not a vector."""
+
+    text: str
+    row: DType
+    lanes: int
+
+    @property
+    def type(self) -> str:
+        return type_of(self.row, self.lanes)
+
+
+Value: TypeAlias = Register | float | int
+"""What an operation takes."""
+
+Comparison: TypeAlias = Literal["eq", "ne", "lt", "le", "gt", "ge"]
+
+_ORDERED = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
+"""As IEEE and NumPy compare: with a NaN all are false but ``ne``."""
+
+
+Turn: TypeAlias = "Callable[[Register, list[Register]], list[Register]]"
+
+
+class Body:
+    """Lines of a function, in order."""
+
+    def __init__(self, *, fma: bool = True) -> None:
+        self.lines: list[str] = []
+        self.declared: set[str] = set()
+        """Declarations that the lines ask of their module."""
+        self.block = "entry"
+        """The label that the last lines stand under."""
+        self._fma = "fma" if fma else "fmuladd"
+        self._count = 0
+
+    @property
+    def fused(self) -> bool:
+        """Whether `fma` rounds once."""
+        return self._fma == "fma"
+
+    def emit(self, line: str) -> None:
+        self.lines.append(f"  {line}")
+
+    def named(self, text: str) -> str:
+        """A new name for what a line gives."""
+        self._count += 1
+        self.emit(f"%v{self._count} = {text}")
+        return f"%v{self._count}"
+
+    def label(self, what: str) -> str:
+        """A new name for a block."""
+        self._count += 1
+        return f"{what}{self._count}"
+
+    def begin(self, label: str) -> None:
+        """The lines from here on stand under a label."""
+        self.lines.append(f"{label}:")
+        self.block = label
+
+    def rarely(self, mask: Register, usual: Register, slow: Callable[[], Register]) -> Register:
+        """``usual``, but what ``slow`` gives in the lanes of the mask; its lines run only where there are any."""
+        rare, after, before = self.label("rare"), self.label("after"), self.block
+        self.emit(f"br i1 {self.any(mask)}, label %{rare}, label %{after}")
+        self.begin(rare)
+        found, end = self.select(mask, slow(), usual), self.block
+        self.emit(f"br label %{after}")
+        self.begin(after)
+        made = self._new(usual)
+        self.emit(_phi(made, before, usual, end, found))
+        return made
+
+    def rarely_all(
+        self,
+        mask: Register,
+        usual: tuple[Register, ...],
+        slow: Callable[[], tuple[Register, ...]],
+    ) -> tuple[Register, ...]:
+        """As `rarely`, of several registers."""
+        rare, after, before = self.label("rare"), self.label("after"), self.block
+        self.emit(f"br i1 {self.any(mask)}, label %{rare}, label %{after}")
+        self.begin(rare)
+        found = [self.select(mask, new, old) for new, old in zip(slow(), usual, strict=True)]
+        end = self.block
+        self.emit(f"br label %{after}")
+        self.begin(after)
+        texts = [
+            f"phi {old.type} [ {old.text}, %{before} ], [ {new.text}, %{end} ]"
+            for new, old in zip(found, usual, strict=True)
+        ]
+        return tuple(
+            Register(self.named(text), old.row, old.lanes) for text, old in zip(texts, usual, strict=True)
+        )
+
+    def any(self, mask: Register) -> str:
+        """One bit: whether any lane of a mask is set."""
+        if not mask.lanes:
+            return mask.text
+        whole = self.named(f"bitcast {mask.type} {mask.text} to i{mask.lanes}")
+        return self.named(f"icmp ne i{mask.lanes} {whole}, 0")
+
+    def loop(
+        self, start: Value, stop: Register, step: int, carried: Sequence[Register], turn: Turn
+    ) -> list[Register]:
+        """Turns for ``start``, ``start + step``, … below ``stop``: each gets its number, and what the one before gave;
+        the first, and what follows where there is none, ``carried``."""
+        first, before = self.like(start, stop), self.block
+        head, after = self.label("loop"), self.label("done")
+        self.emit(f"br i1 {self.compare('lt', first, stop).text}, label %{head}, label %{after}")
+        self.begin(head)
+        place = len(self.lines)
+        number = self._new(first)
+        given = [self._new(x) for x in carried]
+        new = turn(number, given)
+        following = self.add(number, step)
+        more, end = self.compare("lt", following, stop).text, self.block
+        self.emit(f"br i1 {more}, label %{head}, label %{after}")
+        pairs = zip([number, *given], [first, *carried], [following, *new], strict=True)
+        self.lines[place:place] = [f"  {_phi(x, before, a, end, b)}" for x, a, b in pairs]
+        self.begin(after)
+        found = [self._new(x) for x in carried]
+        for x, a, b in zip(found, carried, new, strict=True):
+            self.emit(_phi(x, before, a, end, b))
+        return found
+
+    def _new(self, other: Register) -> Register:
+        """A register of the type of another that a line is going to give."""
+        self._count += 1
+        return Register(f"%v{self._count}", other.row, other.lanes)
+
+    # Constants
+
+    def constant(self, row: DType, value: float | int, lanes: int) -> Register:
+        """A number in every lane, rounded to the dtype."""
+        text = literal(row, value)
+        return Register(f"splat ({type_of(row, 0)} {text})" if lanes else text, row, lanes)
+
+    def like(self, value: Value, other: Register) -> Register:
+        """A register; a number as one of the type of another."""
+        return value if isinstance(value, Register) else self.constant(other.row, value, other.lanes)
+
+    def bits(self, pattern: int, other: Register) -> Register:
+        """A constant float of a type, given by its bits."""
+        row = other.row
+        number = np.asarray(pattern & (1 << row.bits) - 1, f"u{row.bits // 8}").view(row.numpy)
+        return self.constant(row, number[()], other.lanes)
+
+    # Arithmetic
+
+    def add(self, x: Value, y: Value) -> Register:
+        return self._binary("fadd", "add", "add", x, y)
+
+    def sub(self, x: Value, y: Value) -> Register:
+        return self._binary("fsub", "sub", "sub", x, y)
+
+    def mul(self, x: Value, y: Value) -> Register:
+        return self._binary("fmul", "mul", "mul", x, y)
+
+    def div(self, x: Value, y: Value) -> Register:
+        """The quotient; of integers the part before the point, whose divisor must not be 0."""
+        return self._binary("fdiv", "sdiv", "udiv", x, y)
+
+    def rem(self, x: Value, y: Value) -> Register:
+        """What `div` leaves, with the sign of ``x``; of integers, whose divisor must not be 0."""
+        return self._binary("frem", "srem", "urem", x, y)
+
+    def fma(self, x: Value, y: Value, z: Value) -> Register:
+        """``x * y + z`` rounded once; on machines that cannot, rounded twice."""
+        return self.intrinsic(self._fma, x, y, z)
+
+    def neg(self, x: Register) -> Register:
+        """The sign turned, of a NaN too; of integers the difference from 0."""
+        if not x.row.is_float:
+            return self.sub(0, x)
+        return Register(self.named(f"fneg {x.type} {x.text}"), x.row, x.lanes)
+
+    def abs(self, x: Register) -> Register:
+        return self.intrinsic("fabs", x)
+
+    def sqrt(self, x: Register) -> Register:
+        return self.intrinsic("sqrt", x)
+
+    def floor(self, x: Register) -> Register:
+        return self.intrinsic("floor", x)
+
+    def ceil(self, x: Register) -> Register:
+        return self.intrinsic("ceil", x)
+
+    def trunc(self, x: Register) -> Register:
+        return self.intrinsic("trunc", x)
+
+    def rint(self, x: Register) -> Register:
+        """To the nearest integer, halves to the even one."""
+        return self.intrinsic("roundeven", x)
+
+    def copysign(self, x: Value, sign: Value) -> Register:
+        return self.intrinsic("copysign", x, sign)
+
+    def intrinsic(self, name: str, *args: Value) -> Register:
+        """``llvm.name`` of operands of one type, which it gives."""
+        first = next(x for x in args if isinstance(x, Register))
+        operands = [self.like(x, first) for x in args]
+        function = f"@llvm.{name}.{suffix(first.row, first.lanes)}"
+        types = ", ".join([first.type] * len(args))
+        self.declared.add(f"declare {first.type} {function}({types})")
+        given = ", ".join(f"{x.type} {x.text}" for x in operands)
+        return Register(self.named(f"call {first.type} {function}({given})"), first.row, first.lanes)
+
+    # Integers, and the bits of floats
+
+    def and_(self, x: Value, y: Value) -> Register:
+        return self._binary("", "and", "and", x, y)
+
+    def or_(self, x: Value, y: Value) -> Register:
+        return self._binary("", "or", "or", x, y)
+
+    def xor(self, x: Value, y: Value) -> Register:
+        return self._binary("", "xor", "xor", x, y)
+
+    def shl(self, x: Value, count: Value) -> Register:
+        """The count must be 0 or more and less than the bits."""
+        return self._binary("", "shl", "shl", x, count)
+
+    def shr(self, x: Value, count: Value) -> Register:
+        """Arithmetic where ``x`` has a sign; the count as in `shl`."""
+        return self._binary("", "ashr", "lshr", x, count)
+
+    def not_(self, mask: Register) -> Register:
+        """Of a mask."""
+        return self._binary("", "xor", "xor", mask, 1)
+
+    def as_integer(self, x: Register) -> Register:
+        """The bits of a float as an integer with a sign."""
+        return self._bitcast(x, dtype(f"int{x.row.bits}"))
+
+    def as_unsigned(self, x: Register) -> Register:
+        """The same bits as an integer without a sign: `shr` shifts zeros into it."""
+        return self._bitcast(x, dtype(f"uint{x.row.bits}"))
+
+    def as_float(self, x: Register) -> Register:
+        return self._bitcast(x, dtype(f"float{x.row.bits}"))
+
+    def _bitcast(self, x: Register, row: DType) -> Register:
+        to = type_of(row, x.lanes)
+        return Register(self.named(f"bitcast {x.type} {x.text} to {to}"), row, x.lanes)
+
+    # Choices
+
+    def compare(self, how: Comparison, x: Value, y: Value) -> Register:
+        """A mask: a bool in every lane."""
+        a, b = self._pair(x, y)
+        if a.row.is_float:
+            text = f"fcmp {_ORDERED[how]}"
+        else:
+            sign = "" if how in ("eq", "ne") else "s" if a.row.kind == "int" else "u"
+            text = f"icmp {sign}{how}"
+        return Register(self.named(f"{text} {a.type} {a.text}, {b.text}"), BOOL, a.lanes)
+
+    def is_nan(self, x: Register) -> Register:
+        return Register(self.named(f"fcmp uno {x.type} {x.text}, {x.text}"), BOOL, x.lanes)
+
+    def select(self, mask: Register, x: Value, y: Value) -> Register:
+        """``x`` where the mask is set, else ``y``."""
+        a, b = self._pair(x, y)
+        text = f"select {mask.type} {mask.text}, {a.type} {a.text}, {b.type} {b.text}"
+        return Register(self.named(text), a.row, a.lanes)
+
+    # Tables
+
+    def table(self, name: str, values: Sequence[float], index: Register, row: DType) -> Register:
+        """Elements of a constant array, which the module has under its name; each index is one of its own."""
+        one = type_of(row, 0)
+        numbers = ", ".join(f"{one} {literal(row, value)}" for value in values)
+        self.declared.add(f"@{name} = private constant [{len(values)} x {one}] [{numbers}]")
+        places = self.named(f"getelementptr {one}, ptr @{name}, {index.type} {index.text}")
+        to, lanes = type_of(row, index.lanes), index.lanes
+        if not lanes:
+            return Register(self.named(f"load {to}, ptr {places}"), row, 0)
+        pointers, mask = f"<{lanes} x ptr>", f"<{lanes} x i1>"
+        function = f"@llvm.masked.gather.{suffix(row, lanes)}.v{lanes}p0"
+        self.declared.add(f"declare {to} {function}({pointers}, i32, {mask}, {to})")
+        given = f"{pointers} {places}, i32 {row.bits // 8}, {mask} splat (i1 true), {to} poison"
+        return Register(self.named(f"call {to} {function}({given})"), row, lanes)
+
+    # Conversions
+
+    def convert(self, x: Register, row: DType) -> Register:
+        """The number in another dtype, as a C cast makes it: towards 0, and of what does not fit no one knows what."""
+        if x.row is row:
+            return x
+        to = type_of(row, x.lanes)
+        return Register(self.named(f"{_conversion(x.row, row)} {x.type} {x.text} to {to}"), row, x.lanes)
+
+    def spread(self, x: Register, lanes: int) -> Register:
+        """One number in every lane."""
+        if x.lanes or not lanes:
+            return x
+        to = type_of(x.row, lanes)
+        first = self.named(f"insertelement {to} poison, {x.type} {x.text}, i64 0")
+        text = f"shufflevector {to} {first}, {to} poison, <{lanes} x i32> zeroinitializer"
+        return Register(self.named(text), x.row, lanes)
+
+    def _pair(self, x: Value, y: Value) -> tuple[Register, Register]:
+        first = x if isinstance(x, Register) else y
+        assert isinstance(first, Register), "two numbers have no type"
+        a, b = self.like(x, first), self.like(y, first)
+        assert a.type == b.type, f"{a.type} meets {b.type}"
+        return a, b
+
+    def _binary(self, of_floats: str, signed: str, unsigned: str, x: Value, y: Value) -> Register:
+        a, b = self._pair(x, y)
+        word = of_floats if a.row.is_float else signed if a.row.kind == "int" else unsigned
+        assert word, f"{signed} of {a.row}"
+        return Register(self.named(f"{word} {a.type} {a.text}, {b.text}"), a.row, a.lanes)
+
+
+def _phi(x: Register, before: str, first: Register, end: str, last: Register) -> str:
+    return f"{x.text} = phi {x.type} [ {first.text}, %{before} ], [ {last.text}, %{end} ]"
+
+
+def type_of(row: DType, lanes: int) -> str:
+    """The type of a register; a bool is one bit there, and a byte in memory."""
+    if row.is_float:
+        scalar = {16: "half", 32: "float", 64: "double"}[row.bits] if row.name != "bfloat16" else "bfloat"
+    else:
+        scalar = "i1" if row is BOOL else f"i{row.bits}"
+    return f"<{lanes} x {scalar}>" if lanes else scalar
+
+
+def suffix(row: DType, lanes: int) -> str:
+    """How the names of intrinsics end."""
+    short = f"f{row.bits}" if row.is_float else "i1" if row is BOOL else f"i{row.bits}"
+    return f"v{lanes}{short}" if lanes else short
+
+
+def literal(row: DType, value: float | int) -> str:
+    """A number of a dtype as LLVM reads it."""
+    if row.is_float:
+        if row.bits == 16:
+            pattern = np.asarray(value, row.numpy).view(np.uint16)[()]
+            return f"0x{'R' if row.name == 'bfloat16' else 'H'}{pattern:04X}"
+        number = float(row.numpy.type(value))  # a float is written as the double that it is
+        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+    if row is BOOL:
+        return "1" if value else "0"
+    return str(int(value))
+
+
+def declarations(declared: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in sorted(set(declared)))
+
+
+def _conversion(source: DType, to: DType) -> str:
+    if source.is_float:
+        if to.is_float:
+            return "fpext" if to.bits > source.bits else "fptrunc"
+        return "fptosi" if to.kind == "int" else "fptoui"
+    signed = source.kind == "int"
+    if to.is_float:
+        return "sitofp" if signed else "uitofp"
+    bits = 1 if source is BOOL else source.bits
+    if to.bits > bits:
+        return "sext" if signed else "zext"
+    return "trunc" if to.bits < bits else "bitcast"

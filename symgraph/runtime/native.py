@@ -1,0 +1,176 @@
+"""Kernels as machine code: printed and compiled for each way that the arrays of a call lie in memory."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from symgraph.codegen.aliasing import in_place
+from symgraph.codegen.layout import Access, Layout, Step, accesses, is_upright
+from symgraph.codegen.llvm_printer import module, print_native, room_of
+from symgraph.codegen.loops import Loop, LoopKernel, Reduce, Sweep, statements
+from symgraph.codegen.lower import arrays_of, lower
+from symgraph.graph.binding import UnboundSize, evaluate_dim
+from symgraph.graph.dims import Dim, Size, symbols
+from symgraph.ops.reduce import max, min
+from symgraph.optimizations.lives import Needs
+from symgraph.optimizations.plan import Kernel
+from symgraph.runtime.cpu import Loader, compiled, host
+from symgraph.runtime.memory import Arena
+
+Array = np.ndarray[Any, Any]
+Entry = Callable[[int, int, int], None]
+
+_LOADER = Loader()
+_NUMBERS = itertools.count()
+
+
+class NativeKernel:
+    """A kernel, with a function for each layout that was met."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel, self.loops = kernel, lower(kernel)
+        self.nodes = (*arrays_of(kernel), *kernel.writes)
+        self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
+        self.needs_columns = any(
+            isinstance(x, Reduce) and x.op in (max.op, min.op) for x, _, _ in statements(self.loops)
+        )
+        self._room = room_of(self.loops, host(), upright=is_upright(self.loops))
+        by_name = dict(zip(self.names, self.nodes, strict=True))
+        self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place(self.loops)))
+        self._entries: dict[Layout, Entry] = {}
+        self._texts: dict[Layout, str] = {}
+        self._lock = threading.Lock()
+
+    def needs(self, sizes: Mapping[Size, int]) -> Needs:
+        """The room of a call, and what may be the same array."""
+        try:
+            _, columns = self.space(sizes)
+        except UnboundSize:
+            return Needs()
+        return Needs(self._room.bytes(prod(columns)), True, self._in_place)
+
+    def space(self, sizes: Mapping[Size, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The sizes of the loops over rows, and over columns."""
+        rows, columns = (
+            tuple(evaluate_dim(size, sizes) for size in axes.values())
+            for axes in (self.kernel.rows, self.kernel.columns)
+        )
+        return rows, columns
+
+    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> NativeCall:
+        """For arrays of these shapes and strides, with its room at one place of the arena."""
+        rows, columns = self.space(sizes)
+        by_name = dict(zip(self.names, arrays, strict=True))
+        layout, turns, steps = arranged(self.loops, by_name, rows, columns)
+        fails = self.needs_columns and not prod(columns)
+        return NativeCall(self.entry(layout), layout, len(arrays), turns, steps, room, fails=fails)
+
+    def entry(self, layout: Layout) -> Entry:
+        """The function for a layout."""
+        with self._lock:
+            if layout not in self._entries:
+                name = f"{self.loops.name}_{next(_NUMBERS)}"
+                text = module([print_native(self.loops, layout, host(), name)], host())
+                _LOADER.load(compiled(text))
+                type_ = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+                self._texts[layout], self._entries[layout] = text, type_(_LOADER.address(name))
+            return self._entries[layout]
+
+    @property
+    def text(self) -> str:
+        """What has been compiled until now."""
+        return "\n".join(self._texts.values())
+
+
+class NativeCall:
+    """A kernel on arrays of these shapes and strides."""
+
+    def __init__(
+        self,
+        entry: Entry,
+        layout: Layout,
+        arrays: int,
+        sizes: Sequence[int],
+        steps: Sequence[Sequence[int]],
+        room: int,
+        *,
+        fails: bool,
+    ) -> None:
+        self._entry, self._arrays, self._room, self._fails = entry, arrays, room, fails
+        self._first = sizes[0] if layout.rows else 1
+        self._tail = [*sizes, *itertools.chain(*steps)]
+        self._type = ctypes.c_int64 * (arrays + 1 + len(self._tail))
+
+    def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
+        if self._fails:
+            raise ValueError("there is no extremum along an axis of size 0")
+        room = arena.memory.ctypes.data + self._room
+        table = self._type(*[x.ctypes.data for x in arrays], room, *self._tail)
+        self._entry(ctypes.addressof(table), 0, self._first)
+
+
+def arranged(
+    kernel: LoopKernel, arrays: Mapping[str, Array], rows: Sequence[int], columns: Sequence[int]
+) -> tuple[Layout, list[int], list[list[int]]]:
+    """The layout for arrays of these shapes and strides, the sizes of its loops, and the bytes that a turn of each goes
+    in each access."""
+    sizes = [*rows, *columns]
+    variables = [loop.variable for loop in (*kernel.rows, *_column_loops(kernel))]
+    found = accesses(kernel)
+    strides = [_strides(access, arrays[access.param], variables, sizes) for access in found]
+    groups = _merged(sizes, strides, len(rows))
+    steps = [[own[group[-1]] for group in groups] for own in strides]
+    count = sum(group[0] < len(rows) for group in groups)
+    each = (
+        tuple(_step(stride, arrays[access.param].itemsize) for stride in own)
+        for access, own in zip(found, steps, strict=True)
+    )
+    layout = Layout(count, len(groups) - count, is_upright(kernel), tuple(each))
+    return layout, [prod(sizes[axis] for axis in group) for group in groups], steps
+
+
+def _column_loops(kernel: LoopKernel) -> tuple[Loop, ...]:
+    return next((part.loops for part in kernel.body if isinstance(part, Sweep)), ())
+
+
+def _step(stride: int, itemsize: int) -> Step:
+    return Step.NONE if not stride else Step.UNIT if stride == itemsize else Step.FAR
+
+
+def _strides(access: Access, array: Array, variables: Sequence[Size], sizes: Sequence[int]) -> list[int]:
+    """The bytes that a turn of each loop goes; where there is one turn, as in an array in order: so that what is one
+    loop for other sizes is one for these."""
+    found = [0] * len(variables)
+    inner = array.itemsize
+    for dim, size, stride in reversed(list(zip(access.index, array.shape, array.strides, strict=True))):
+        axis = _axis(dim, variables)
+        if axis is not None:
+            if size != 1:
+                found[axis] = stride
+            elif sizes[axis] == 1:
+                found[axis] = inner
+            inner = size * (stride if size != 1 else inner)
+    return found
+
+
+def _axis(dim: Dim, variables: Sequence[Size]) -> int | None:
+    used = symbols(dim) if isinstance(dim, Size) else ()
+    return next((axis for axis, variable in enumerate(variables) if variable in used), None)
+
+
+def _merged(sizes: Sequence[int], strides: Sequence[Sequence[int]], rows: int) -> list[list[int]]:
+    """Groups of neighbouring loops that are one; those over rows and over columns stay apart."""
+    groups: list[list[int]] = []
+    for axis, size in enumerate(sizes):
+        if groups and axis != rows and all(own[groups[-1][-1]] == own[axis] * size for own in strides):
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    return groups
