@@ -23,7 +23,9 @@ def load(body: Body, row: DType, address: str, lanes: int, mask: Register | None
     else:
         function = f"@llvm.masked.load.{suffix(kept, lanes)}.p0"
         body.declared.add(f"declare {type_} {function}(ptr, i32, {mask.type}, {type_})")
-        text = f"call {type_} {function}(ptr {address}, i32 1, {mask.type} {mask.text}, {type_} zeroinitializer)"
+        text = (
+            f"call {type_} {function}(ptr {address}, i32 1, {mask.type} {mask.text}, {type_} zeroinitializer)"
+        )
     return _from_memory(body, Register(body.named(text), kept, lanes), row)
 
 
@@ -48,7 +50,9 @@ def gather(
     mask = mask or body.constant(BOOL, 1, lanes)
     body.declared.add(f"declare {type_} {function}({pointers}, i32, {mask.type}, {type_})")
     at = _places(body, address, stride, lanes)
-    text = f"call {type_} {function}({pointers} {at}, i32 1, {mask.type} {mask.text}, {type_} zeroinitializer)"
+    text = (
+        f"call {type_} {function}({pointers} {at}, i32 1, {mask.type} {mask.text}, {type_} zeroinitializer)"
+    )
     return _from_memory(body, Register(body.named(text), kept, lanes), row)
 
 

@@ -262,6 +262,7 @@ _MEANINGS: Mapping[str, Meaning] = {
     "real": _same,
     "conj": _same,
     "stop_gradient": _same,
+    "imag": lambda body, x: body.constant(x.row, 0, x.lanes),
     "where": Body.select,
     "signbit": _signbit,
     "logical_and": lambda body, x, y: body.and_(_truth(body, x), _truth(body, y)),

@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypeAlias
 
 from symgraph.codegen.layout import Access, Layout, Step, accesses
@@ -44,13 +45,9 @@ from symgraph.codegen.loops import (
     statements,
 )
 from symgraph.codegen.machine import Machine
+from symgraph.codegen.vectorized import followed, lanes_of, makers, room_of
 from symgraph.codegen.vectors import Body, Register, declarations
 from symgraph.graph.types import BOOL, DType
-from symgraph.optimizations.cost import weight
-
-_LIGHT = 12.0
-"""A sweep with reductions whose turn has no more operations than so many works on four vectors at a time: one alone
-would wait for its own accumulator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,38 +80,9 @@ def module(kernels: Sequence[Native], machine: Machine) -> str:
     return f"{functions}\n{declared}attributes #0 = {{ {machine.attributes} }}\n"
 
 
-def lanes_of(kernel: LoopKernel, machine: Machine) -> int:
-    """The numbers of a vector: as many as fit into a register of the widest that are computed, or several times that."""
-    every = [x for x, _, _ in statements(kernel)]
-    rows = [(x.param.type.dtype if isinstance(x, Store) else x.target.row) for x in every]
-    widest = max((computed_in(row).bits // 8 for row in rows), default=8)
-    lanes = machine.bytes // max(4, widest)
-    work = sum(weight(x.op, len(x.args)) for x in every if isinstance(x, Compute))
-    reduces = any(isinstance(x, Reduce) for x in every)
-    return 4 * lanes if reduces and work <= _LIGHT else lanes
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What a kernel keeps of one sweep for another: a row of each of these, or as many rows as a vector has lanes."""
-
-    kept: tuple[Value, ...]
-    rows: int
-
-    def bytes(self, columns: int) -> int:
-        return sum(-(-self.rows * columns * x.row.numpy.itemsize // 64) * 64 for x in self.kept)
-
-
-def room_of(kernel: LoopKernel, machine: Machine, *, upright: bool) -> Room:
-    makers = _makers(kernel)
-    homes = in_parts(kernel, makers).kept
-    kept = tuple(makers[name].target for name, home in homes.items() if home is None)
-    return Room(kept, lanes_of(kernel, machine) if upright and kernel.rows else 1)
-
-
-def print_native(kernel: LoopKernel, layout: Layout, machine: Machine, name: str) -> Native:
-    """The function of a kernel for a layout."""
-    return _Printer(kernel, layout, machine, name).run()
+def print_native(kernel: LoopKernel, layout: Layout, machine: Machine) -> Native:
+    """The function of a kernel for a layout; its name follows from its text, so that equal ones are one."""
+    return _Printer(kernel, layout, machine).run()
 
 
 Inside: TypeAlias = Callable[[list[Register]], list[Register]]
@@ -136,18 +104,20 @@ class _Scope:
 
 
 class _Printer:
-    def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine, name: str) -> None:
-        self._kernel, self._layout, self._machine, self._name = kernel, layout, machine, name
+    def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine) -> None:
+        self._kernel, self._layout, self._machine = kernel, layout, machine
         self._body, self._lanes = Body(fma=machine.fma), lanes_of(kernel, machine)
         self._sizes: list[Register] = []
         self._row_of = {param.name: param.type.dtype for param in (*kernel.reads, *kernel.writes)}
-        self._makers = _makers(kernel)
+        self._makers = makers(kernel)
         parts = in_parts(kernel, self._makers)
         self._sections, self._homes = parts.sections, parts.kept
         self._room = room_of(kernel, machine, upright=layout.vector < layout.rows)
-        self._steps: dict[Access | str, tuple[Step, ...]] = {}
+        self._steps: dict[Access | str, tuple[Step, ...]] = dict(
+            zip(accesses(kernel), layout.steps, strict=True)
+        )
         self._strides: dict[Access | str, list[Register]] = {}
-        self._depths, self._vectors = self._analysis(dict(zip(accesses(kernel), layout.steps, strict=True)))
+        self._depths, self._vectors = followed(kernel, layout, self._homes)
         self._scope = _Scope({}, {}, {})
 
     def run(self) -> Native:
@@ -157,37 +127,11 @@ class _Printer:
         self._rows(0)
         self._body.emit("ret void")
         lines = "\n".join(self._body.lines)
-        text = f"define void @{self._name}(ptr %table, i64 %begin, i64 %end) #0 {{\nentry:\n{lines}\n}}\n"
-        return Native(self._name, text, frozenset(self._body.declared))
+        name = f"kernel_{sha256(lines.encode()).hexdigest()[:16]}"
+        text = f"define void @{name}(ptr %table, i64 %begin, i64 %end) #0 {{\nentry:\n{lines}\n}}\n"
+        return Native(name, text, frozenset(self._body.declared))
 
-    # What is known before anything is printed
-
-    def _analysis(self, steps: dict[Access, tuple[Step, ...]]) -> tuple[dict[str, int], set[str]]:
-        """The deepest loop that each value follows, and the values that are vectors."""
-        self._steps |= steps
-        vector, rows = self._layout.vector, self._layout.rows
-        depths: dict[str, int] = {}
-        vectors: set[str] = set()
-        for x, _, _ in statements(self._kernel):
-            if isinstance(x, Store):
-                continue
-            name = x.target.name
-            behind = [y.name for y in operands(x) if isinstance(y, Value)]
-            if isinstance(x, Load):
-                found = steps[Access(x.param.name, x.index)]
-                depths[name] = max((n for n, step in enumerate(found) if step is not Step.NONE), default=-1)
-                is_vector = 0 <= vector and found[vector] is not Step.NONE
-            elif isinstance(x, Reduce):
-                depths[name] = rows - 1
-                is_vector = vector < rows and any(y in vectors for y in behind)
-            else:
-                depths[name] = max((depths[y] for y in behind), default=-1)
-                is_vector = any(y in vectors for y in behind)
-            if name in self._homes:  # every element of a row is kept
-                depths[name], is_vector = rows + self._layout.columns - 1, True
-            if is_vector:
-                vectors.add(name)
-        return depths, vectors
+    # The table
 
     def _prologue(self) -> None:
         """The words of the table; nothing of it is read again."""
@@ -217,7 +161,8 @@ class _Printer:
         for x in self._room.kept:
             size = x.row.numpy.itemsize
             stride = body.constant(INT64, size * self._room.rows, 0)
-            strides, steps = [], []
+            strides: list[Register] = []
+            steps: list[Step] = []
             for n in reversed(range(rows, rows + self._layout.columns)):
                 strides.insert(0, stride)
                 steps.insert(0, Step.UNIT if n == vector else Step.FAR)
@@ -269,7 +214,9 @@ class _Printer:
 
         def innermost(carried: list[Register]) -> list[Register]:
             if not totals:
-                return self._turns(last, _ZERO, self._sizes[last], carried, lambda given: self._do(section, given))
+                return self._turns(
+                    last, _ZERO, self._sizes[last], carried, lambda given: self._do(section, given)
+                )
             step = TURNS * (self._lanes if across else 1)
 
             def some_turns(begin: Register, carried: list[Register]) -> list[Register]:
@@ -283,7 +230,9 @@ class _Printer:
             self._hoist(section, level)
             if level == last:
                 return innermost(carried)
-            return self._turns(level, _ZERO, self._sizes[level], carried, lambda given: nest(level + 1, given))
+            return self._turns(
+                level, _ZERO, self._sizes[level], carried, lambda given: nest(level + 1, given)
+            )
 
         with self._scoped():
             found = nest(self._layout.rows, [*starts, *(each.start(body) for each in totals)])
@@ -395,8 +344,9 @@ class _Printer:
             return
         if isinstance(each, Load):
             found = self._read(Access(each.param.name, each.index), each.target.row)
+        elif isinstance(each, Reduce):  # of one element, where there are no columns
+            found = self._operand(each.arg, self._lanes_of(each.arg))
         else:
-            assert isinstance(each, Compute)
             lanes = max((self._lanes_of(x) for x in each.args), default=0)
             args = [self._operand(x, lanes) for x in each.args]
             found = compute(self._body, each.op, args, [x.row for x in each.args], each.target.row)
@@ -460,10 +410,6 @@ def _taken(
             total = each.merge(body, total, x)
         sums.append(total)
     return [*sums, *lost]
-
-
-def _makers(kernel: LoopKernel) -> dict[str, Load | Compute | Reduce]:
-    return {x.target.name: x for x, _, _ in statements(kernel) if not isinstance(x, Store)}
 
 
 def _name(x: Operand) -> str:

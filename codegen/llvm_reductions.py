@@ -37,9 +37,9 @@ class Reduction:
         row = each.arg.row
         if row.is_complex or each.op not in _KNOWN or each.target.row is not row:
             return False
-        if each.op in (any.op, all.op):
-            return row is BOOL
-        return row is not BOOL and not (row.is_float and row.bits == 16 and each.op in (sum.op, prod.op))
+        if each.op in (sum.op, prod.op):
+            return row is not BOOL and not (row.is_float and row.bits == 16)
+        return each.op in (max.op, min.op) or row is BOOL
 
     @property
     def has_total(self) -> bool:
@@ -49,19 +49,21 @@ class Reduction:
     def start(self, body: Body) -> Register:
         """What changes nothing."""
         row = computed_in(self.each.arg.row)
+        if row is BOOL:
+            return body.constant(row, self.each.op in (all.op, min.op), self.lanes)
         if self.each.op in (max.op, min.op):
             sign = -1 if self.each.op is max.op else 1
             if row.is_float:
                 return body.constant(row, sign * float("inf"), self.lanes)
             limits = np.iinfo(row.numpy)
             return body.constant(row, limits.min if sign < 0 else limits.max, self.lanes)
-        return body.constant(row, int(self.each.op in (prod.op, all.op)), self.lanes)
+        return body.constant(row, int(self.each.op is prod.op), self.lanes)
 
     def merge(self, body: Body, a: Register, b: Register) -> Register:
         """Two numbers as one, lane by lane."""
         op = self.each.op
         if a.row is BOOL:
-            return body.or_(a, b) if op is any.op else body.and_(a, b)
+            return body.or_(a, b) if op in (any.op, max.op) else body.and_(a, b)
         if op is sum.op:
             return body.add(a, b)
         if op is prod.op:

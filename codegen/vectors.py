@@ -164,7 +164,7 @@ class Body:
         """A constant float of a type, given by its bits."""
         row = other.row
         number = np.asarray(pattern & (1 << row.bits) - 1, f"u{row.bits // 8}").view(row.numpy)
-        return self.constant(row, number[()], other.lanes)
+        return self.constant(row, float(number), other.lanes)
 
     # Arithmetic
 

@@ -6,6 +6,7 @@ import threading
 from functools import cache
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from symgraph.codegen.machine import Machine
@@ -22,6 +23,12 @@ def host() -> Machine:
     width = 64 if masks else 32 if features.get("avx2") else 16
     fma = bool(features.get("fma")) or triple.startswith(("aarch64", "arm64"))
     return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), width, fma, masks)
+
+
+@cache
+def version() -> str:
+    """What makes the code."""
+    return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, llvm.llvm_version_info))}"
 
 
 def compiled(text: str, level: int = 0) -> bytes:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -13,22 +12,21 @@ import numpy as np
 
 from symgraph.codegen.aliasing import in_place
 from symgraph.codegen.layout import Access, Layout, Step, accesses, is_upright
-from symgraph.codegen.llvm_printer import module, print_native, room_of
+from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import Loop, LoopKernel, Reduce, Sweep, statements
 from symgraph.codegen.lower import arrays_of, lower
+from symgraph.codegen.vectorized import room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.ops.reduce import max, min
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Kernel
-from symgraph.runtime.cpu import Loader, compiled, host
+from symgraph.runtime.code import Function, code
+from symgraph.runtime.cpu import host
 from symgraph.runtime.memory import Arena
 
 Array = np.ndarray[Any, Any]
-Entry = Callable[[int, int, int], None]
-
-_LOADER = Loader()
-_NUMBERS = itertools.count()
+_CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
 
 class NativeKernel:
@@ -44,9 +42,7 @@ class NativeKernel:
         self._room = room_of(self.loops, host(), upright=is_upright(self.loops))
         by_name = dict(zip(self.names, self.nodes, strict=True))
         self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place(self.loops)))
-        self._entries: dict[Layout, Entry] = {}
-        self._texts: dict[Layout, str] = {}
-        self._lock = threading.Lock()
+        self._printed: dict[Layout, Native] = {}
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
         """The room of a call, and what may be the same array."""
@@ -70,23 +66,19 @@ class NativeKernel:
         by_name = dict(zip(self.names, arrays, strict=True))
         layout, turns, steps = arranged(self.loops, by_name, rows, columns)
         fails = self.needs_columns and not prod(columns)
-        return NativeCall(self.entry(layout), layout, len(arrays), turns, steps, room, fails=fails)
+        (function,) = code().functions([self.printed(layout)])
+        return NativeCall(function, layout, len(arrays), turns, steps, room, fails=fails)
 
-    def entry(self, layout: Layout) -> Entry:
-        """The function for a layout."""
-        with self._lock:
-            if layout not in self._entries:
-                name = f"{self.loops.name}_{next(_NUMBERS)}"
-                text = module([print_native(self.loops, layout, host(), name)], host())
-                _LOADER.load(compiled(text))
-                type_ = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-                self._texts[layout], self._entries[layout] = text, type_(_LOADER.address(name))
-            return self._entries[layout]
+    def printed(self, layout: Layout) -> Native:
+        """The text for a layout."""
+        if layout not in self._printed:
+            self._printed[layout] = print_native(self.loops, layout, host())
+        return self._printed[layout]
 
     @property
     def text(self) -> str:
-        """What has been compiled until now."""
-        return "\n".join(self._texts.values())
+        """What has been printed until now."""
+        return "\n".join(native.text for native in self._printed.values())
 
 
 class NativeCall:
@@ -94,7 +86,7 @@ class NativeCall:
 
     def __init__(
         self,
-        entry: Entry,
+        function: Function,
         layout: Layout,
         arrays: int,
         sizes: Sequence[int],
@@ -103,7 +95,8 @@ class NativeCall:
         *,
         fails: bool,
     ) -> None:
-        self._entry, self._arrays, self._room, self._fails = entry, arrays, room, fails
+        self.function, self._room, self._fails = function, room, fails
+        self._address, self._call = 0, _CALL(0)
         self._first = sizes[0] if layout.rows else 1
         self._tail = [*sizes, *itertools.chain(*steps)]
         self._type = ctypes.c_int64 * (arrays + 1 + len(self._tail))
@@ -113,7 +106,10 @@ class NativeCall:
             raise ValueError("there is no extremum along an axis of size 0")
         room = arena.memory.ctypes.data + self._room
         table = self._type(*[x.ctypes.data for x in arrays], room, *self._tail)
-        self._entry(ctypes.addressof(table), 0, self._first)
+        if self._address != self.function.address:
+            self._address = self.function.address
+            self._call = _CALL(self._address)
+        self._call(ctypes.addressof(table), 0, self._first)
 
 
 def arranged(

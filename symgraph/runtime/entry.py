@@ -1,0 +1,161 @@
+"""Calls from Python that run no Python: `entry.ll` as a function of Python's, and the states that it looks at."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from symgraph.runtime.cpu import Loader, compiled
+
+Array = np.ndarray[Any, Any]
+
+_EMPTY = 184
+"""Where PyArray_Empty stands in NumPy's table of functions for C."""
+_FASTCALL = 0x80 | 0x02
+"""METH_FASTCALL | METH_KEYWORDS"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One function of machine code: its address, its table, and the turns of its first loop."""
+
+    function: int
+    table: Sequence[int]
+    """The words, addresses that a call decides as 0."""
+    slots: Sequence[tuple[int, int]]
+    """Pairs of the place of a word and the argument or result whose address it is; results count on from arguments."""
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The shape and dtype of an argument or result."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class State:
+    """What `entry.ll` knows of calls whose arguments have these forms and lie in order."""
+
+    def __init__(
+        self,
+        arguments: Sequence[Form],
+        results: Sequence[Form],
+        steps: Sequence[Step],
+        alive: Sequence[object],
+        *,
+        single: bool,
+        heavy: bool,
+    ) -> None:
+        self._alive: list[object] = [*alive, arguments, results, steps]
+        count = len(arguments) + len(results)
+        slots = self._words([0] * count)
+        tables = [self._words(step.table) for step in steps]
+        patches = [
+            word
+            for table, step in zip(tables, steps, strict=True)
+            for place, slot in step.slots
+            for word in (table + 8 * place, slots + 8 * slot)
+        ]
+        runs = [
+            word
+            for table, step in zip(tables, steps, strict=True)
+            for word in (step.function, table, step.turns)
+        ]
+        words = [
+            0,
+            0,
+            len(arguments),
+            self._words(self._described(arguments)),
+            len(results),
+            self._words(self._described(results)),
+            slots,
+            len(patches) // 2,
+            self._words(patches),
+            len(steps),
+            self._words(runs),
+            int(heavy),
+            int(single),
+            id(np.ndarray),
+            _numpy_function(_EMPTY),
+        ]
+        self.address = self._words(words)
+
+    def _words(self, words: Sequence[int]) -> int:
+        """The address of words that stay as long as the state."""
+        made = np.array([*words, 0], np.int64)
+        self._alive.append(made)
+        return int(made.ctypes.data)
+
+    def _described(self, forms: Sequence[Form]) -> list[int]:
+        return [word for form in forms for word in (id(form.dtype), len(form.shape), self._words(form.shape))]
+
+
+class Entry:
+    """A function of Python's that tries states, and does ``slow`` where none fits."""
+
+    def __init__(self, slow: Callable[..., Any]) -> None:
+        self._states: list[State] = []
+        self._cell = np.array([0, id(slow)], np.int64)
+        self._slow = slow
+        self._links: list[Array] = []
+        self.call = _function(self._cell, self)
+
+    def add(self, state: State) -> None:
+        """The state is tried first from now on."""
+        following = ctypes.c_int64.from_address(state.address)
+        following.value = int(self._cell[0])
+        self._states.append(state)
+        self._cell[0] = state.address
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+
+def _numpy_function(n: int) -> int:
+    table: Any = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return ctypes.cast(get(table, None), ctypes.POINTER(ctypes.c_void_p))[n] or 0
+
+
+class _Method(ctypes.Structure):
+    """PyMethodDef"""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+_LOADER = Loader()
+
+
+@cache
+def _method() -> _Method:
+    _LOADER.load(compiled(files("symgraph.runtime").joinpath("entry.ll").read_text(), 2))
+    return _Method(b"call", _LOADER.address("entry"), _FASTCALL, None)
+
+
+def _function(cell: Array, owner: object) -> Callable[..., Any]:
+    capsule = ctypes.pythonapi.PyCapsule_New
+    capsule.restype, capsule.argtypes = (
+        ctypes.py_object,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
+    )
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype, make.argtypes = (
+        ctypes.py_object,
+        [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p],
+    )
+    made: Callable[..., Any] = make(ctypes.addressof(_method()), capsule(cell.ctypes.data, None, None), None)
+    return made
