@@ -30,7 +30,7 @@ from symgraph.codegen.llvm_memory import (
     store,
 )
 from symgraph.codegen.llvm_ops import compute, is_spoken
-from symgraph.codegen.llvm_reductions import TURNS, Reduction, add_to_total
+from symgraph.codegen.llvm_reductions import TURNS, Reduction, State, reduces, reduction
 from symgraph.codegen.long_rows import in_parts
 from symgraph.codegen.loops import (
     Compute,
@@ -68,7 +68,7 @@ def unspoken(kernel: LoopKernel) -> str | None:
                 return f"{param.type.dtype} of {param.name}"
             case Compute() if not is_spoken(each.op, [x.row for x in each.args], each.target.row):
                 return f"{each.op.name} of {each.args[-1].row}"
-            case Reduce() if not Reduction.is_spoken(each):
+            case Reduce() if not reduces(each):
                 return f"{each.op.name} of {each.arg.row}"
     return None
 
@@ -101,6 +101,8 @@ class _Scope:
     """Numbers in every lane."""
     mask: Register | None = None
     """The lanes that count; None for all."""
+    turn: Register | None = None
+    """How many turns the loops over columns have done, those further in not counted; None where nobody asks."""
 
 
 class _Printer:
@@ -205,56 +207,66 @@ class _Printer:
         body, last = self._body, self._layout.rows + self._layout.columns - 1
         across = self._layout.vector == last
         reduced = [
-            Reduction(x, self._lanes if across or _name(x.arg) in self._vectors else 0)
+            reduction(x, self._lanes if across or _name(x.arg) in self._vectors else 0)
             for x in section
             if isinstance(x, Reduce)
         ]
         starts = [each.start(body) for each in reduced]
-        totals = [each for each in reduced if each.has_total]
+        has_total = any(each.has_total for each in reduced)
 
-        def innermost(carried: list[Register]) -> list[Register]:
-            if not totals:
-                return self._turns(
-                    last, _ZERO, self._sizes[last], carried, lambda given: self._do(section, given)
-                )
-            step = TURNS * (self._lanes if across else 1)
+        def turns(begin: Register, end: Register, carried: list[Register]) -> list[Register]:
+            return self._turns(last, begin, end, carried, lambda given: self._do(section, reduced, given))
 
-            def some_turns(begin: Register, carried: list[Register]) -> list[Register]:
-                end = body.intrinsic("smin", body.add(begin, step), self._sizes[last])
-                found = self._turns(last, begin, end, starts, lambda given: self._do(section, given))
-                return _taken(body, reduced, carried, found)
-
-            return body.loop(_ZERO, self._sizes[last], step, carried, some_turns)
+        def some_turns(begin: Register, totals: list[Register]) -> list[Register]:
+            end = body.intrinsic("smin", body.add(begin, step), self._sizes[last])
+            found = _parted(turns(begin, end, _joined(starts)), starts)
+            parts = zip(reduced, _parted(totals, all_totals), found, strict=True)
+            return _joined([each.gather(body, total, state) for each, total, state in parts])
 
         def nest(level: int, carried: list[Register]) -> list[Register]:
             self._hoist(section, level)
-            if level == last:
-                return innermost(carried)
-            return self._turns(
-                level, _ZERO, self._sizes[level], carried, lambda given: nest(level + 1, given)
-            )
+            if level < last:
+                return self._turns(
+                    level, _ZERO, self._sizes[level], carried, lambda given: nest(level + 1, given)
+                )
+            if has_total:
+                return body.loop(_ZERO, self._sizes[last], step, carried, some_turns)
+            return turns(_ZERO, self._sizes[last], carried)
 
-        with self._scoped():
-            found = nest(self._layout.rows, [*starts, *(each.start(body) for each in totals)])
-        lost = iter(found[len(reduced) :])
-        for each, x in zip(reduced, found, strict=False):
-            x = body.add(x, next(lost)) if each.has_total else x
-            self._scope.values[each.each.target.name] = each.across(body, x) if across else x
+        step = TURNS * (self._lanes if across else 1)
+        all_totals = [each.total(body) if has_total else each.start(body) for each in reduced]
+        with self._scoped() as scope:
+            scope.turn = _ZERO if any(each.wants_place for each in reduced) else None
+            found = _parted(nest(self._layout.rows, _joined(all_totals)), all_totals)
+        for each, total in zip(reduced, found, strict=True):
+            state = each.result(body, total) if has_total else total
+            self._scope.values[each.each.target.name] = each.across(body, state) if across else state[0]
 
-    def _do(self, section: Sequence[Statement], accumulators: Sequence[Register]) -> list[Register]:
-        """What one turn of a sweep does, and the accumulators after it."""
-        given = iter(accumulators)
+    def _do(
+        self, section: Sequence[Statement], reduced: Sequence[Reduction], carried: list[Register]
+    ) -> list[Register]:
+        """What one turn of a sweep does, and what is carried to the next."""
+        body, across = self._body, self._layout.vector >= self._layout.rows
+        states = iter(zip(reduced, _parted(carried, [each.start(Body()) for each in reduced]), strict=True))
         found = []
         for each in section:
-            if isinstance(each, Reduce):
-                across = self._layout.vector >= self._layout.rows
-                accumulator = next(given)
-                reduction = Reduction(each, accumulator.lanes)
-                x = self._operand(each.arg, accumulator.lanes)
-                found.append(reduction.take(self._body, accumulator, x, self._scope.mask if across else None))
-            else:
+            if not isinstance(each, Reduce):
                 self._statement(each)
-        return found
+                continue
+            how, state = next(states)
+            x = self._operand(each.arg, how.lanes)
+            new = how.take(body, state, x, self._number(how.lanes) if how.wants_place else None)
+            mask = self._scope.mask if across else None
+            if mask is not None:
+                new = [body.select(mask, a, b) for a, b in zip(new, state, strict=True)]
+            found.append(new)
+        return _joined(found)
+
+    def _number(self, lanes: int) -> Register:
+        """How many turns of the sweep came before this one, in each lane."""
+        found = self._body.spread(self._scope.turn or _ZERO, lanes)
+        across = self._layout.vector >= self._layout.rows
+        return self._body.add(found, counting(lanes)) if lanes and across else found
 
     def _hoist(self, section: Sequence[Statement], level: int) -> None:
         """What does not follow a loop, nor those inside of it, is done before it."""
@@ -309,13 +321,18 @@ class _Printer:
                     scope.places[key] = address(self._body, scope.places[key], offset)
             if level == self._layout.vector:
                 scope.mask = mask
+            if scope.turn is not None and level >= self._layout.rows:
+                before = self._body.mul(scope.turn, self._sizes[level])
+                scope.turn = self._body.add(before, n)
             return inside(carried)
 
     @contextmanager
     def _scoped(self) -> Iterator[_Scope]:
         """What becomes known inside is forgotten after it."""
         outer = self._scope
-        self._scope = _Scope(dict(outer.places), dict(outer.values), dict(outer.wide), outer.mask)
+        self._scope = _Scope(
+            dict(outer.places), dict(outer.values), dict(outer.wide), outer.mask, outer.turn
+        )
         try:
             yield self._scope
         finally:
@@ -345,7 +362,11 @@ class _Printer:
         if isinstance(each, Load):
             found = self._read(Access(each.param.name, each.index), each.target.row)
         elif isinstance(each, Reduce):  # of one element, where there are no columns
-            found = self._operand(each.arg, self._lanes_of(each.arg))
+            how = reduction(each, self._lanes_of(each.arg))
+            state = how.take(
+                self._body, how.start(self._body), self._operand(each.arg, how.lanes), self._number(how.lanes)
+            )
+            found = state[0]
         else:
             lanes = max((self._lanes_of(x) for x in each.args), default=0)
             args = [self._operand(x, lanes) for x in each.args]
@@ -396,20 +417,14 @@ class _Printer:
             store(self._body, x, row, place, scope.mask if step is Step.UNIT else None)
 
 
-def _taken(
-    body: Body, reduced: Sequence[Reduction], carried: Sequence[Register], found: Sequence[Register]
-) -> list[Register]:
-    """The totals, and what they have lost, after some turns."""
-    lost = list(carried[len(reduced) :])
-    sums, at = [], 0
-    for each, total, x in zip(reduced, carried, found, strict=False):
-        if each.has_total:
-            total, lost[at] = add_to_total(body, total, lost[at], x)
-            at += 1
-        else:
-            total = each.merge(body, total, x)
-        sums.append(total)
-    return [*sums, *lost]
+def _joined(states: Sequence[State]) -> list[Register]:
+    return [x for state in states for x in state]
+
+
+def _parted(registers: Sequence[Register], like: Sequence[State]) -> list[State]:
+    """Registers as states again."""
+    left = iter(registers)
+    return [[next(left) for _ in state] for state in like]
 
 
 def _name(x: Operand) -> str:

@@ -8,90 +8,172 @@ Summation endlicher Summen", ZAMM 54 (1974) 39), so that long rows lose no more 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-from symgraph.codegen.llvm_memory import computed_in
+from symgraph.codegen.llvm_memory import INT64, computed_in
 from symgraph.codegen.llvm_ops import maximum, minimum
 from symgraph.codegen.loops import Reduce
 from symgraph.codegen.vectors import Body, Register
-from symgraph.graph.types import BOOL
-from symgraph.ops.reduce import all, any, max, min, prod, sum
+from symgraph.graph.op import Op
+from symgraph.graph.types import BOOL, DType
+from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum
 
 TURNS = 16
 """After so many turns a sum of floats goes into its total."""
 
-_KNOWN = frozenset({sum.op, prod.op, max.op, min.op, any.op, all.op})
+_PLAIN = frozenset({sum.op, prod.op, max.op, min.op, any.op, all.op})
+_PLACES = frozenset({argmax.op, argmin.op})
+
+State: TypeAlias = list[Register]
+"""What a reduction carries from turn to turn."""
+
+
+def reduces(each: Reduce) -> bool:
+    """Whether `reduction` knows it."""
+    row, op = each.arg.row, each.op
+    if row.is_complex:
+        return False
+    if op in (sum.op, prod.op):
+        return row is not BOOL and not (row.is_float and row.bits == 16) and each.target.row is row
+    return op in (max.op, min.op) or op in _PLACES or (op in (any.op, all.op) and row is BOOL)
+
+
+def reduction(each: Reduce, lanes: int) -> Reduction:
+    """One reduction of a sweep, with accumulators of so many lanes."""
+    if each.op in _PLACES:
+        return _Place(each, lanes)
+    is_total = each.op is sum.op and each.arg.row.is_float
+    return (_Total if is_total else Reduction)(each, lanes)
 
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """One reduction of a sweep."""
+    """One accumulator, into which everything goes."""
 
     each: Reduce
     lanes: int
-    """Of its accumulators."""
-
-    @staticmethod
-    def is_spoken(each: Reduce) -> bool:
-        row = each.arg.row
-        if row.is_complex or each.op not in _KNOWN or each.target.row is not row:
-            return False
-        if each.op in (sum.op, prod.op):
-            return row is not BOOL and not (row.is_float and row.bits == 16)
-        return each.op in (max.op, min.op) or row is BOOL
 
     @property
     def has_total(self) -> bool:
-        """Whether it is a sum of two levels."""
-        return self.each.op is sum.op and self.each.arg.row.is_float
+        """Whether what some turns give goes into something else."""
+        return False
 
-    def start(self, body: Body) -> Register:
+    @property
+    def wants_place(self) -> bool:
+        """Whether `take` asks for the number of the turn."""
+        return False
+
+    def start(self, body: Body) -> State:
         """What changes nothing."""
-        row = computed_in(self.each.arg.row)
-        if row is BOOL:
-            return body.constant(row, self.each.op in (all.op, min.op), self.lanes)
-        if self.each.op in (max.op, min.op):
-            sign = -1 if self.each.op is max.op else 1
-            if row.is_float:
-                return body.constant(row, sign * float("inf"), self.lanes)
-            limits = np.iinfo(row.numpy)
-            return body.constant(row, limits.min if sign < 0 else limits.max, self.lanes)
-        return body.constant(row, int(self.each.op is prod.op), self.lanes)
+        return [_neutral(body, self.each.op, computed_in(self.each.arg.row), self.lanes)]
 
-    def merge(self, body: Body, a: Register, b: Register) -> Register:
-        """Two numbers as one, lane by lane."""
+    def take(self, body: Body, state: State, x: Register, place: Register | None) -> State:
+        """The state with a number more in each lane."""
+        return self.merge(body, state, [x])
+
+    def merge(self, body: Body, a: State, b: State) -> State:
+        """Two states as one, lane by lane; what ``a`` has taken came first."""
+        (x,), (y,) = a, b
         op = self.each.op
-        if a.row is BOOL:
-            return body.or_(a, b) if op in (any.op, max.op) else body.and_(a, b)
+        if x.row is BOOL:
+            return [body.or_(x, y) if op in (any.op, max.op) else body.and_(x, y)]
         if op is sum.op:
-            return body.add(a, b)
+            return [body.add(x, y)]
         if op is prod.op:
-            return body.mul(a, b)
-        return maximum(body, a, b) if op is max.op else minimum(body, a, b)
+            return [body.mul(x, y)]
+        return [maximum(body, x, y) if op is max.op else minimum(body, x, y)]
 
-    def take(self, body: Body, into: Register, x: Register, mask: Register | None) -> Register:
-        """The accumulator with a vector in it, in the lanes of the mask."""
-        x = body.spread(x, self.lanes)
-        found = self.merge(body, into, x)
-        return found if mask is None else body.select(mask, found, into)
+    def total(self, body: Body) -> State:
+        """Where the states of some turns go, before the first."""
+        return self.start(body)
 
-    def across(self, body: Body, x: Register) -> Register:
+    def gather(self, body: Body, total: State, state: State) -> State:
+        """The total with the state of some turns more."""
+        return self.merge(body, total, state)
+
+    def result(self, body: Body, total: State) -> State:
+        """The number in each lane; the first of the registers."""
+        return total
+
+    def across(self, body: Body, state: State) -> Register:
         """All lanes as one number: halves merged again and again."""
-        while x.lanes > 1:
-            x = self.merge(body, _half(body, x, 0), _half(body, x, x.lanes // 2))
-        if not x.lanes:
-            return x
-        return Register(body.named(f"extractelement {x.type} {x.text}, i64 0"), x.row, 0)
+        while state[0].lanes > 1:
+            lower = [_half(body, x, 0) for x in state]
+            state = self.merge(body, lower, [_half(body, x, x.lanes // 2) for x in state])
+        x = state[0]
+        return Register(body.named(f"extractelement {x.type} {x.text}, i64 0"), x.row, 0) if x.lanes else x
 
 
-def add_to_total(body: Body, total: Register, lost: Register, x: Register) -> tuple[Register, Register]:
-    """A sum with a number more, and what rounding has taken from it until now."""
-    found = body.add(total, x)
-    part = body.sub(found, total)
-    error = body.add(body.sub(total, body.sub(found, part)), body.sub(x, part))
-    known = body.compare("eq", error, error)  # infinity loses nothing
-    return found, body.add(lost, body.select(known, error, 0))
+class _Total(Reduction):
+    """A sum of floats, in two levels."""
+
+    __slots__ = ()
+
+    @property
+    def has_total(self) -> bool:
+        return True
+
+    def total(self, body: Body) -> State:
+        return [*self.start(body), *self.start(body)]
+
+    def gather(self, body: Body, total: State, state: State) -> State:
+        """The sum, and what rounding has taken from it until now."""
+        (x,), (before, lost) = state, total
+        found = body.add(before, x)
+        part = body.sub(found, before)
+        error = body.add(body.sub(before, body.sub(found, part)), body.sub(x, part))
+        known = body.compare("eq", error, error)  # infinity loses nothing
+        return [found, body.add(lost, body.select(known, error, 0))]
+
+    def result(self, body: Body, total: State) -> State:
+        return [body.add(*total)]
+
+
+class _Place(Reduction):
+    """The number of the turn with the extremum, and the extremum: the first of several, and NaN before all."""
+
+    __slots__ = ()
+
+    @property
+    def wants_place(self) -> bool:
+        return True
+
+    def start(self, body: Body) -> State:
+        row = computed_in(self.each.arg.row)
+        op = max.op if self.each.op is argmax.op else min.op
+        return [body.constant(INT64, _LAST, self.lanes), _neutral(body, op, row, self.lanes)]
+
+    def take(self, body: Body, state: State, x: Register, place: Register | None) -> State:
+        assert place is not None
+        return self.merge(body, state, [place, x])
+
+    def merge(self, body: Body, a: State, b: State) -> State:
+        (i, x), (j, y) = a, b
+        better = body.compare("gt" if self.each.op is argmax.op else "lt", y, x)
+        same = body.compare("eq", x, y)
+        if x.row.is_float:
+            hidden = body.is_nan(x)
+            better = body.and_(body.or_(better, body.is_nan(y)), body.not_(hidden))
+            same = body.or_(same, body.and_(hidden, body.is_nan(y)))
+        better = body.or_(better, body.and_(same, body.compare("lt", j, i)))
+        return [body.select(better, j, i), body.select(better, y, x)]
+
+
+_LAST = (1 << 63) - 1
+"""The place of what was not there."""
+
+
+def _neutral(body: Body, op: Op, row: DType, lanes: int) -> Register:
+    if row is BOOL:
+        return body.constant(row, op in (all.op, min.op), lanes)
+    if op in (max.op, min.op):
+        if row.is_float:
+            return body.constant(row, -float("inf") if op is max.op else float("inf"), lanes)
+        limits = np.iinfo(row.numpy)
+        return body.constant(row, int(limits.min if op is max.op else limits.max), lanes)
+    return body.constant(row, int(op is prod.op), lanes)
 
 
 def _half(body: Body, x: Register, first: int) -> Register:

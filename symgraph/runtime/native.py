@@ -18,7 +18,7 @@ from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.vectorized import room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Dim, Size, symbols
-from symgraph.ops.reduce import max, min
+from symgraph.optimizations.groups import EXTREMES
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Kernel
 from symgraph.runtime.code import Function, code
@@ -37,7 +37,7 @@ class NativeKernel:
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
         self.needs_columns = any(
-            isinstance(x, Reduce) and x.op in (max.op, min.op) for x, _, _ in statements(self.loops)
+            isinstance(x, Reduce) and x.op in EXTREMES for x, _, _ in statements(self.loops)
         )
         self._room = room_of(self.loops, host(), upright=is_upright(self.loops))
         by_name = dict(zip(self.names, self.nodes, strict=True))

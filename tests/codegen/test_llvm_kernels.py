@@ -69,3 +69,51 @@ def agree(found, expected, narrowest, message):
         np.testing.assert_allclose(
             found.astype(float), np.asarray(expected, float), rtol=limit, atol=limit, err_msg=message
         )
+
+
+def rows_of(shape, dtype):
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=shape) * 3
+    return drawn.astype(dtype) if np.dtype(dtype).kind != "b" else drawn > 0
+
+
+ONE = {
+    "axpy": lambda x: 2.5 * x + x,
+    "sum of rows": lambda x: sg.sum(x * 2, axis=-1),
+    "sum of columns": lambda x: sg.sum(x * 2, axis=0),
+    "sum of all": lambda x: sg.sum(x * 2),
+    "sum of the middle": lambda x: sg.sum(x * 2, axis=1),
+    "product": lambda x: sg.prod(sg.tanh(x) + 1.5, axis=-1),
+    "largest": lambda x: sg.max(-x, axis=-1),
+    "place of the largest": lambda x: sg.argmax(x.round() * 1.0, axis=-1),
+    "place in columns": lambda x: sg.argmin(x.round() * 1.0, axis=0),
+    "place in all": lambda x: sg.argmax(x.round() + 1.0),
+    "variance": lambda x: sg.var(x, axis=-1),
+    "softmax": lambda x: sg.softmax(x, axis=-1),
+    "softmax of columns": lambda x: sg.softmax(x, axis=0),
+    "log-softmax": lambda x: sg.log_softmax(x, axis=-1),
+    "z-score": lambda x: (x - x.mean(0)) / (sg.std(x, axis=0) + 1),
+    "transpose": lambda x: x.T * 2 + 1,
+    "first row": lambda x: x * x[0] + x[..., :1],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(3, 5, 7), (37, 20, 3), (2, 1030, 1), (1, 1, 5003), (0, 3, 2), (65, 1, 16)])
+@pytest.mark.parametrize("name", ONE)
+def test_kernels_of_known_programs(name, shape, dtype):
+    x = sg.placeholder(dtype, ("n", "m", "k"), name="x")
+    compiled = sg.function([x], ONE[name](x), options=sg.Options(backend="llvm"))
+    array = rows_of(shape, dtype)
+    try:
+        sg.evaluate(ONE[name](x), {x: array})
+    except sg.SymgraphError as error:
+        with pytest.raises(type(error)):
+            compiled(array)
+        return
+    for given in (array, array[::-1][:, ::-1], array.transpose(2, 0, 1).copy().transpose(1, 2, 0)):
+        expected = sg.evaluate(ONE[name](x), {x: given})
+        agree(compiled(given), expected, np.dtype(dtype).itemsize, name)
+    if array.size:
+        array.flat[array.size // 2] = np.nan
+        agree(compiled(array), sg.evaluate(ONE[name](x), {x: array}), np.dtype(dtype).itemsize, name)
