@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import mpmath as mp
 import numpy as np
@@ -60,6 +61,10 @@ def main() -> None:
             print(f"        {bits}: ({', '.join(short(part, bits) for part in parts(value, bits, count))}),")
         print("    },")
     print("}\n")
+    print("CENTERS: Mapping[str, Mapping[int, float]] = {")
+    for name, centers in CENTERS.items():
+        print(f'    "{name}": {centers},')
+    print("}\n")
     print("TWO_OVER_PI = (  # 52 of its bits from each 26th on")
     with mp.workprec(1300):
         for j in range(45):
@@ -70,6 +75,7 @@ def main() -> None:
 def remez(fit: Fit, rounds: int = 12, size: int = 700) -> tuple[list[Real], Real]:
     """The coefficients, the constant first, and the greatest weighted error."""
     low, high, count = Real(fit.low), Real(fit.high), fit.degree + 2
+    scale = max(abs(low), abs(high))  # the system is solved for x / scale
 
     def nodes(n: int) -> list[Real]:
         return [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (n - 1)) for i in range(n)]
@@ -82,11 +88,11 @@ def remez(fit: Fit, rounds: int = 12, size: int = 700) -> tuple[list[Real], Real
         system, right = mp.matrix(count, count), mp.matrix(count, 1)
         for i, x in enumerate(at):
             for j in range(fit.degree + 1):
-                system[i, j] = x**j
+                system[i, j] = (x / scale) ** j
             system[i, count - 1] = (-1) ** i / fit.weight(x)
             right[i] = fit.function(x)
         solved = mp.lu_solve(system, right)
-        found = [solved[j] for j in range(fit.degree + 1)]
+        found = [solved[j] / scale**j for j in range(fit.degree + 1)]
         errors = [w * (t - mp.polyval(found[::-1], x)) for x, t, w in zip(grid, truth, weights, strict=True)]
         worst = max(map(abs, errors))
         if best is None or worst < best[1]:
@@ -147,6 +153,11 @@ def all_fits() -> Iterator[Fit]:
     yield from exponentials()
     yield from logarithms()
     yield from circular()
+    yield from arcs()
+    yield from roots()
+    yield from normal()
+    yield from bessel()
+    yield from inverse()
 
 
 def exponentials() -> Iterator[Fit]:
@@ -164,8 +175,18 @@ def logarithms() -> Iterator[Fit]:
     weight = series(lambda x: abs(x) ** 3 / abs(mp.log1p(x)), lambda x: x**2 + Real("1e-6"), "1e-3")
     third = Real("0.3334")
     yield Fit("log", 32, cubic, weight, -third, third, 8)
-    odd = of_square(lambda s: (2 * mp.atanh(s) - 2 * s) / s**3, lambda z: Real(2) / 3 + Real(2) / 5 * z, "1e-12")
-    yield Fit("log", 64, odd, lambda z: z + SMALL, 0, Real("0.0296"), 6)
+    odd = of_square(
+        lambda s: (2 * mp.atanh(s) - 2 * s) / s**3, lambda z: Real(2) / 3 + Real(2) / 5 * z, "1e-12"
+    )
+    edge = Real("0.0296")
+    yield Fit("log", 64, odd, lambda z: z + SMALL, 0, edge, 6)
+    beyond = of_square(
+        lambda s: ((2 * mp.atanh(s) - 2 * s) / s**3 - Real(2) / 3) / s**2,
+        lambda z: Real(2) / 5 + Real(2) / 7 * z,
+    )
+    yield Fit("log of pow", 64, beyond, lambda z: z**2 + SMALL**2, 0, edge, 7)
+    whole = of_square(lambda s: 2 * mp.atanh(s) / s / LN2, lambda z: (2 + Real(2) / 3 * z) / LN2)
+    yield Fit("short log2", 64, whole, lambda z: 1 / whole(z), 0, edge, 4)
 
 
 def circular() -> Iterator[Fit]:
@@ -177,8 +198,149 @@ def circular() -> Iterator[Fit]:
         yield Fit("cos", bits, cosine, lambda z: z**2 + SMALL, 0, edge, degree)
 
 
+def arcs() -> Iterator[Fit]:
+    sine = of_square(lambda x: (mp.asin(x) - x) / x**3, lambda z: Real(1) / 6 + 3 * z / 40, "1e-12")
+    tangent = of_square(lambda x: (mp.atan(x) - x) / x**3, lambda z: -Real(1) / 3 + z / 5, "1e-12")
+    for bits, degree in ((32, 4), (64, 11)):
+        yield Fit("asin", bits, sine, lambda z: z + SMALL, 0, Real(1) / 4, degree)
+    for bits, degree in ((32, 8), (64, 19)):
+        yield Fit("atan", bits, tangent, lambda z: z / (1 - z / 4) + SMALL, 0, 1, degree)
+
+
+def roots() -> Iterator[Fit]:
+    def function(x: Real) -> Real:
+        return 1 / mp.cbrt(1 + x)
+
+    def weight(x: Real) -> Real:
+        return mp.cbrt(1 + x)
+
+    third = Real("0.3334")
+    yield Fit("inverse cbrt", 32, function, weight, -third, third, 5)
+    yield Fit("inverse cbrt", 64, function, weight, mp.sqrt(0.5) - 1, mp.sqrt(2) - 1, 7)
+
+
+def normal() -> Iterator[Fit]:
+    """What the error function and its relatives are made of.
+
+    With the center ``k``, ``erfcx(x) * (x + k)`` is a polynomial in ``(x - k) / (x + k)``.
+    """
+    slope = 2 / mp.sqrt(mp.pi)
+    near = of_square(lambda x: mp.erf(x) / x - 1, lambda z: slope - 1 - slope * z / 3)
+    for bits, edge, degree in ((32, Real("0.8"), 5), (64, Real(1), 11)):
+        yield Fit("erf", bits, near, lambda z: 1 / (1 + near(z)), 0, edge**2, degree)
+    for bits, low, high, degree in ((32, Real("0.8"), Real("3.95"), 5), (64, Real(1), Real(6), 17)):
+        yield Fit(
+            "log of erfc",
+            bits,
+            lambda x: mp.log(mp.erfc(x)) / x,
+            lambda x: x * mp.erfc(x) / mp.erf(x),
+            low,
+            high,
+            degree,
+        )
+    for bits, turn, degree in ((32, Real(CENTERS["erfcx"][32]), 10), (64, Real(CENTERS["erfcx"][64]), 23)):
+
+        def curve(w: Real, turn: Real = turn) -> Real:
+            return _erfcx((1 + w) / (1 - w) * turn) * turn / (1 - w) * 2 if w < 1 else 1 / mp.sqrt(mp.pi)
+
+        yield Fit("erfcx", bits, curve, lambda w, curve=curve: 1 / curve(w), -1, 1, degree)
+
+
+def _erfcx(x: Real) -> Real:
+    if x < 1e4:
+        return mp.exp(x * x) * mp.erfc(x)
+    z = 1 / (2 * x * x)
+    return (1 - z * (1 - 3 * z * (1 - 5 * z * (1 - 7 * z * (1 - 9 * z))))) / (x * mp.sqrt(mp.pi))
+
+
+def bessel() -> Iterator[Fit]:
+    for order in (0, 1):
+
+        def near(z: Real, order: int = order) -> Real:
+            x = 2 * mp.sqrt(z)
+            return mp.besseli(order, x) / (x / 2) ** order if z > Real("1e-30") else Real(1)
+
+        def far(u: Real, order: int = order) -> Real:
+            if u > 1e-3:
+                return mp.besseli(order, 1 / u) * mp.exp(-1 / u) / mp.sqrt(u)
+            total, term = Real(0), Real(1)  # DLMF 10.40.1
+            for k in range(1, 14):
+                total += term
+                term *= -(4 * order**2 - (2 * k - 1) ** 2) * u / (8 * k)
+            return total / mp.sqrt(2 * mp.pi)
+
+        for bits, edge, first, second in ((32, 8, 10, 6), (64, 20, 23, 12)):
+            high = Real(edge) ** 2 / 4
+            yield Fit(f"i{order} near 0", bits, near, lambda z, f=near: 1 / f(z), 0, high, first)
+            yield Fit(f"i{order} far out", bits, far, lambda u, f=far: 1 / f(u), 0, Real(1) / edge, second)
+
+
+CENTERS = {
+    "erfcx": {32: 2.5, 64: 4.0},
+    "erfinv": {32: 2.5, 64: 3.125},
+    "erfinv beyond": {32: 3.0, 64: 3.25},
+    "erfinv far": {64: 5.0},
+    "ndtri far": {32: 7.0, 64: 9.0},
+    "ndtri farther": {64: 19.5},
+}
+"""What is subtracted from the variable of a polynomial; `normal` says what that of erfcx is."""
+
+
+def inverse() -> Iterator[Fit]:
+    def near(name: str, bits: int, high: float, degree: int) -> Fit:
+        center = Real(CENTERS[name][bits])
+        return Fit(
+            name,
+            bits,
+            lambda v: _erfinv_curve(v + center),
+            lambda v: 1 / _erfinv_curve(v + center),
+            -center,
+            Real(high) - center,
+            degree,
+        )
+
+    def beyond(name: str, bits: int, low: float, high: float, degree: int) -> Fit:
+        center = Real(CENTERS[name][bits])
+        return Fit(
+            name,
+            bits,
+            lambda v: _erfinv_curve((v + center) ** 2),
+            lambda v: 1 / _erfinv_curve((v + center) ** 2),
+            Real(low) - center,
+            Real(high) - center,
+            degree,
+        )
+
+    yield near("erfinv", 32, 5, 10)
+    yield near("erfinv", 64, 6.25, 24)
+    yield beyond("erfinv beyond", 32, 2.236, 4, 10)
+    yield beyond("erfinv beyond", 64, 2.5, 4, 20)
+    yield beyond("erfinv far", 64, 4, 6.1, 19)
+    yield beyond("ndtri far", 32, 3.99, 10.2, 11)
+    yield beyond("ndtri far", 64, 6.08, 12, 20)
+    yield beyond("ndtri farther", 64, 12, 27.3, 20)
+
+
+@cache
+def _erfinv_curve(w: Real) -> Real:
+    """``y / erf(y)`` where ``w = -log(1 - erf(y)²)``."""
+    if w < Real("1e-12"):
+        return mp.sqrt(mp.pi) / 2 * (1 + mp.pi / 12 * w)
+    y = mp.sqrt(w) * Real("0.9") if w > 3 else mp.sqrt(mp.pi * -mp.expm1(-w)) / 2
+    for _ in range(50):
+        tail = mp.erfc(y)
+        slope = 2 / mp.sqrt(mp.pi) * mp.exp(-y * y) * (1 / tail - 1 / (2 - tail))
+        step = (-mp.log(tail) - mp.log1p(mp.erf(y)) - w) / slope
+        y -= step
+        if abs(step) < y * Real("1e-40"):
+            break
+    return y / mp.erf(y)
+
+
 CONSTANTS: tuple[tuple[str, Real, dict[int, tuple[int, ...]]], ...] = (
     ("ln2", LN2, {32: (15, 24), 64: (41, 53)}),
+    ("sqrt(1/2)", mp.sqrt(Real(1) / 2), {32: (24, 24), 64: (53, 53)}),
+    ("2/3", Real(2) / 3, {64: (53, 53)}),
     ("pi/2", mp.pi / 2, {32: (24, 24, 24), 64: (53, 53, 53)}),
     ("pi/2 in short parts", mp.pi / 2, {64: (33, 33, 33, 53)}),
     ("log10(2)", mp.log10(2), {32: (15, 24), 64: (41, 53)}),

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import itertools
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -50,8 +51,10 @@ class Case:
     truth32: Callable[..., Any] | None = None
     """Of float64, for float32; `numpy` where there is none."""
     arguments: int = 1
-    slow: bool = False
-    """Whether its truth takes long."""
+    exact: bool = False
+    """Whether the truth is `numpy` of the dtype itself."""
+    second: Callable[[Array, np.random.Generator], Array] | None = None
+    """Draws second arguments that fit the first ones, besides those that do not look at them."""
 
 
 CASES: dict[str, Case] = {
@@ -66,9 +69,55 @@ CASES: dict[str, Case] = {
     "sin": Case(2, -100, 100, np.sin),
     "cos": Case(2, -100, 100, np.cos),
     "tan": Case(4, -100, 100, np.tan),
+    "pow": Case(2, 0.1, 10, np.power, arguments=2, second=lambda x, rng: _exponents(x, rng)),
+    "erfinv": Case(4, -1, 1, mp=lambda x: _erfinv(x), truth32=special("erfinv")),
+    "ndtri": Case(4, 0, 1, mp=lambda x: _ndtri(x), truth32=special("ndtri")),
+    "i0": Case(4, -10, 10, mp=lambda x: _bessel(0, x), truth32=special("i0")),
+    "i1": Case(4, -10, 10, mp=lambda x: _bessel(1, x), truth32=special("i1")),
+    "i0e": Case(4, -10, 10, mp=lambda x: _bessel(0, x, True), truth32=special("i0e")),
+    "i1e": Case(4, -10, 10, mp=lambda x: _bessel(1, x, True), truth32=special("i1e")),
+    "cbrt": Case(4, -100, 100, np.cbrt),
+    "hypot": Case(4, -100, 100, np.hypot, arguments=2),
+    "sinh": Case(4, -5, 5, np.sinh),
+    "cosh": Case(4, -5, 5, np.cosh),
+    "asinh": Case(4, -10, 10, np.arcsinh),
+    "acosh": Case(4, 1, 10, np.arccosh),
+    "atanh": Case(4, -1, 1, np.arctanh),
+    "asin": Case(4, -1, 1, np.arcsin),
+    "acos": Case(4, -1, 1, np.arccos),
+    "atan": Case(4, -5, 5, np.arctan),
+    "atan2": Case(4, -5, 5, np.arctan2, arguments=2),
+    "fmod": Case(0, -100, 100, np.fmod, arguments=2, exact=True),
+    "nextafter": Case(0, -5, 5, np.nextafter, arguments=2, exact=True),
+    "erf": Case(2, -3, 3, mp=mpmath.erf, truth32=special("erf")),
+    "erfc": Case(4, -3, 9, mp=lambda x: _erfc(x), truth32=special("erfc")),
+    "erfcx": Case(4, -3, 20, mp=lambda x: _erfcx(x), truth32=special("erfcx")),
+    "ndtr": Case(4, -9, 4, mp=lambda x: _erfc(-x / mpmath.sqrt(2)) / 2, truth32=special("ndtr")),
+    "log_ndtr": Case(4, -9, 4, mp=lambda x: _log_ndtr(x), truth32=special("log_ndtr")),
 }
 
-PLACES = (0.0, 1e-38, 1e-8, 0.25, 0.34657, 0.5, 0.7071, 1.0, 1.4142, 1.5708, 2.0, 3.14159, 4.0, 10.0, 64.0, 87.3, 88.7, 103.9, 708.4, 709.78, 745.1, 1e5)  # fmt: skip
+PLACES = (
+    *(
+        0.0,
+        1e-38,
+        1e-8,
+        0.25,
+        0.34657,
+        0.5,
+        0.7071,
+        0.8,
+        1.0,
+        1.4142,
+        1.5708,
+        2.0,
+        3.14159,
+        4.0,
+        8.0,
+        10.0,
+        64.0,
+    ),
+    *(87.3, 88.7, 103.9, 708.4, 709.78, 745.1, 1e5),
+)
 """Near these something may change."""
 
 
@@ -121,16 +170,19 @@ def measured(name: str, name_of_type: str, count: int, every: int = 64) -> Error
 def drawn(case: Case, name_of_type: str, count: int, every: int) -> Iterator[tuple[Array, ...]]:
     """Arguments, in parts."""
     rng = np.random.default_rng(7)
-    if case.slow:
-        count = count // 20
+    if case.numpy is None and (name_of_type == "float64" or case.truth32 is None):
+        count = count // 10
     if name_of_type == "float32" and case.arguments == 1:
-        size, step = 1 << 22, every * (64 if case.slow else 1)
+        size, step = 1 << 22, every
         for start in range(0, 1 << 32, size * step):
             bits = np.arange(start, min(start + size * step, 1 << 32), step, np.uint64).astype(np.uint32)
             yield (bits.view(np.float32),)
     parts = max(1, count // 100_000)
     for _ in range(parts):
-        yield tuple(some(case, np.dtype(name_of_type), count // parts, rng) for _ in range(case.arguments))
+        given = [some(case, np.dtype(name_of_type), count // parts, rng) for _ in range(case.arguments)]
+        yield tuple(given)
+        if case.second is not None:
+            yield given[0], case.second(given[0], rng)
 
 
 def some(case: Case, row: np.dtype[Any], count: int, rng: np.random.Generator) -> Array:
@@ -160,6 +212,14 @@ def some(case: Case, row: np.dtype[Any], count: int, rng: np.random.Generator) -
     return rng.permutation(np.concatenate(kinds))
 
 
+def _exponents(x: Array, rng: np.random.Generator) -> Array:
+    """With which powers of ``x`` are from the smallest to the largest numbers; integers for negative ``x``."""
+    edge = np.log(float(np.finfo(x.dtype).max)) * 1.1
+    with np.errstate(all="ignore"):
+        found = rng.uniform(-edge, edge, x.size) / np.log(np.abs(x.astype(np.float64)))
+        return np.where(x < 0, np.rint(found), found).astype(x.dtype)
+
+
 def errors(case: Case, found: Array, given: tuple[Array, ...]) -> Errors:
     """The worst of the results, which are 0 where both are the same infinity or NaN."""
     with np.errstate(all="ignore"):
@@ -181,6 +241,9 @@ def errors(case: Case, found: Array, given: tuple[Array, ...]) -> Errors:
 
 def truth(case: Case, given: tuple[Array, ...]) -> tuple[Array, Array]:
     """Exact results, each as the sum of two floats that have more bits than the arguments."""
+    if case.exact:
+        assert case.numpy is not None
+        return case.numpy(*given), np.float32(0)
     if given[0].dtype == np.float32 and (function := case.truth32 or case.numpy):
         return function(*(x.astype(np.float64) for x in given)), np.float64(0)
     if case.numpy is not None and np.finfo(np.longdouble).nmant >= 63:
@@ -193,9 +256,67 @@ def truth(case: Case, given: tuple[Array, ...]) -> tuple[Array, Array]:
 
 
 def _pair(function: Callable[..., Any], row: tuple[float, ...]) -> tuple[float, float]:
+    if any(x != x for x in row):
+        return math.nan, 0.0
     value = function(*(mpmath.mpf(x) for x in row))
     high = float(value)
     return high, float(value - high) if np.isfinite(high) else 0.0
+
+
+def _erfc(x: Any) -> Any:
+    return mpmath.erfc(mpmath.mpf(min(max(x, -1e6), 1e6)))
+
+
+def _erfcx(x: Any) -> Any:
+    if x > 1e6:
+        z = 1 / (2 * x * x)
+        return 1 / (x * mpmath.sqrt(mpmath.pi)) * (1 - z * (1 - 3 * z * (1 - 5 * z)))
+    return mpmath.exp(x * x) * _erfc(x) if x > -100 else mpmath.inf
+
+
+def _log_ndtr(x: Any) -> Any:
+    above = _erfc(abs(x) / mpmath.sqrt(2)) / 2
+    if x > 0:
+        return mpmath.log1p(-above)
+    return mpmath.log(above) if x > -1e5 else mpmath.log(_erfcx(-x / mpmath.sqrt(2)) / 2) - x * x / 2
+
+
+def _erfinv(x: Any) -> Any:
+    if abs(x) >= 1:
+        return mpmath.nan if abs(x) > 1 else x * mpmath.inf
+    return mpmath.erfinv(x)
+
+
+def _ndtri(x: Any) -> Any:
+    """By Newton's method on the logarithm of `ndtr`, from below."""
+    if not 0 < x < 1:
+        return {0: -mpmath.inf, 1: mpmath.inf}.get(x, mpmath.nan)
+    if x > 0.5:
+        return -_ndtri(1 - x)
+    y, target = -mpmath.sqrt(-2 * mpmath.log(x)) if x < 0.1 else 2 * x - mpmath.mpf(1), mpmath.log(x)
+    for _ in range(60):
+        value = _erfc(-y / mpmath.sqrt(2)) / 2
+        slope = mpmath.exp(-y * y / 2) / mpmath.sqrt(2 * mpmath.pi) / value
+        step = (mpmath.log(value) - target) / slope
+        y -= step
+        if abs(step) <= abs(y) * mpmath.mpf(10) ** -33:
+            break
+    return y
+
+
+def _bessel(order: int, x: Any, is_scaled: bool = False) -> Any:
+    t = abs(x)
+    if t == mpmath.inf:
+        return mpmath.mpf(0) if is_scaled else mpmath.nan  # as SciPy has it
+    if t > 1e4:
+        z = 1 / (8 * t)
+        m = 4 * order * order
+        terms = 1 - (m - 1) * z * (1 - (m - 9) * z / 2 * (1 - (m - 25) * z / 3 * (1 - (m - 49) * z / 4)))
+        size = terms / mpmath.sqrt(2 * mpmath.pi * t)
+        size = size if is_scaled else size * mpmath.exp(min(t, mpmath.mpf(10**5)))
+    else:
+        size = mpmath.besseli(order, t) * (mpmath.exp(-t) if is_scaled else 1)
+    return -size if order and x < 0 else size
 
 
 def timed(name: str, name_of_type: str, size: int = 20_000) -> float:

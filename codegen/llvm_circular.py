@@ -67,13 +67,39 @@ def _near(body: Body, x: Register) -> Pair:
 
 
 def _far(body: Body, x: Register) -> Pair:
+    """As `_near`, lane by lane, in a function that the module has once."""
+    inner = Body(fma=body.fused)
+    n, r = _reduced(inner, Register("%x", FLOAT64, 0))
+    lines = [
+        "define internal { double, double } @symgraph.far_angle(double %x) nounwind {",
+        "entry:",
+        *inner.lines,
+        f"  %first = insertvalue {{ double, double }} poison, double {n.text}, 0",
+        f"  %both = insertvalue {{ double, double }} %first, double {r.text}, 1",
+        "  ret { double, double } %both",
+        "}",
+    ]
+    body.declared |= inner.declared | {"\n".join(lines)}
+    integer = dtype(f"int{x.row.bits}")
+
+    def one(lane: Register) -> Pair:
+        wide = body.convert(lane, FLOAT64)
+        both = body.named(f"call {{ double, double }} @symgraph.far_angle(double {wide.text})")
+        n, r = (
+            Register(body.named(f"extractvalue {{ double, double }} {both}, {k}"), FLOAT64, 0) for k in (0, 1)
+        )
+        return body.convert(body.as_integer(n), integer), body.convert(r, x.row)
+
+    n, r = body.each_lane(x, (integer, x.row), one)
+    return n, r
+
+
+def _reduced(body: Body, x: Register) -> Pair:
     """As Payne and Hanek: of 2/pi the bits that matter, chosen by the exponent of ``x``, times ``x``.
 
-    Bits before them give multiples of 4 turns of pi/2; bits after them less than ``2**-117``.
+    Bits before them give multiples of 4 turns of pi/2; bits after them less than ``2**-117``. The turns are in the
+    lowest bits of the first number.
     """
-    if x.row.bits == 32:
-        n, r = _far(body, body.convert(x, FLOAT64))
-        return body.convert(n, dtype("int32")), body.convert(r, x.row)
     exponent = body.convert(body.shr(body.as_unsigned(x), 52), dtype("int64"))
     first = body.shr(body.mul(at_least(body, body.sub(exponent, 1023 + 54), 0), 1261), 15)  # a 26th
     scale = body.as_float(body.shl(body.sub(1023, body.mul(first, 26)), 52))
@@ -94,7 +120,7 @@ def _far(body: Body, x: Register) -> Pair:
     quarter, tail, _ = constant_parts("pi/2", x)
     r, error = two_product(body, high, body.like(quarter, x))
     error = body.fma(low, quarter, body.fma(high, tail, error))
-    return body.as_integer(body.add(turns, format_of(x).whole)), fast_two_sum(body, r, error)[0]
+    return body.add(turns, format_of(x).whole), fast_two_sum(body, r, error)[0]
 
 
 def _modulo_4(body: Body, x: Register) -> Register:

@@ -36,18 +36,9 @@ def exp2(body: Body, x: Register) -> Register:
 def expm1(body: Body, x: Register) -> Register:
     """``e**x - 1``: half of it, doubled, so that it overflows where it should."""
     y = at_most(body, at_least(body, x, by_bits(x, -18.0, -38.0)), by_bits(x, 89.0, 710.0))
-    half, _ = half_expm1(body, y)
-    return body.copysign(body.add(half, half), x)
-
-
-def half_expm1(body: Body, x: Register, less: Value | None = None) -> Pair:
-    """``(e**x - 1) / 2`` where ``x`` is in the range of `expm1`, and the same less a number."""
-    n, r = reduced(body, x)
-    power = body.as_float(body.shl(n, format_of(x).fraction))
-    first = body.fma(r, power, body.sub(power, 0.5))
-    curve = body.mul(polynomial(body, r, "exp"), body.mul(r, r))
-    found = body.fma(curve, power, first)
-    return found, found if less is None else body.fma(curve, power, body.sub(first, less))
+    half, _ = _part_expm1(body, y, 1)
+    tiny = body.compare("lt", body.abs(x), by_bits(x, 2.0**-26, 2.0**-55))
+    return body.select(tiny, x, body.add(half, half))
 
 
 def tanh(body: Body, x: Register) -> Register:
@@ -59,18 +50,73 @@ def tanh(body: Body, x: Register) -> Register:
     t = at_most(body, body.abs(x), by_bits(x, 9.5, 19.5))
     large = body.compare("gt", t, 1.0)
     b = body.select(large, body.like(1.0, t), t)
-    h, less = half_expm1(body, body.add(t, t), b)
+    h, less = _part_expm1(body, body.add(t, t), 1, b)
     numerator = body.select(large, body.like(-1.0, t), body.fma(body.neg(b), h, less))
     return body.copysign(body.add(b, body.div(numerator, body.add(h, 1.0))), x)
 
 
-def reduced(body: Body, x: Register) -> Pair:
-    """An integer whose lowest bits are ``n - 1`` with its bias as an exponent, and ``r``: ``x = n * log(2) + r``."""
-    whole = _whole(x)
+def sinh(body: Body, x: Register) -> Register:
+    """``(h + h / (4h + 1)) * 2`` with ``h = (e**|x| - 1) / 4``."""
+    t = body.abs(x)
+    h, _ = _part_expm1(body, at_most(body, t, by_bits(x, 89.6, 710.8)), 2)
+    found = body.add(h, body.div(h, body.fma(h, 4.0, 1.0)))
+    tiny = body.compare("lt", t, by_bits(x, 2.0**-13, 2.0**-28))
+    return body.copysign(body.select(tiny, t, body.add(found, found)), x)
+
+
+def cosh(body: Body, x: Register) -> Register:
+    """``(h + 1 / 16h) * 2`` with ``h = e**|x| / 4``."""
+    n, r = reduced(body, at_most(body, body.abs(x), by_bits(x, 89.6, 710.8)), 2)
+    power = body.as_float(body.shl(n, format_of(x).fraction))
+    h = body.mul(body.add(_above_one(body, r), 1.0), power)
+    found = body.add(h, body.div(0.0625, h))
+    return body.add(found, found)
+
+
+def _part_expm1(body: Body, x: Register, halvings: int, less: Value | None = None) -> Pair:
+    """``(e**x - 1) / 2**halvings``, and the same less a number; the power of 2 near ``e**x`` is normal then."""
+    n, r = reduced(body, x, halvings)
+    power = body.as_float(body.shl(n, format_of(x).fraction))
+    first = body.fma(r, power, body.sub(power, 0.5**halvings))
+    curve = body.mul(polynomial(body, r, "exp"), body.mul(r, r))
+    found = body.fma(curve, power, first)
+    return found, found if less is None else body.fma(curve, power, body.sub(first, less))
+
+
+def exp_of_sum(body: Body, exponent: Pair, factor: Pair) -> Register:
+    """``e**exponent * factor``, where the factor is neither large nor small."""
+    (x, rest), (first, second) = exponent, factor
+    y = at_most(body, at_least(body, x, by_bits(x, -130.0, -750.0)), by_bits(x, 89.0, 710.0))
+    n, r = reduced(body, y, rest=rest)
+    found = body.add(first, body.fma(_above_one(body, r), first, second))
+    return scaled(body, found, n, below(body, y))
+
+
+def grown(body: Body, x: Register, factor: Register) -> Register:
+    """``e**x * factor`` for positive ``x``, also where ``e**x`` alone would be too large by up to ``2**9``."""
+    n, r = reduced(body, x, 11)
+    found = body.fma(_above_one(body, r), factor, factor)
+    power = body.as_float(body.shl(n, format_of(x).fraction))
+    return body.mul(body.mul(found, 2.0**11), power)
+
+
+def bounded_exp(body: Body, x: Register) -> Pair:
+    """Two numbers whose product is ``e**x``, which is a normal number."""
+    n, r = reduced(body, x, 0)
+    return body.add(_above_one(body, r), 1.0), body.as_float(body.shl(n, format_of(x).fraction))
+
+
+def reduced(body: Body, x: Register, less: int = 1, rest: Register | None = None) -> Pair:
+    """An integer whose lowest bits are ``n - less`` with its bias as an exponent, and ``r``: ``x = n * log(2) + r``.
+
+    ``rest`` is added to ``x``.
+    """
+    whole = _whole(x, less)
     shifted = body.fma(x, 1 / math.log(2), whole)
     n = body.sub(shifted, whole)
     high, low = constant_parts("ln2", x)
-    r = body.fma(n, -low, body.fma(n, -high, x))
+    r = body.fma(n, -high, x)
+    r = body.fma(n, -low, r) if rest is None else body.add(r, body.fma(n, -low, rest))
     return body.as_integer(shifted), r
 
 
@@ -86,9 +132,9 @@ def below(body: Body, x: Register) -> Register:
     return body.compare("lt", x, by_bits(x, -86.0, -707.0))
 
 
-def _whole(x: Register) -> float:
+def _whole(x: Register, less: int = 1) -> float:
     layout = format_of(x)
-    return layout.whole + layout.bias - 1
+    return layout.whole + layout.bias - less
 
 
 def _above_one(body: Body, r: Register) -> Register:

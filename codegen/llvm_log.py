@@ -37,15 +37,47 @@ def log10(body: Body, x: Register) -> Register:
 
 
 def log1p(body: Body, x: Register) -> Register:
-    """As `log` of ``1 + x``, but ``f = x * 2**-e + (2**-e - 1)``, which is rounded once; it is ``x`` where ``e`` is 0."""
+    """As `log` of ``1 + x``, but ``f = x * 2**-e + (2**-e - 1)`` is rounded once, and ``x`` where ``e`` is 0."""
     y = body.add(x, 1.0)
     e, field, _ = _exponent(body, y)
     layout = format_of(x)
-    power = body.as_float(body.sub(layout.one + (2 << layout.fraction), field))  # 4 * 2**-e, which is not denormal
+    power = body.as_float(
+        body.sub(layout.one + (2 << layout.fraction), field)
+    )  # 4 * 2**-e, which is not denormal
     f = body.fma(body.mul(x, 0.25), power, body.fma(power, 0.25, -1.0))
     f = body.select(body.compare("eq", field, 0), x, f)
     found = _with_specials(body, y, _joined(body, e, near_one(body, f), "ln2"))
     return body.copysign(found, x)
+
+
+def asinh(body: Body, x: Register) -> Register:
+    """``log1p(t + t² / (1 + sqrt(t² + 1)))`` with ``t = |x|``, and ``log(2t)`` of the largest."""
+    t = body.abs(x)
+    root = body.sqrt(body.fma(t, t, 1.0))
+    near = body.add(t, body.div(body.mul(t, t), body.add(root, 1.0)))
+    return body.copysign(_log1p_or_of_double(body, t, near), x)
+
+
+def acosh(body: Body, x: Register) -> Register:
+    """``log1p(w + sqrt(w² + 2w))`` with ``w = x - 1``, and ``log(2x)`` of the largest."""
+    w = body.sub(x, 1.0)
+    near = body.add(w, body.sqrt(body.fma(w, w, body.add(w, w))))
+    found = _log1p_or_of_double(body, x, near)
+    return body.select(body.compare("lt", x, 1.0), body.like(NAN, x), found)
+
+
+def atanh(body: Body, x: Register) -> Register:
+    """``log1p(2t / (1 - t)) / 2`` with ``t = |x|``."""
+    t = body.abs(x)
+    found = log1p(body, body.div(body.add(t, t), body.sub(1.0, t)))
+    return body.copysign(body.mul(found, 0.5), x)
+
+
+def _log1p_or_of_double(body: Body, x: Register, near: Register) -> Register:
+    """``log1p(near)``, and ``log(2x)`` where ``x`` is so large that ``x + 1`` is ``x``."""
+    large = body.compare("gt", x, 2.0**60)
+    found = log1p(body, body.select(large, x, near))
+    return body.add(found, body.select(large, body.like(math.log(2), x), 0.0))
 
 
 def split(body: Body, x: Register) -> Pair:

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from symgraph.codegen import llvm_circular, llvm_exp, llvm_log
+from symgraph.codegen import (
+    llvm_arcs,
+    llvm_bessel,
+    llvm_circular,
+    llvm_error,
+    llvm_exp,
+    llvm_inverse,
+    llvm_log,
+    llvm_power,
+    llvm_steps,
+)
 from symgraph.codegen.vectors import Register
 
 FUNCTIONS: Mapping[str, Callable[..., Register]] = {
@@ -24,5 +34,30 @@ FUNCTIONS: Mapping[str, Callable[..., Register]] = {
     "sin": llvm_circular.sin,
     "cos": llvm_circular.cos,
     "tan": llvm_circular.tan,
+    "erf": llvm_error.erf,
+    "erfc": llvm_error.erfc,
+    "erfcx": llvm_error.erfcx,
+    "ndtr": llvm_error.ndtr,
+    "log_ndtr": llvm_error.log_ndtr,
+    "erfinv": llvm_inverse.erfinv,
+    "ndtri": llvm_inverse.ndtri,
+    "pow": llvm_power.pow,
+    "cbrt": llvm_power.cbrt,
+    "hypot": llvm_power.hypot,
+    "sinh": llvm_exp.sinh,
+    "cosh": llvm_exp.cosh,
+    "asinh": llvm_log.asinh,
+    "acosh": llvm_log.acosh,
+    "atanh": llvm_log.atanh,
+    "asin": llvm_arcs.asin,
+    "acos": llvm_arcs.acos,
+    "atan": llvm_arcs.atan,
+    "atan2": llvm_arcs.atan2,
+    "i0": llvm_bessel.i0,
+    "i1": llvm_bessel.i1,
+    "i0e": llvm_bessel.i0e,
+    "i1e": llvm_bessel.i1e,
+    "fmod": llvm_steps.fmod,
+    "nextafter": llvm_steps.nextafter,
 }
 """By the name of the op: from a `Body` and the operands, all of one dtype, to the result."""

@@ -115,8 +115,16 @@ def two_product(body: Body, x: Register, y: Register) -> Pair:
     return product, body.add(rest, body.mul(b, d))
 
 
+def less_product(body: Body, x: Register, y: Register, z: Register) -> Register:
+    """``z - x * y`` where the two are near each other: rounded once."""
+    if body.fused:
+        return body.fma(body.neg(x), y, z)
+    high, low = two_product(body, x, y)
+    return body.sub(body.sub(z, high), low)
+
+
 def _halves(body: Body, x: Register) -> Pair:
-    """``x`` as a sum of two numbers of half as many bits."""
-    scaled = body.mul(x, 2.0 ** ((format_of(x).fraction + 2) // 2) + 1)
-    high = body.sub(scaled, body.sub(scaled, x))
+    """``x`` as a sum of two numbers of half as many bits: the bits that are highest, and the rest."""
+    count = (format_of(x).fraction + 2) // 2
+    high = body.as_float(body.and_(body.as_integer(x), -1 << count))
     return high, body.sub(x, high)

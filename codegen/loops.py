@@ -17,7 +17,9 @@
 Where a ``v`` is read a number may stand, as in graphs: ``f32(0.5)``. An attribute at its default is left out, and
 a block of nothing is ``pass``. `parse_loops` reads the text back.
 A value is named once. In a sweep it is one element for each turn; a later sweep over the same axes may read it, and the
-printer keeps it or computes it again. What a sweep reduces is one element of the row after it.
+printer keeps it or computes it again. What a sweep reduces is one element of the row after it; ``argmax`` and
+``argmin`` are how many turns of the sweep come before the one that has it, in the order of its loops, the last turning
+fastest: the first turn of several, and the first with NaN if there is one.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.codegen.guards import Guard, guarded, guards
 from symgraph.codegen.long_rows import in_parts
 from symgraph.codegen.loops import (
     Compute,
@@ -40,11 +41,12 @@ from symgraph.codegen.loops import (
     statements,
 )
 from symgraph.codegen.printed import Marks, Printed, Room, View, bits_of, integer_of, is_nothing
+from symgraph.graph.dims import symbols
 from symgraph.graph.op import Op
 from symgraph.graph.types import BOOL, DType
-from symgraph.ops.arithmetic import astype, negative, where
+from symgraph.ops.arithmetic import astype, maximum, minimum, negative, where
 from symgraph.ops.comparison import isfinite
-from symgraph.ops.reduce import all, any, max, min, prod, sum
+from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum
 
 COMBINE: Mapping[Op, str] = {
     sum.op: "add",
@@ -57,6 +59,10 @@ COMBINE: Mapping[Op, str] = {
 """The NumPy function that makes one of two, and a reduction of many."""
 
 
+FIND: Mapping[Op, str] = {argmax.op: "argmax", argmin.op: "argmin"}
+"""The NumPy function that counts the elements before the one that it looks for."""
+
+
 FRAIL = frozenset({negative.op, isfinite.op})
 """What NumPy 2.4.6 gets wrong with ``out=`` where arrays are not contiguous: ``negative(a[:, 1], out=b[:, 1])``.
 
@@ -64,7 +70,14 @@ They are spelt otherwise: ``-0.0 - x``, and whether ``x - x`` is 0.
 """
 
 
-RESERVED = frozenset({"once", "rows", "columns", "parts", "begun", "copyto", "add_up", "add_part"})
+EXTREMES = frozenset(f.op for f in (maximum, minimum))
+"""What NumPy 2.4.6 does one by one where an operand is one number: an array full of it is five times as fast."""
+
+
+RESERVED = frozenset(
+    {"once", "rows", "columns", "parts", "begun", "ended", "copyto",
+     "add_up", "add_part", "find_first", "find_part"}
+)  # fmt: skip
 """Names that the text of any kernel may use; its arrays are called otherwise."""
 
 
@@ -95,7 +108,7 @@ class _Printer:
         self._held: dict[str, Room] = {}
         self._lasts: dict[str, int] = {}
         self._kept: Mapping[str, Store | None] = {}
-        self._lost: dict[str, Room] = {}
+        self._beside: dict[str, Room] = {}
         self._lent: dict[Room, int] = {}
         self._swept: dict[str, bool] = {}
         self._makers: dict[str, Load | Compute | Reduce] = {}
@@ -110,6 +123,10 @@ class _Printer:
                 self._swept[x.target.name] = swept and not isinstance(x, Reduce)
             elif isinstance(x.value, Value):
                 self._stores.setdefault(x.value.name, x)
+        self._once = {x.target.name for x in kernel.once if not isinstance(x, Store)}
+        self._guards = guards(kernel)
+        self._guard: Guard | None = None
+        self._guard_start = 0
 
     def run(self) -> Printed:
         self._section(self._kernel.once, "    ")
@@ -120,9 +137,11 @@ class _Printer:
         if self._long:
             self._rows_in_parts()
         else:
-            section = in_order(self._kernel)
+            items = [(each,) for each in in_order(self._kernel)]
+            ordered = guarded(items, self._guards)
+            section = [each for (each,), _ in ordered]
             self._lend(section)
-            self._section(section, "        ")
+            self._section(section, "        ", [guard for _, guard in ordered])
         rows = self._wanted()
         head = [f"def {self._kernel.name}(once, rows, columns):"]
         head += [f"    {name} = {text}" for text, name in self._constants.items()]
@@ -139,16 +158,31 @@ class _Printer:
 
     # A section: statements one after the other
 
-    def _section(self, section: Sequence[Statement], indent: str) -> None:
+    def _section(self, section: Sequence[Statement], indent: str, asked: Sequence[Guard | None] = ()) -> None:
         """Statements in order, with room for each value from its making to its last reading."""
-        self._lasts = _lasts(section)
+        self._lasts = self._last_readings(section)
         own = set(map(id, section))
         for each, _, _ in statements(self._kernel):
             if id(each) not in own:
                 for x in operands(each):
                     self._lasts.pop(getattr(x, "name", ""), None)
         for place, each in enumerate(section):
+            self._enter(asked[place] if asked else None, indent)
             self._statement(each, place, indent)
+        self._enter(None, indent)
+
+    def _enter(self, guard: Guard | None, indent: str) -> None:
+        """What follows is done where the guard says so: ``if not r3.all():``."""
+        if guard is self._guard:
+            return
+        if self._guard is not None:
+            for n in range(self._guard_start, len(self._lines)):
+                self._lines[n] = f"    {self._lines[n]}"
+        if guard is not None:
+            condition = self._operand(guard.condition)
+            test = f"{condition}.any()" if guard.wanted else f"not {condition}.all()"
+            self._emit(indent, f"if {test}:")
+        self._guard, self._guard_start = guard, len(self._lines)
 
     def _lend(self, section: Sequence[Statement]) -> None:
         """Let fresh arrays be rooms for what is read before, or by the call that writes them element by element."""
@@ -187,8 +221,13 @@ class _Printer:
         if each.op is where.op and not each.target.row.is_complex and self._is_many(each.target):
             self._select(each, place, indent)
             return
-        args = [self._operand(x) for x in each.args]
+        args = [self._operand(x) for x in operands(each)]
         row = each.args[0].row
+        if each.op in EXTREMES and self._is_many(each.target):
+            single = [n for n, x in enumerate(each.args) if self._is_repeated(x)]
+            if len(single) == 1:
+                self._fill(each, args, single[0], place, indent)
+                return
         if each.op in FRAIL and (row.is_float or row.is_integer):
             self._frail(each, args[0], place, indent)
             return
@@ -210,6 +249,16 @@ class _Printer:
                 f"{target}[...] = {self._named(each.op.name, each.op.numpy)}({', '.join(args)}{given})",
             )
         self._release(each, place)
+
+    def _fill(self, each: Compute, args: Sequence[str], n: int, place: int, indent: str) -> None:
+        """The extreme of an array, and of one number a row, operand ``n``, which is written to a room first."""
+        assert isinstance(each.op.numpy, np.ufunc)
+        room = self._take(each.target.row, self._swept[each.target.name], place)
+        self._emit(indent, f"copyto({room.name}, {args[n]})")
+        self._release(each, place)
+        both = [room.name if k == n else arg for k, arg in enumerate(args)]
+        self._call(each.op.numpy, both, self._target(each.target), indent)
+        self._free.append(room)
 
     def _frail(self, each: Compute, arg: str, place: int, indent: str) -> None:
         row = each.args[0].row
@@ -267,6 +316,17 @@ class _Printer:
     def _is_swept(self, x: Operand) -> bool:
         return isinstance(x, Value) and self._swept[x.name]
 
+    def _is_repeated(self, x: Operand) -> bool:
+        """Whether neighbours in memory are one element."""
+        if isinstance(x, Number) or x.name in self._once:
+            return True
+        if True in self._swept.values():
+            return not self._swept[x.name]
+        maker, last = self._makers[x.name], self._kernel.rows[-1:]
+        return isinstance(maker, Load) and not builtins.any(
+            loop.variable in symbols(dim) for loop in last for dim in maker.index
+        )
+
     def _is_many(self, value: Value) -> bool:
         """Whether a value is more than one element for a row that is swept, or one for all rows."""
         return self._swept[value.name] or not (self._prefix or True in self._swept.values())
@@ -277,25 +337,32 @@ class _Printer:
     def _reduce(self, each: Reduce, place: int, indent: str) -> None:
         self._note(each, indent)
         arg = self._operand(each.arg)
-        repeated = isinstance(each.arg, Number) or not self._swept[each.arg.name]
+        repeated = not self._is_swept(each.arg)
         name = each.arg.name if isinstance(each.arg, Value) else ""
         spent = name in self._held and self._lasts.get(name) == place
-        room = self._take(each.arg.row, True) if repeated or (each.op is sum.op and not spent) else None
+        copies = each.op is sum.op or each.op in FIND
+        room = self._take(each.arg.row, True, place) if repeated or (copies and not spent) else None
         copy = arg if room is None else room.name
         if repeated:
             self._emit(indent, f"copyto({copy}, {arg})")
             arg = copy
-        combine = self._named(COMBINE[each.op], getattr(np, COMBINE[each.op]))
+        function = COMBINE.get(each.op) or FIND[each.op]
+        combine = self._named(function, getattr(np, function))
         if not self._long:
             target = self._target(each.target, after_reading=False)
-            self._emit(indent, _reduction(each.op, combine, arg, target, copy))
+            self._emit(indent, self._reduction(each, combine, arg, target, copy))
         else:
             part = self._take(each.target.row, False)
             target = self._values[each.target.name]
-            self._emit(indent, _reduction(each.op, combine, arg, part.name, copy))
-            if each.op is sum.op and each.target.row.is_inexact:
+            if each.op not in FIND:
+                self._emit(indent, self._reduction(each, combine, arg, part.name, copy))
+            if each.op in FIND:
+                best = self._beside[each.target.name].name
+                given = f"{combine}, {arg}, columns, {target}, {best}, {part.name}, {copy}, begun"
+                self._emit(indent, f"ended = find_part({given})")
+            elif each.op is sum.op and each.target.row.is_inexact:
                 spare = self._take(each.target.row, False)
-                lost = self._lost[each.target.name].name
+                lost = self._beside[each.target.name].name
                 self._emit(indent, f"add_part({target}, {part.name}, {lost}, {spare.name}, begun)")
                 self._free.append(spare)
             else:
@@ -306,43 +373,57 @@ class _Printer:
             self._free.append(room)
         self._release(each, place)
 
+    def _reduction(self, each: Reduce, combine: str, arg: str, out: str, room: str) -> str:
+        if each.op is sum.op:
+            return f"add_up({arg}, columns, {out}, {room})"
+        if each.op in FIND:
+            return f"find_first({combine}, {arg}, columns, {out}, {room})"
+        return f"{combine}.reduce({arg}, axis=columns, keepdims=True, out={out})"
+
     # Long rows: sweep after sweep, in parts
 
     def _rows_in_parts(self) -> None:
         heads: list[int] = []
         row = in_parts(self._kernel, self._makers)
         self._kept = row.kept
-        for section in row.sections:
+        swept = {id(x) for x in row.sections if isinstance(x, tuple)}
+        items = [x if isinstance(x, tuple) else (x,) for x in row.sections]
+        for section, guard in guarded(items, self._guards, self._kept):
+            self._enter(guard, "        ")
             self._lasts = {}  # what a row holds, it holds to its end
-            if isinstance(section, tuple):
+            if id(section) in swept:
                 heads.append(self._sweep(section))
             else:
-                self._statement(section, 0, "        ")
+                self._statement(section[0], 0, "        ")
+        self._enter(None, "        ")
         wanted = self._wanted()
         for head in heads:
-            self._lines[head] = f"        for {_tuple([x for x in wanted if x.swept])} in parts:"
+            self._lines[head] += f"for {_tuple([x for x in wanted if x.swept])} in parts:"
         whole = _tuple([x for x in wanted if not x.swept])
         self._lines.insert(0, f"    for {whole}, parts in rows:")
 
     def _sweep(self, section: Sequence[Statement]) -> int:
         """One loop over the parts of a row; the line that its head will be."""
-        for each in section:
-            if isinstance(each, Reduce):
-                self._target(each.target)
-                if each.op is sum.op and each.target.row.is_inexact:
-                    self._lost[each.target.name] = self._take(each.target.row, False)
-        if builtins.any(isinstance(each, Reduce) for each in section):
-            self._emit("        ", "begun = False")
+        reduces = [each for each in section if isinstance(each, Reduce)]
+        counts = builtins.any(each.op in FIND for each in reduces)
+        for reduce in reduces:
+            self._target(reduce.target)
+            if reduce.op in FIND or (reduce.op is sum.op and reduce.target.row.is_inexact):
+                self._beside[reduce.target.name] = self._take(reduce.arg.row, False)
+        if reduces:
+            self._emit("        ", f"begun = {'0' if counts else 'False'}")
         head = len(self._lines)
-        self._lines.append("")
+        self._lines.append("        ")
         self._stored = {x.value.name for x in section if isinstance(x, Store) and isinstance(x.value, Value)}
-        self._lasts = {name: place for name, place in _lasts(section).items() if self._swept[name]}
+        self._lasts = {
+            name: place for name, place in self._last_readings(section).items() if self._swept[name]
+        }
         for place, each in enumerate(section):
             self._statement(each, place, "            ")
-        if builtins.any(isinstance(each, Reduce) for each in section):
-            self._emit("            ", "begun = True")
-        self._free += self._lost.values()
-        self._lost = {}
+        if reduces:
+            self._emit("            ", f"begun = {'ended' if counts else 'True'}")
+        self._free += self._beside.values()
+        self._beside = {}
         self._values = {
             name: held for name, held in self._values.items() if not self._swept[name] or name in self._kept
         }
@@ -439,6 +520,15 @@ class _Printer:
             if isinstance(x, Value) and self._lasts.get(x.name) == place and x.name in self._held:
                 self._free.append(self._held.pop(x.name))
 
+    def _last_readings(self, section: Sequence[Statement]) -> dict[str, int]:
+        """The place of the last statement that reads each value."""
+        return {
+            x.name: place
+            for place, each in enumerate(section)
+            for x in operands(each)
+            if isinstance(x, Value)
+        }
+
     def _note(self, each: Compute | Reduce, indent: str) -> None:
         if each.origin is not None:
             note = f"{indent}# {each.origin.place}"
@@ -447,19 +537,6 @@ class _Printer:
 
     def _emit(self, indent: str, line: str) -> None:
         self._lines.append(indent + line)
-
-
-def _lasts(section: Sequence[Statement]) -> dict[str, int]:
-    """The place of the last statement that reads each value."""
-    return {
-        x.name: place for place, each in enumerate(section) for x in operands(each) if isinstance(x, Value)
-    }
-
-
-def _reduction(op: Op, combine: str, arg: str, out: str, room: str) -> str:
-    if op is sum.op:
-        return f"add_up({arg}, columns, {out}, {room})"
-    return f"{combine}.reduce({arg}, axis=columns, keepdims=True, out={out})"
 
 
 def _key(access: Load | Store) -> tuple[Any, ...]:

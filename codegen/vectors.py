@@ -113,6 +113,38 @@ class Body:
             Register(self.named(text), old.row, old.lanes) for text, old in zip(texts, usual, strict=True)
         )
 
+    def each_lane(
+        self,
+        x: Register,
+        rows: Sequence[DType],
+        one: Callable[[Register], tuple[Register, ...]],
+    ) -> tuple[Register, ...]:
+        """What ``one`` gives of every lane alone, one after the other: for code that rarely runs and would be long."""
+        if not x.lanes:
+            return one(x)
+        turn, after, before = self.label("turn"), self.label("after"), self.block
+        self.emit(f"br label %{turn}")
+        self.begin(turn)
+        place, lane, following = len(self.lines), f"%{self.label('lane')}", f"%{self.label('following')}"
+        so_far = [Register(f"%{self.label('lanes')}", row, x.lanes) for row in rows]
+        found = one(Register(self.named(f"extractelement {x.type} {x.text}, i64 {lane}"), x.row, 0))
+        filled = [
+            self.named(f"insertelement {old.type} {old.text}, {new.type} {new.text}, i64 {lane}")
+            for old, new in zip(so_far, found, strict=True)
+        ]
+        self.emit(f"{following} = add i64 {lane}, 1")
+        more = self.named(f"icmp ult i64 {following}, {x.lanes}")
+        self.lines[place:place] = [
+            f"  {lane} = phi i64 [ 0, %{before} ], [ {following}, %{self.block} ]",
+            *(
+                f"  {old.text} = phi {old.type} [ poison, %{before} ], [ {new}, %{self.block} ]"
+                for old, new in zip(so_far, filled, strict=True)
+            ),
+        ]
+        self.emit(f"br i1 {more}, label %{turn}, label %{after}")
+        self.begin(after)
+        return tuple(Register(new, old.row, old.lanes) for old, new in zip(so_far, filled, strict=True))
+
     def any(self, mask: Register) -> str:
         """One bit: whether any lane of a mask is set."""
         if not mask.lanes:

@@ -25,6 +25,7 @@ from symgraph.graph.binding import substitute_dim
 from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.graph.text import identifier
 from symgraph.graph.types import TensorType, TupleType, Type
+from symgraph.ops.reduce import ArgAttrs
 
 MOST_TURNING = 6
 """Loop variables of one index whose ends are tried together."""
@@ -105,6 +106,8 @@ def _check_dtype(kernel: LoopKernel, statement: Statement) -> None:
             fields = attrs.fields() if attrs is not None else {}
         case Reduce(target, op, arg):
             types, fields = [TensorType(arg.row, (1,))], {"axes": (0,), "keepdims": False}
+            if op.attrs is ArgAttrs:
+                fields = {"axis": 0, "keepdims": False}
     try:
         found = op.infer(*types, **fields)
     except Exception as error:  # type rules rely on what the op's public function lets through

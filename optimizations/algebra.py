@@ -30,10 +30,11 @@ from symgraph.ops.declare import COMPLEXES, FLOATS, INEXACTS, INTEGERS, NUMBERS,
 from symgraph.ops.math import square
 from symgraph.ops.transcendental import cos, cosh, exp, exp2, log, pow, sin, sinh, sqrt, tan, tanh
 from symgraph.optimizations.pattern import Match, may_have_number, wild
-from symgraph.optimizations.rules import ALGEBRAIC, ROUNDING, rule, rules
+from symgraph.optimizations.rules import ALGEBRAIC, ROUNDING, SHARPER, rule, rules
 
 SIGNED_INTEGERS = ("int8", "int16", "int32", "int64")
 SIGNED = (*SIGNED_INTEGERS, *INEXACTS)
+WIDE = ("float32", "float64")
 REAL_SIGNED = (*SIGNED_INTEGERS, *FLOATS)
 
 x, y, z = wild("x y z")
@@ -54,11 +55,7 @@ def _times_negative(found: Match) -> Node | None:
 def _times_inverse(found: Match) -> Node | None:
     """By a power of two, whose inverse is exact."""
     number = uniform(found[y])
-    if (
-        number is None
-        or not 2.0**-100 < builtins.abs(number) < 2.0**100
-        or math.frexp(number)[0] not in (0.5, -0.5)
-    ):
+    if number is None or not _is_power_of_two(number):
         return None
     inverse = constant(1 / float(number), found[y].row)
     return multiply.op(found[x], inverse)
@@ -78,6 +75,45 @@ def _numbers_together(found: Match) -> Node | None:
     if first is None or second is None:
         return None
     return found.root.op(found[k], found.root.op(found[i], found[j]))
+
+
+def _powers_together(found: Match) -> Node | None:
+    """``2 * (c * x)`` as ``(2 * c) * x``: a product with a power of two is exact unless it leaves the range."""
+    outer = _number_times(found.root)
+    inner = outer and _number_times(outer[1])
+    if not outer or not inner:
+        return None
+    a, b = float(uniform(outer[0])), float(uniform(inner[0]))
+    if not (_is_power_of_two(a) or _is_power_of_two(b)) or not 2.0**-100 < builtins.abs(a * b) < 2.0**100:
+        return None
+    return multiply(outer[0], inner[0]) * inner[1]
+
+
+def _powers_cancelled(found: Match) -> Node | None:
+    """``(0.5 * x) * (2 * y)`` as ``x * y``."""
+    first, second = map(_number_times, found.root.inputs)
+    if not first or not second:
+        return None
+    a, b = float(uniform(first[0])), float(uniform(second[0]))
+    return first[1] * second[1] if _is_power_of_two(a) and a * b == 1 else None
+
+
+def _number_times(node: Node) -> tuple[Node, Node] | None:
+    """The number and what it multiplies, of such a product of floats."""
+    if node.op is not multiply.op or node.row.name not in WIDE:
+        return None
+    first, second = node.inputs
+    if uniform(second) is not None:
+        return second, first
+    return (first, second) if uniform(first) is not None else None
+
+
+def _is_power_of_two(number: float) -> bool:
+    return 2.0**-100 < builtins.abs(number) < 2.0**100 and math.frexp(number)[0] in (0.5, -0.5)
+
+
+def _of_products(node: Node) -> bool:
+    return all(x.op is multiply.op for x in node.inputs)
 
 
 SIGNS = (
@@ -103,10 +139,14 @@ NEUTRAL = (
     rule("minus itself, of integers", i - i, _zero),
     rule("plus itself is twice", x + x, x * 2.0, dtypes=(*INTEGERS, *FLOATS)),
     rule("over a power of two", x / y, _times_inverse, dtypes=("float32", "float64")),
+    rule("a power of two times a number times", multiply.op, _powers_together, keeps=SHARPER, dtypes=WIDE,
+         ops=may_have_number, example=lambda: (x * 0.3) * 2.0),
+    rule("a power of two times its inverse", multiply.op, _powers_cancelled, keeps=SHARPER, dtypes=WIDE,
+         ops=_of_products, example=lambda: (x * 0.5) * (y * 2.0)),
     rule("a number times a number times", (k * i) * j, _numbers_together, ops=may_have_number),
     rule("a number plus a number plus", (k + i) + j, _numbers_together, ops=may_have_number),
     rule("remainder by one, of integers", remainder(i, 1), _zero),
-)
+)  # fmt: skip
 
 POWERS = (
     rule("to the power of one", pow(x, 1.0), x, dtypes=FLOATS),

@@ -22,6 +22,7 @@ from symgraph.optimizations.groups import (
     LEAVES,
     MOST_ARRAYS,
     MOST_NODES,
+    PLACES,
     Cut,
     Group,
     Misfit,
@@ -78,7 +79,17 @@ class _Fusion:
         self._sort_members()
         for group in self._groups:
             self._group |= {node: group for node in group.members if node not in self._group[node].along}
+        for group in self._groups:
+            group.is_kernel = group.is_kernel and not self._is_call(group)
         return self._ordered(), list(self._cuts(between))
+
+    def _is_call(self, group: Group) -> bool:
+        """Whether a library does as well: it finds the place of an extremum, alone, of what no kernel computes."""
+        node, *more = group.members
+        if more or node.op not in PLACES or group.reads[node][0].source is not node.inputs[0]:
+            return False
+        source = self._group.get(node.inputs[0])
+        return source is None or not source.is_kernel
 
     def _needs(self, node: Node) -> tuple[Node, ...]:
         known = self._deps.get(node)
@@ -149,11 +160,12 @@ class _Fusion:
             _check_order(
                 along.values() if inner == into.inner else (*along.values(), *into.along.values()), inner
             )
+        sizes = rows_first(sizes, inner)
+        _check_places({**into.over, **over}, [axis for axis in sizes if axis in inner])
         into.along.update(along)
         into.over.update(over)
         into.reads.update(other.reads)
-        into.sizes = rows_first(sizes, inner)
-        into.inner, into.domains = inner, domains
+        into.sizes, into.inner, into.domains = sizes, inner, domains
         into.reduces |= other.reduces
         into.members += other.members
         self._unite(into, other)
@@ -349,6 +361,13 @@ def _check_order(members: Iterable[Axes], inner: frozenset[int]) -> None:
         swept = [axis in inner for axis in axes if axis is not None]
         if swept != sorted(swept):
             raise Misfit("the smaller would be computed again for every row of the larger")
+
+
+def _check_places(over: Mapping[Node, Axes], inner: list[int]) -> None:
+    """What counts the turns of a sweep counts them in the order of its own axes."""
+    for node, axes in over.items():
+        if node.op in PLACES and [axis for axis in axes if axis in inner] != inner:
+            raise Misfit(f"{node.op.name} counts along axes in another order")
 
 
 def _renamed(table: Mapping[Node, Axes], names: Mapping[int, int]) -> dict[Node, Axes]:

@@ -10,12 +10,17 @@ from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, PLACEHOLDER, VARIABLE
 from symgraph.graph.types import TupleType
-from symgraph.ops.reduce import all, any, max, min, prod, sum
+from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum
+from symgraph.ops.shape import reshape
 from symgraph.optimizations.alignment import Axes, Read, aligned, seen_through
 from symgraph.optimizations.pattern import MOVES
 
 LEAVES = (PLACEHOLDER, VARIABLE, CONSTANT)
-REDUCTIONS = frozenset(f.op for f in (sum, prod, max, min, any, all))
+PLACES = frozenset({argmax.op, argmin.op})
+"""The reductions that count turns, in the order of the axes."""
+EXTREMES = PLACES | {max.op, min.op}
+"""The reductions that nothing has no result of."""
+REDUCTIONS = EXTREMES | {f.op for f in (sum, prod, any, all)}
 MOST_ARRAYS, MOST_NODES = 48, 400
 """What one kernel may read and compute."""
 
@@ -70,8 +75,25 @@ def is_view(node: Node) -> bool:
 def reads_of(node: Node) -> tuple[Read, ...]:
     """What a member of a kernel reads, along the axes of its result, or of its argument if it is a reduction."""
     if node.op in REDUCTIONS:
-        return (seen_through(node.inputs[0]),)
+        return (seen_through(argument(node)),)
     return tuple(aligned(seen_through(x), x.ndim, node.ndim) for x in node.inputs)
+
+
+def argument(node: Node) -> Node:
+    """What a reduction reduces; of an index in row-major order, the array with its axes."""
+    x = node.inputs[0]
+    if node.op not in PLACES or x.op is not reshape.op or x.ndim > 1:
+        return x
+    behind = x.inputs[0]
+    return behind if behind.ndim > 1 and behind.size == x.size else x
+
+
+def reduced_axes(node: Node) -> tuple[int, ...]:
+    """The axes of its argument along which a reduction goes."""
+    if node.op not in PLACES:
+        return node.attrs.axes  # type: ignore[union-attr, no-any-return]
+    x = argument(node)
+    return (node.attrs.axis,) if x is node.inputs[0] else tuple(range(x.ndim))  # type: ignore[union-attr]
 
 
 def is_computed(node: Node) -> bool:
@@ -81,14 +103,16 @@ def is_computed(node: Node) -> bool:
     if node.op in REDUCTIONS:
         if node.row.is_float and node.row.bits == 16 and node.op in (sum.op, prod.op):
             return False  # they add up in float32
-        x = node.inputs[0]
-        return builtins.all(x.shape[axis] != 1 for axis in node.attrs.axes)  # type: ignore[union-attr]
+        shape, axes = argument(node).shape, reduced_axes(node)
+        if node.op in PLACES:
+            return builtins.any(shape[axis] != 1 for axis in axes)
+        return builtins.all(shape[axis] != 1 for axis in axes)
     return node.op.elementwise and len(node.deps) == len(node.inputs)
 
 
 def deciders(node: Node) -> tuple[Node, ...]:
     """The nodes whose run decides the sizes of this one."""
-    shapes = [node.shape] + [x.shape for x in node.inputs if node.op in REDUCTIONS]
+    shapes = [node.shape] + [argument(node).shape] * (node.op in REDUCTIONS)
     sizes = [size for shape in shapes for dim in shape if isinstance(dim, Size) for size in symbols(dim)]
     return tuple(size.source for size in dict.fromkeys(sizes) if isinstance(size.source, Node))
 
@@ -96,20 +120,19 @@ def deciders(node: Node) -> tuple[Node, ...]:
 def lay_out(group: Group, node: Node) -> None:
     """A kernel of one node, over the node's own axes, or its argument's."""
     reduction = node.op in REDUCTIONS
-    shape = node.inputs[0].shape if reduction else node.shape
+    shape = argument(node).shape if reduction else node.shape
     axes: Axes = tuple(None if size == 1 else axis for axis, size in enumerate(shape))
     group.is_kernel, group.reduces = True, reduction
     group.sizes = {axis: size for axis, size in enumerate(shape) if size != 1}
     if reduction:
-        fields = node.attrs.fields()  # type: ignore[union-attr]
-        gone = frozenset(fields["axes"])
+        gone = frozenset(reduced_axes(node))
+        keeps = node.attrs.keepdims  # type: ignore[union-attr]
         group.over[node] = axes
         group.inner = frozenset(axis for axis in gone if shape[axis] != 1)
         axes = tuple(
-            None if axis in gone else own
-            for axis, own in enumerate(axes)
-            if fields["keepdims"] or axis not in gone
+            None if axis in gone else own for axis, own in enumerate(axes) if keeps or axis not in gone
         )
+        axes = (None,) * node.ndim if len(gone) == len(shape) else axes
         group.sizes = rows_first(group.sizes, gone)
     group.along[node] = axes
     group.domains = {frozenset(a for a in axes if a is not None), frozenset(group.sizes)}

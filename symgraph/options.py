@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from symgraph.errors import ArgumentError
@@ -30,6 +31,8 @@ class Options:
     ``memory_limit`` is how many bytes a call may take above arguments, variables and results: values are computed again
     instead of kept where that is needed, and ``f.memory(...)`` says how much work that is.
     ``rules`` are rules of the user's own, tried after all others.
+    ``backend`` is what kernels become: "llvm", machine code for this processor, or "numpy", loops of NumPy calls. None
+    is the first of them that is installed.
     ``verify`` checks every invariant of the graph after each pass.
     """
 
@@ -38,12 +41,17 @@ class Options:
     rules: tuple[Any, ...] = ()
     verify: bool = False
     memory_limit: int | None = None
+    backend: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("watch", "fast_math", "verify"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ArgumentError(f"Options: {name} is {value!r}; it must be True or False")
+        if self.backend not in (None, "llvm", "numpy"):
+            raise ArgumentError(f"Options: backend is {self.backend!r}; it must be 'llvm', 'numpy' or None")
+        if self.backend == "llvm" and find_spec("llvmlite") is None:
+            raise ArgumentError("Options: backend is 'llvm', which needs llvmlite: pip install llvmlite")
         limit = self.memory_limit
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
             raise ArgumentError(f"Options: memory_limit is {limit!r}; it must be a number of bytes, or None")

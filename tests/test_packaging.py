@@ -70,7 +70,12 @@ def test_wheel_and_sdist(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         in_wheel = {n for n in archive.namelist() if ".dist-info/" not in n}
         (metadata,) = (archive.read(n).decode() for n in archive.namelist() if n.endswith("/METADATA"))
-    data = {"symgraph/py.typed", "symgraph/data/README.md", "symgraph/data/digits.npz"}
+    data = {
+        "symgraph/py.typed",
+        "symgraph/data/README.md",
+        "symgraph/data/digits.npz",
+        "symgraph/runtime/entry.ll",
+    }
     assert in_wheel == data | {
         f"{package.replace('.', '/')}/{path.relative_to(tree / folder).as_posix()}"
         for folder, package in SOURCES.items()

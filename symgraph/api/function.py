@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from symgraph.options import Options
 if TYPE_CHECKING:
     from symgraph.optimizations.plan import Plan
     from symgraph.optimizations.storage import Storage
+    from symgraph.runtime.entry import Entry
 
 _OWN = OwnValues()
 
@@ -41,6 +43,7 @@ class CompiledFunction:
         self._defaults = dict(defaults)
         self._is_single = _is_node_or_number(outputs)
         self._positions = {name: i for i, name in enumerate(program.names)}
+        self._entry = self._way_in()
 
     @property
     def graph(self) -> Graph:
@@ -55,9 +58,24 @@ class CompiledFunction:
         """
         values = args if not kwargs and len(args) == len(self._positions) else self._bind(args, kwargs)
         results = self._program.run(values, _OWN)
+        if self._entry is not None and self._entry.seen(values):
+            self._shorten(self._entry)
         if self._is_single:
             return results[0]
         return unflatten(self._outputs, _is_node_or_number, results)
+
+    def _way_in(self) -> Entry | None:
+        """What learns to call machine code, where the results need nothing else."""
+        is_tuple = type(self._outputs) is tuple and all(map(_is_node_or_number, self._outputs))
+        if self._program.variables or not (self._is_single or is_tuple):
+            return None
+        return self._program.executor.entry(partial(CompiledFunction.__call__, self), single=self._is_single)
+
+    def _shorten(self, entry: Entry) -> None:
+        """From now on a call begins with what was learned: as Python finds it in the class, this object has its own."""
+        if type(self) is CompiledFunction:
+            names = {"__call__": staticmethod(entry.call), "__doc__": CompiledFunction.__doc__}
+            self.__class__ = type("CompiledFunction", (CompiledFunction,), names)
 
     def show(self, stage: str = "build") -> str:
         """The program's text, as it was built or as a pass left it: ``f.show("stabilize")``.
@@ -103,11 +121,14 @@ class CompiledFunction:
             return self._program.storage(self._bind(args, {}))
         return self._program.executor.storage(self._sizes_of(sizes))
 
-    def source(self, target: str = "numpy") -> str:
-        """The code of the kernels for a target; raises ArgumentError for one that is not known."""
-        if target != "numpy":
-            raise ArgumentError(f"there is no target {target!r}; the targets are numpy")
-        return self._program.executor.compiled.source
+    def source(self, target: str | None = None) -> str:
+        """The code of the kernels: for "llvm", for "asm" what the processor gets, for "numpy"; for None, what runs.
+
+        Raises ArgumentError for a target that is not known.
+        """
+        if target not in (None, "llvm", "asm", "numpy"):
+            raise ArgumentError(f"there is no target {target!r}; the targets are llvm, asm and numpy")
+        return self._program.executor.source(target or self._program.executor.backend)
 
     def __str__(self) -> str:
         return self.show()

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from symgraph.optimizations.storage import Storage
 
 
+_KEPT = 64
+"""How many shapes of arguments a program remembers."""
+
+
 class Store(Protocol):
     """Where the values of variables live: with the variables themselves, or in a session.
 
@@ -67,7 +71,8 @@ class Program:
         self.updated = [_owned(update.variable) for update in self.stages[-1].graph.updates]
         self._locks = [variable.lock for variable in sorted(self.updated, key=id)]
         donated = {stand for node, stand in zip(inputs, stands, strict=True) if node in set(donate)}
-        self._donated = [stand in donated for stand in stands]
+        self._dtypes = [stand.dtype for stand in stands]
+        self._fitting: set[tuple[tuple[int, ...], ...]] = set()
         self.executor = Executor(self.stages[-1].graph, [*stands, *self.variables], options, donated)
 
     def run(self, values: Sequence[Any], store: Store) -> list[Array]:
@@ -90,19 +95,30 @@ class Program:
 
     def _computed(self, given: list[Array], store: Store) -> list[Array]:
         """The outputs, and the new values of variables."""
-        arrays = given + store.read(self.variables) if self.variables else given
-        spent = [array for array, is_donated in zip(given, self._donated, strict=True) if is_donated]
-        return _unshared(self.executor.run(arrays), arrays, spent)
+        return self.executor.run(given + store.read(self.variables) if self.variables else given)
 
     def storage(self, values: Sequence[Any]) -> Storage:
         """Where the values of a call with these arguments lie."""
         return self.executor.storage(bind_sizes(self.graph.inputs, self._arguments(values)))
 
     def _arguments(self, values: Sequence[Any]) -> list[Array]:
-        return [
+        """The values as arrays that fit the inputs; arrays of shapes that were seen to fit are taken as they are."""
+        shapes = []
+        for value, wanted in zip(values, self._dtypes, strict=True):
+            if type(value) is not np.ndarray or value.dtype is not wanted:
+                break
+            shapes.append(value.shape)
+        else:
+            if tuple(shapes) in self._fitting:
+                return list(values)
+        arrays = [
             as_argument(value, node, name)
             for value, node, name in zip(values, self.graph.inputs, self.names, strict=True)
         ]
+        if len(self._fitting) >= _KEPT:
+            self._fitting.clear()
+        self._fitting.add(tuple([array.shape for array in arrays]))
+        return arrays
 
 
 class OwnValues:
@@ -150,21 +166,6 @@ def _owned(node: Node) -> Variable:
             GraphError(f"the variable {node.name!r} has no value; give one with sg.variable"), [node]
         )
     return node
-
-
-def _unshared(results: list[Array], arrays: Sequence[Array], spent: Sequence[Array]) -> list[Array]:
-    """Copies of those results that are views, arguments, or given twice; arrays that are spent may be seen again."""
-    seen = set(map(id, arrays))
-    free = set(map(id, spent))
-    fresh = []
-    for result in results:
-        array = np.asarray(result)
-        own = is_own(array) or id(array.base) in free
-        if id(array) in seen or not own or not array.flags.writeable:
-            array = array.copy(order="C")
-        seen.add(id(array))
-        fresh.append(array)
-    return fresh
 
 
 def _as_own(array: Array) -> Array:

@@ -95,7 +95,9 @@ def _(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     else:
         # Powers of two, which round nothing: whatever is too large or too small has squares in range after them.
         scale = where(total == np.inf, 2.0**-600, where(total < 2.0**-800, 2.0**600, 1.0))
-        root = sqrt(_sum_of_squares([part * scale for part in parts], axes)) / scale
+        again = sqrt(_sum_of_squares([part * scale for part in parts], axes)) / scale
+        choices = (total >= 2.0**-800) & (total < np.inf), sqrt(total), again
+        return where(*(choices if keepdims else (squeeze(each, axes) for each in choices)))
     return cast_to(root if keepdims else squeeze(root, axes), row)
 
 

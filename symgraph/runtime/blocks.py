@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from math import prod
 from typing import Any
 
@@ -18,6 +19,15 @@ from symgraph.runtime.rooms import Block, Rooms, Slices, Space
 Array = np.ndarray[Any, Any]
 
 
+class Way(Enum):
+    """How an array becomes another over the same memory; the first are the fastest."""
+
+    ITSELF = 0
+    RESHAPED = 1
+    ANEW = 2
+    STRIDED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """How an array is seen as one over a space."""
@@ -25,11 +35,16 @@ class Seen:
     name: str
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    in_order: bool
-    """Whether a reshape gives the same."""
+    way: Way
 
     def __call__(self, array: Array) -> Array:
-        return array.reshape(self.shape) if self.in_order else as_strided(array, self.shape, self.strides)
+        if self.way is Way.ITSELF:
+            return array
+        if self.way is Way.RESHAPED:
+            return array.reshape(self.shape)
+        if self.way is Way.ANEW:
+            return np.ndarray(self.shape, array.dtype, array, 0, self.strides)
+        return as_strided(array, self.shape, self.strides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +73,17 @@ def arrangement(wanted: Sequence[View | Room], arrays: Mapping[str, Array], spac
         new = [own[group[-1]] for group in groups]
         shape = space.shape(rows, columns if x.swept else (1,) * len(columns))
         step = space.shape(new[:rank], new[rank:])
-        in_order = (
-            array.flags.c_contiguous
-            and prod(shape) == array.size
-            and _is_in_order(shape, step, array.itemsize)
-        )
-        found.append(Seen(x.access.param.name, shape, step, in_order))
+        found.append(Seen(x.access.param.name, shape, step, _way(array, shape, step)))
     return Arrangement(Space(space.variables, rows, columns, space.upright), tuple(found))
+
+
+def _way(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Way:
+    if array.flags.c_contiguous:
+        if prod(shape) == array.size and _is_in_order(shape, strides, array.itemsize):
+            return Way.ITSELF if shape == array.shape else Way.RESHAPED
+        if array.size and array.dtype.isbuiltin == 1:
+            return Way.ANEW
+    return Way.STRIDED
 
 
 def _is_in_order(shape: Sequence[int], strides: Sequence[int], size: int) -> bool:

@@ -12,7 +12,8 @@
 ;    5  made        the address of 3 words for each result, as above
 ;    6  slots       the address of a word for each argument and each result: where its numbers begin
 ;    7  patches     how many
-;    8  patched     the address of 2 words for each patch: of the word to write, and of the slot that it gets
+;    8  patched     the address of 3 words for each patch: of the word to write, of the slot that it gets, and the bytes that
+;                   are added
 ;    9  steps       how many
 ;   10  run         the address of 3 words for each step: its function, its table, the turns of its first loop
 ;   11  is heavy    1 where the calls are long enough to let other threads of Python run meanwhile
@@ -203,13 +204,16 @@ more.patches:
   br i1 %written, label %begin, label %patch
 
 patch:
-  %p.row = mul i64 %p, 2
+  %p.row = mul i64 %p, 3
   %p.at = getelementptr ptr, ptr %patched, i64 %p.row
   %p.word = load ptr, ptr %p.at
   %p.slot.at = getelementptr ptr, ptr %p.at, i64 1
   %p.slot = load ptr, ptr %p.slot.at
   %p.data = load i64, ptr %p.slot
-  store i64 %p.data, ptr %p.word
+  %p.offset.at = getelementptr i64, ptr %p.at, i64 2
+  %p.offset = load i64, ptr %p.offset.at
+  %p.address = add i64 %p.data, %p.offset
+  store i64 %p.address, ptr %p.word
   %p.next = add i64 %p, 1
   br label %more.patches
 

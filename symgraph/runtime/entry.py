@@ -11,25 +11,29 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.runtime.code import Function
 from symgraph.runtime.cpu import Loader, compiled
 
 Array = np.ndarray[Any, Any]
 
 _EMPTY = 184
 """Where PyArray_Empty stands in NumPy's table of functions for C."""
+_MOST = 16
+"""For so many shapes of arguments there may be states."""
 _FASTCALL = 0x80 | 0x02
 """METH_FASTCALL | METH_KEYWORDS"""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One function of machine code: its address, its table, and the turns of its first loop."""
+    """One function of machine code, its table, and the turns of its first loop."""
 
-    function: int
+    function: Function
     table: Sequence[int]
     """The words, addresses that a call decides as 0."""
-    slots: Sequence[tuple[int, int]]
-    """Pairs of the place of a word and the argument or result whose address it is; results count on from arguments."""
+    slots: Sequence[tuple[int, int, int]]
+    """The place of a word, the argument or result that it is the address of, and how many bytes further; results count
+    on from arguments."""
     turns: int
 
 
@@ -61,14 +65,20 @@ class State:
         patches = [
             word
             for table, step in zip(tables, steps, strict=True)
-            for place, slot in step.slots
-            for word in (table + 8 * place, slots + 8 * slot)
+            for place, slot, offset in step.slots
+            for word in (table + 8 * place, slots + 8 * slot, offset)
         ]
-        runs = [
-            word
-            for table, step in zip(tables, steps, strict=True)
-            for word in (step.function, table, step.turns)
-        ]
+        self._steps = steps
+        self._run = np.array(
+            [
+                word
+                for table, step in zip(tables, steps, strict=True)
+                for word in (step.function.address, table, step.turns)
+            ],
+            np.int64,
+        )
+        for step in steps:
+            step.function.followers.add(self)
         words = [
             0,
             0,
@@ -77,16 +87,21 @@ class State:
             len(results),
             self._words(self._described(results)),
             slots,
-            len(patches) // 2,
+            len(patches) // 3,
             self._words(patches),
             len(steps),
-            self._words(runs),
+            int(self._run.ctypes.data),
             int(heavy),
             int(single),
             id(np.ndarray),
             _numpy_function(_EMPTY),
         ]
         self.address = self._words(words)
+
+    def moved(self) -> None:
+        """There is better code for some step; a call that runs may take the old one or the new."""
+        for n, step in enumerate(self._steps):
+            self._run[3 * n] = step.function.address
 
     def _words(self, words: Sequence[int]) -> int:
         """The address of words that stay as long as the state."""
@@ -99,24 +114,48 @@ class State:
 
 
 class Entry:
-    """A function of Python's that tries states, and does ``slow`` where none fits."""
+    """A function of Python's that tries states, and does ``slow`` where none fits.
 
-    def __init__(self, slow: Callable[..., Any]) -> None:
+    ``slow`` tells of each of its calls with `seen`; for arguments that come again there is a state then, if ``learn``
+    finds one.
+    """
+
+    def __init__(self, slow: Callable[..., Any], learn: Callable[[Sequence[Array]], State | None]) -> None:
+        self._slow, self._learn = slow, learn
         self._states: list[State] = []
+        self._seen: set[tuple[tuple[int, ...], ...]] = set()
         self._cell = np.array([0, id(slow)], np.int64)
-        self._slow = slow
-        self._links: list[Array] = []
         self.call = _function(self._cell, self)
+
+    def seen(self, values: Sequence[Any]) -> bool:
+        """Whether a state was found, now that there was a call with these arguments."""
+        if len(self._seen) >= _MOST or not all(_lies_in_order(x) for x in values):
+            return False
+        shapes = tuple([x.shape for x in values])
+        if shapes not in self._seen:
+            self._seen.add(shapes)
+            return False
+        state = self._learn(values)
+        if state is None:
+            self._seen = set()
+            self._learn = _nothing
+            return False
+        self.add(state)
+        return True
 
     def add(self, state: State) -> None:
         """The state is tried first from now on."""
-        following = ctypes.c_int64.from_address(state.address)
-        following.value = int(self._cell[0])
+        ctypes.c_int64.from_address(state.address).value = int(self._cell[0])
         self._states.append(state)
         self._cell[0] = state.address
 
-    def __len__(self) -> int:
-        return len(self._states)
+
+def _nothing(values: Sequence[Array]) -> None:
+    return None
+
+
+def _lies_in_order(x: Any) -> bool:
+    return type(x) is np.ndarray and bool(x.flags.c_contiguous and x.flags.aligned)
 
 
 def _numpy_function(n: int) -> int:
@@ -155,7 +194,7 @@ def _function(cell: Array, owner: object) -> Callable[..., Any]:
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype, make.argtypes = (
         ctypes.py_object,
-        [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p],
+        [ctypes.c_void_p, ctypes.py_object, ctypes.py_object],
     )
     made: Callable[..., Any] = make(ctypes.addressof(_method()), capsule(cell.ctypes.data, None, None), None)
     return made

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING
+import importlib.util
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import Array, Schedule, schedule
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.options import Options
+from symgraph.runtime.memory import unshared
 
 if TYPE_CHECKING:
     from symgraph.optimizations.plan import Plan
     from symgraph.optimizations.storage import Storage
-    from symgraph.runtime.numpy_backend import NumpyProgram
+    from symgraph.runtime.entry import Entry
+    from symgraph.runtime.program import PlanProgram
 
 
 class Executor:
@@ -28,9 +31,9 @@ class Executor:
         self._program, self._given = program, tuple(given)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """The results, which may share memory with the arrays; the first run compiles."""
+        """The results, which share memory with nothing but what is donated; the first run compiles."""
         if self._options.watch:
-            return self._schedule.run(arrays, watch=True)
+            return unshared(self._schedule.run(arrays, watch=True), arrays)
         return self.compiled.run(arrays)
 
     @cached_property
@@ -44,12 +47,47 @@ class Executor:
         return self.compiled.storage(sizes)
 
     @cached_property
-    def compiled(self) -> NumpyProgram:
+    def compiled(self) -> PlanProgram:
+        limit = self._options.memory_limit
+        if self.backend == "llvm":
+            from symgraph.runtime.native_backend import NativeProgram
+
+            return NativeProgram(self.plan, donated=self._donated, limit=limit)
         from symgraph.runtime.numpy_backend import NumpyProgram
 
-        limit = self._options.memory_limit
         return NumpyProgram(self.plan, donated=self._donated, limit=limit)
+
+    @property
+    def backend(self) -> str:
+        """What kernels become."""
+        return self._options.backend or ("llvm" if _has_llvm() else "numpy")
+
+    def entry(self, slow: Callable[..., Any], *, single: bool) -> Entry | None:
+        """A function that calls machine code where it has learned how, and else ``slow``; None where nothing is to be
+        learned."""
+        if self.backend != "llvm" or self._options.watch or self._donated:
+            return None
+        from symgraph.runtime.entry import Entry
+
+        return Entry(slow, lambda arrays: self.compiled.state(arrays, single=single))
+
+    def source(self, target: str) -> str:
+        """The code of all kernels: for "numpy", "llvm" or "asm"."""
+        if target == "numpy":
+            from symgraph.runtime.numpy_backend import source
+
+            return source(self.plan)
+        from symgraph.runtime.native_backend import NativeProgram
+
+        program = self.compiled if self.backend == "llvm" else NativeProgram(self.plan)
+        assert isinstance(program, NativeProgram)
+        return program.text() if target == "llvm" else program.assembly()
 
     @cached_property
     def _schedule(self) -> Schedule:
         return schedule(self._program.roots, self._given)
+
+
+@cache
+def _has_llvm() -> bool:
+    return importlib.util.find_spec("llvmlite") is not None

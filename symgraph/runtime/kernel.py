@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from symgraph.codegen.loops import Load, LoopKernel, Store, Sweep, statements
+from symgraph.codegen.loops import Load, LoopKernel, Reduce, Store, Sweep, statements
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.numpy_printer import print_kernel
 from symgraph.codegen.printed import Printed, Room, View
@@ -17,10 +17,12 @@ from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size, symbols
 from symgraph.graph.node import Node
 from symgraph.ops.transcendental import pow
+from symgraph.optimizations.groups import EXTREMES
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Kernel
-from symgraph.runtime.blocks import Seen, arrangement, blocks, long_rows, row_blocks
+from symgraph.runtime.blocks import Seen, Way, arrangement, blocks, long_rows, row_blocks
 from symgraph.runtime.memory import Arena
+from symgraph.runtime.places import find_first, find_part
 from symgraph.runtime.rooms import Block, Rooms, Space, is_long, room_bytes
 from symgraph.runtime.sums import add_part, add_up
 
@@ -53,6 +55,8 @@ class Compiled:
         columns = next((part.loops for part in self.loops.body if isinstance(part, Sweep)), ())
         self._variables = tuple(loop.variable for loop in (*self.loops.rows, *columns))
         self._upright = _is_upright(self.loops)
+        reduced = (x.op for x, _, _ in statements(self.loops) if isinstance(x, Reduce))
+        self.needs_columns = not EXTREMES.isdisjoint(reduced)
 
     @cached_property
     def block(self) -> int:
@@ -61,6 +65,10 @@ class Compiled:
         together = [x for x in wanted if x.swept] or wanted
         rows = [x.row if isinstance(x, Room) else x.access.param.type.dtype for x in together]
         return max(1, 24 * self._target // max(1, sum(row.numpy.itemsize for row in rows)))
+
+    @property
+    def text(self) -> str:
+        return self.short.printed.text
 
     @cached_property
     def short(self) -> Function:
@@ -96,6 +104,10 @@ class Compiled:
     def function(self, space: Space) -> Function:
         return self.long if is_long(space, self.block) else self.short
 
+    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> KernelCall:
+        """For arrays of these shapes and strides, with its rooms at one place of the arena."""
+        return KernelCall(self, arrays, sizes, room)
+
     def block_of(self, space: Space) -> Block:
         long = is_long(space, self.block)
         keeps = long and any(isinstance(x, Room) and x.whole for x in self.long.printed.rows)
@@ -116,31 +128,47 @@ class KernelCall:
         place = {name: n for n, name in enumerate(compiled.names)}
         found = arrangement(self._printed.rows, by_name, space)
         self._space, self._long = found.space, is_long(space, compiled.block)
-        self._parts = [(x, place[x.name]) if isinstance(x, Seen) else None for x in found.parts]
+        self._seen = [
+            (n, place[x.name], None if x.way is Way.ITSELF else x)
+            for n, x in enumerate(found.parts)
+            if isinstance(x, Seen)
+        ]
         self._alone = [
             place[x.access.param.name] if isinstance(x, View) else None for x in self._printed.once
         ]
         self._rows = row_blocks(self._space, self._block)
+        self._axes = self._space.axes
+        self._is_one = not self._long and len(self._rows) == 1
+        self._is_undefined = compiled.needs_columns and 0 in space.columns
 
     def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
+        if self._is_undefined:
+            raise ValueError("there is no extremum along an axis of size 0")
         rooms = arena.cache.get(self)
         if rooms is None:
             rooms = arena.cache[self] = self._cut(arena.memory)
-        held, inner = rooms
+        held, inner, row = rooms
         alone = iter(held)
-        once = tuple([next(alone) if n is None else arrays[n].reshape(()) for n in self._alone])
-        parts = [None if x is None else x[0](arrays[x[1]]) for x in self._parts]
-        turns: Iterator[Any]
-        if self._long:
+        once = [next(alone) if n is None else arrays[n].reshape(()) for n in self._alone]
+        parts = row.copy()
+        for n, place, seen in self._seen:
+            parts[n] = arrays[place] if seen is None else seen(arrays[place])
+        turns: Iterable[Any]
+        if self._is_one:
+            turns = (parts,)
+        elif self._long:
             turns = long_rows(self._printed.rows, parts, self._space, self._block, inner)
         else:
             turns = blocks(parts, self._space, self._rows, inner)
-        self._call(once, turns, self._space.axes)
+        self._call(once, turns, self._axes)
 
-    def _cut(self, memory: Array) -> tuple[list[Array], Rooms]:
+    def _cut(self, memory: Array) -> tuple[list[Array], Rooms, list[Array | None]]:
+        """Rooms for what is computed once, and for blocks; the parts of a row where no other rooms are needed."""
         start = self._room + room_bytes(self._printed.once, _ONE)
         once = Rooms.cut(self._printed.once, _ONE, self._space, memory[self._room :]).of((), ())
-        return once, Rooms.cut(self._printed.rows, self._block, self._space, memory[start:])
+        inner = Rooms.cut(self._printed.rows, self._block, self._space, memory[start:])
+        own = iter(inner.of(self._rows[0][1], self._space.columns) if self._is_one else ())
+        return once, inner, [next(own, None) if isinstance(x, Room) else None for x in self._printed.rows]
 
 
 def _is_upright(loops: LoopKernel) -> bool:
@@ -157,6 +185,9 @@ def _is_upright(loops: LoopKernel) -> bool:
 
 
 def _function(loops: LoopKernel, printed: Printed) -> Function:
-    names = {**printed.names, "add_up": add_up, "add_part": add_part}
+    names = {
+        **printed.names,
+        **{f.__name__: f for f in (add_up, add_part, find_first, find_part)},
+    }
     exec(compile(printed.text, f"<{loops.name}>", "exec"), names)
     return Function(printed, names[loops.name])

@@ -18,6 +18,7 @@ from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.vectorized import room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Dim, Size, symbols
+from symgraph.optimizations.cost import typical
 from symgraph.optimizations.groups import EXTREMES
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Kernel
@@ -43,6 +44,7 @@ class NativeKernel:
         by_name = dict(zip(self.names, self.nodes, strict=True))
         self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place(self.loops)))
         self._printed: dict[Layout, Native] = {}
+        self.functions: set[Function] = set()
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
         """The room of a call, and what may be the same array."""
@@ -66,19 +68,30 @@ class NativeKernel:
         by_name = dict(zip(self.names, arrays, strict=True))
         layout, turns, steps = arranged(self.loops, by_name, rows, columns)
         fails = self.needs_columns and not prod(columns)
-        (function,) = code().functions([self.printed(layout)])
+        (function,) = code().functions([self._native(layout)])
+        self.functions.add(function)
         return NativeCall(function, layout, len(arrays), turns, steps, room, fails=fails)
 
-    def printed(self, layout: Layout) -> Native:
-        """The text for a layout."""
+    def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
+        """The text for arrays of these shapes and strides."""
+        layout, _, _ = arranged(self.loops, dict(zip(self.names, arrays, strict=True)), *self.space(sizes))
+        return self._native(layout)
+
+    def texts(self) -> list[Native]:
+        """What has been printed until now; if nothing, the text for arrays in order."""
+        if not self._printed:
+            shapes = [tuple(map(typical, node.shape)) for node in self.nodes]
+            arrays = [np.empty(shape, node.dtype) for shape, node in zip(shapes, self.nodes, strict=True)]
+            by_name = dict(zip(self.names, arrays, strict=True))
+            rows = [typical(size) for size in self.kernel.rows.values()]
+            columns = [typical(size) for size in self.kernel.columns.values()]
+            self._native(arranged(self.loops, by_name, rows, columns)[0])
+        return list(self._printed.values())
+
+    def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:
             self._printed[layout] = print_native(self.loops, layout, host())
         return self._printed[layout]
-
-    @property
-    def text(self) -> str:
-        """What has been printed until now."""
-        return "\n".join(native.text for native in self._printed.values())
 
 
 class NativeCall:
@@ -95,21 +108,25 @@ class NativeCall:
         *,
         fails: bool,
     ) -> None:
-        self.function, self._room, self._fails = function, room, fails
+        self.function, self.fails, self._room = function, fails, room
         self._address, self._call = 0, _CALL(0)
-        self._first = sizes[0] if layout.rows else 1
+        self.turns = sizes[0] if layout.rows else 1
+        """Of the first loop."""
         self._tail = [*sizes, *itertools.chain(*steps)]
         self._type = ctypes.c_int64 * (arrays + 1 + len(self._tail))
 
+    def table(self, addresses: Sequence[int], arena: Arena) -> list[int]:
+        """The words that the function reads, for arrays at these addresses."""
+        return [*addresses, arena.memory.ctypes.data + self._room, *self._tail]
+
     def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
-        if self._fails:
+        if self.fails:
             raise ValueError("there is no extremum along an axis of size 0")
-        room = arena.memory.ctypes.data + self._room
-        table = self._type(*[x.ctypes.data for x in arrays], room, *self._tail)
+        table = self._type(*self.table([x.ctypes.data for x in arrays], arena))
         if self._address != self.function.address:
             self._address = self.function.address
             self._call = _CALL(self._address)
-        self._call(ctypes.addressof(table), 0, self._first)
+        self._call(ctypes.addressof(table), 0, self.turns)
 
 
 def arranged(

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from math import prod
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from symgraph.errors import SymgraphError
-from symgraph.graph.binding import evaluate_dim
-from symgraph.graph.dims import Size
+from symgraph.graph.binding import UnboundSize, evaluate_dim
+from symgraph.graph.dims import Size, symbols
 from symgraph.graph.evaluate import attributes_of, run_node, schedule
 from symgraph.graph.node import Node
-from symgraph.graph.op import CONSTANT
+from symgraph.graph.op import CONSTANT, SIZE
+from symgraph.graph.types import TensorType
+from symgraph.ops.shape import expand_dims, reshape, squeeze
 from symgraph.optimizations.lives import Needs
-from symgraph.optimizations.plan import Kernel, Plan, Step, View
-from symgraph.optimizations.storage import Home, Storage, Turn
+from symgraph.optimizations.plan import Call, Kernel, Plan, Step, View
+from symgraph.optimizations.storage import Storage, Turn
 from symgraph.runtime.into import IN_PLACE, writer
-from symgraph.runtime.kernel import Compiled, KernelCall
-from symgraph.runtime.memory import Arena, Memory
+from symgraph.runtime.memory import Arena, Memory, unshared
 
 Array = np.ndarray[Any, Any]
 
@@ -28,12 +30,32 @@ _MOST_CALLS = 16
 """For how many ways to lie in memory a step keeps what it found out."""
 
 
+class KernelCall(Protocol):
+    """A kernel for arrays of some shapes and strides."""
+
+    def __call__(self, arrays: Sequence[Array], arena: Arena) -> None: ...
+
+
+class KernelCode(Protocol):
+    """What a kernel became, for any arrays."""
+
+    kernel: Kernel
+    nodes: tuple[Node, ...]
+    """What its arrays are: those that it reads, and those that it writes."""
+
+    def needs(self, sizes: Mapping[Size, int]) -> Needs:
+        """The room of a call, and what may be the same array."""
+
+    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> KernelCall:
+        """For arrays of these shapes and strides, with its room at one place of the arena."""
+
+
 class Library:
     """A call of a library, or a view."""
 
     def __init__(self, node: Node, *, is_view: bool) -> None:
         assert node.op.numpy is not None
-        self._is_view = is_view
+        self.is_view = is_view
         self.node, self.meaning, self.writer = node, node.op.numpy, writer(node)
         self._attributes = attributes_of(node)
 
@@ -50,7 +72,8 @@ class Library:
         if isinstance(value, tuple):
             return value
         value = np.asarray(value)
-        is_seen = not self._is_view and any(np.may_share_memory(value, x) for x in inputs)
+        arrays = [x for x in inputs if not isinstance(x, tuple)]
+        is_seen = not self.is_view and any(np.may_share_memory(value, x) for x in arrays)
         return value.copy() if is_seen else value
 
 
@@ -72,88 +95,120 @@ class _Place:
 
     slot: int
     node: Node
-    home: Home
+    shape: tuple[int, ...] | None
+    """None where the data decide it."""
+    dtype: np.dtype[Any]
+    offset: int | None
+    """In the arena; None for memory of its own."""
     over: int | None
 
     def array(self, state: _State) -> Array:
-        home = self.home
-        if home.offset is not None:
+        shape, dtype = self.shape, self.dtype
+        if self.offset is not None:
             found: Array | None = state.arena.cache.get(self)
             if found is None:
-                assert home.shape is not None
-                found = np.ndarray(home.shape, self.node.dtype, state.arena.memory, home.offset)
-                state.arena.cache[self] = found
+                assert shape is not None
+                found = state.arena.cache[self] = np.ndarray(shape, dtype, state.arena.memory, self.offset)
             return found
         again: Array | None = state.values[self.slot]
         if again is not None:  # written again, with the same bits
             return again
-        if self.over is not None and self.over in state.spent and home.shape is not None:
-            return np.ndarray(home.shape, self.node.dtype, state.values[self.over])
-        shape = home.shape
+        if self.over is not None and self.over in state.spent and shape is not None:
+            return np.ndarray(shape, dtype, state.values[self.over])
         if shape is None:
             shape = tuple(evaluate_dim(size, state.sizes) for size in self.node.shape)
-        return state.memory.result(shape, self.node.dtype)
+        return state.memory.result(shape, dtype)
 
 
-class _KernelTurn:
-    def __init__(
-        self, compiled: Compiled, turn: Turn, places: list[_Place], slots: Mapping[Node, int]
-    ) -> None:
-        self._compiled, self._places, self._room = compiled, places, turn.room
-        self._slots = [slots[x] for x in compiled.nodes]
-        self._is_known = turn.room is not None
+class KernelTurn:
+    def __init__(self, made: KernelCode, turn: Turn, places: list[_Place], slots: Mapping[Node, int]) -> None:
+        self.made, self.places, self._room = made, places, turn.room
+        self._slots = [slots[x] for x in made.nodes]
+        own = {place.slot for place in places}
+        self._read = [n for n, slot in enumerate(self._slots) if slot not in own]
+        self.is_known = turn.room is not None
         self._calls: dict[Any, KernelCall] = {}
         self.dead = [slots[x] for x in turn.dead]
 
-    def run(self, state: _State) -> None:
+    def arrays(self, state: _State) -> list[Array]:
+        """What the kernel reads and writes, in the order that it wants."""
         values = state.values
-        for place in self._places:
+        for place in self.places:
             values[place.slot] = place.array(state)
-        arrays = [values[slot] for slot in self._slots]
-        key: Any = tuple([x.strides for x in arrays])
-        if not self._is_known:
-            key = key, tuple([x.shape for x in arrays]), tuple(state.sizes.items())
-        call = self._calls.get(key)
-        if call is None:
-            call = self._prepared(key, arrays, state.sizes)
+        return [values[slot] for slot in self._slots]
+
+    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> KernelCall:
+        """The kernel for arrays that lie like these."""
+        key: Any = tuple([arrays[n].strides for n in self._read])  # what is written lies in order
+        if not self.is_known:
+            key = key, tuple([x.shape for x in arrays]), tuple(sizes.items())
+        found = self._calls.get(key)
+        if found is None:
+            if len(self._calls) >= _MOST_CALLS:
+                self._calls.clear()
+            found = self._calls[key] = self.made.call(arrays, sizes, self._room or 0)
+        return found
+
+    def run(self, state: _State) -> None:
+        arrays = self.arrays(state)
+        call = self.call(arrays, state.sizes)
         arena = state.arena
-        if not self._is_known:
-            arena = state.memory.arena(self._compiled.needs(state.sizes).room or 0)
+        if not self.is_known:
+            arena = state.memory.arena(self.made.needs(state.sizes).room or 0)
         try:
             call(arrays, arena)
         except (SymgraphError, ValueError, IndexError, ArithmeticError, TypeError):
             self._evaluate(state)
             raise
 
-    def _prepared(self, key: Any, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> KernelCall:
-        if len(self._calls) >= _MOST_CALLS:
-            self._calls.clear()
-        call = self._calls[key] = KernelCall(self._compiled, arrays, sizes, self._room or 0)
-        return call
-
     def _evaluate(self, state: _State) -> None:
         """Fail as the kernel did, one op after the other, with the user's line."""
-        kernel = self._compiled.kernel
-        by_node = dict(zip(self._compiled.nodes, self._slots, strict=True))
+        kernel = self.made.kernel
+        by_node = dict(zip(self.made.nodes, self._slots, strict=True))
         known = [x for x in kernel.needs if x.op is not CONSTANT]
         schedule(kernel.writes, known).run([state.values[by_node[x]] for x in known])
 
 
 class _CallTurn:
     def __init__(self, library: Library, turn: Turn, places: list[_Place], slots: Mapping[Node, int]) -> None:
-        self._library, self._slot = library, slots[library.node]
+        self.library, self._slot = library, slots[library.node]
         self._slots = [slots[x] for x in library.node.inputs]
-        told = bool(places) and library.writer is not None and places[0].home.shape is not None
+        told = bool(places) and library.writer is not None and places[0].shape is not None
+        self.places = places if told else []
         self._place = places[0] if told else None
         self.dead = [slots[x] for x in turn.dead]
 
     def run(self, state: _State) -> None:
         values = state.values
         out = None if self._place is None else self._place.array(state)
-        values[self._slot] = self._library.run([values[slot] for slot in self._slots], state.sizes, out)
+        values[self._slot] = self.library.run([values[slot] for slot in self._slots], state.sizes, out)
 
 
-_Turn: TypeAlias = _KernelTurn | _CallTurn
+class _ReshapeTurn:
+    """A view that has the elements of another array in their order, in a shape that is known."""
+
+    places: tuple[_Place, ...] = ()
+
+    def __init__(self, turn: Turn, node: Node, shape: tuple[int, ...], slots: Mapping[Node, int]) -> None:
+        self._source, self._slot, self._shape = slots[node.inputs[0]], slots[node], shape
+        self.dead = [slots[x] for x in turn.dead]
+
+    def run(self, state: _State) -> None:
+        state.values[self._slot] = state.values[self._source].reshape(self._shape)
+
+
+_RESHAPES = frozenset(f.op for f in (expand_dims, squeeze, reshape))
+_Turn: TypeAlias = KernelTurn | _CallTurn | _ReshapeTurn
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a call is going to do, as far as that is known before it."""
+
+    kernels: Sequence[tuple[KernelTurn, Sequence[Array]]]
+    """Each with arrays as they will lie, whose numbers are not computed."""
+    results: Sequence[Array] | None
+    """New arrays that kernels write; None where a call does anything but run these kernels, or gives anything else."""
 
 
 class Prepared:
@@ -164,10 +219,11 @@ class Prepared:
         plan: Plan,
         storage: Storage,
         sizes: Mapping[Size, int],
-        kernels: Mapping[Step, Compiled],
+        kernels: Mapping[Kernel, KernelCode],
         calls: Mapping[Step, Library],
     ) -> None:
-        self.storage, self._sizes = storage, dict(sizes)
+        self.storage, self.sizes, self._arena = storage, dict(sizes), storage.arena.size
+        self.runs = 0
         slots = {x: n for n, x in enumerate(plan.given)}
         every = [x for turn in storage.turns for x in (*turn.step.needs, *turn.step.writes)]
         for x in (*every, *plan.results):
@@ -177,30 +233,125 @@ class Prepared:
             if x.op is CONSTANT:
                 self._start[slot] = x.attrs.value  # type: ignore[union-attr]
         self._turns: list[_Turn] = []
+        known: set[int] = set()
+        new: set[int] = set()
         for turn in storage.turns:
+            if _is_of_sizes(turn.step):
+                slot = slots[turn.step.writes[0]]
+                self._start[slot] = _of_sizes(calls[turn.step], self.sizes)
+                known.add(slot)
+                continue
             places = [
-                _Place(slots[x], x, home, None if home.over is None else slots[home.over])
+                _Place(
+                    slots[x],
+                    x,
+                    home.shape,
+                    x.dtype,
+                    home.offset,
+                    None if home.over is None else slots[home.over],
+                )
                 for x, home in zip(turn.step.writes, turn.homes, strict=False)
+                if isinstance(x.type, TensorType)
             ]
+            made: _Turn
             if isinstance(turn.step, Kernel):
-                self._turns.append(_KernelTurn(kernels[turn.step], turn, places, slots))
+                made = KernelTurn(kernels[turn.step], turn, places, slots)
+            elif (shape := _reshaped(turn.step, self.sizes)) is not None:
+                made = _ReshapeTurn(turn, turn.step.node, shape, slots)
             else:
-                self._turns.append(_CallTurn(calls[turn.step], turn, places, slots))
-        views = {turn.step.node for turn in storage.turns if isinstance(turn.step, View)}
-        self._results = [(slots[x], x in views) for x in plan.results]
+                made = _CallTurn(calls[turn.step], turn, places, slots)
+            self._turns.append(made)
+            new |= {place.slot for place in made.places if place.offset is None}
+        for each in self._turns:
+            each.dead = [slot for slot in each.dead if slot not in known]
+        self._is_ours = not any(isinstance(each, _CallTurn) for each in self._turns)
+        """Whether no step runs code of the user's, who may look at the context."""
+        self._results = [slots[x] for x in plan.results]
+        self._others = [
+            n for n, slot in enumerate(self._results) if slot not in new or slot in self._results[:n]
+        ]
 
     def run(self, arrays: Sequence[Array], memory: Memory, spent: Collection[int]) -> list[Array]:
-        """The results; they share memory with the arrays and with constants alone."""
+        """The results; they share memory with nothing but what is spent."""
         values = self._start.copy()
         values[: len(arrays)] = arrays
-        arena = memory.take(self.storage.arena.size)
-        state = _State(values, self._sizes.copy(), arena, memory, spent)
+        arena = memory.take(self._arena)
+        state = _State(values, self.sizes.copy(), arena, memory, spent)
         try:
-            with np.errstate(all="ignore"):
-                for turn in self._turns:
-                    turn.run(state)
-                    for slot in turn.dead:
-                        values[slot] = None
-            return [np.array(values[slot]) if is_view else values[slot] for slot, is_view in self._results]
+            if self._is_ours:
+                arena.silent.run(self._compute, state)
+            else:
+                with np.errstate(all="ignore"):
+                    self._compute(state)
+            results = [values[slot] for slot in self._results]
+            return self._unshared(results, arrays) if self._others else results
         finally:
             memory.give(arena)
+
+    def _compute(self, state: _State) -> None:
+        values = state.values
+        for turn in self._turns:
+            turn.run(state)
+            for slot in turn.dead:
+                values[slot] = None
+
+    def rehearsed(self, arrays: Sequence[Array], arena: Arena) -> Rehearsal:
+        """What a call with such arrays is going to do, found without computing anything."""
+        state = _State([*arrays, *self._start[len(arrays) :]], self.sizes.copy(), arena, Memory(), ())
+        found: list[tuple[KernelTurn, list[Array]]] = []
+        is_whole = True
+        for turn in self._turns:
+            if isinstance(turn, KernelTurn):
+                if not turn.is_known:
+                    return Rehearsal(found, None)
+                found.append((turn, turn.arrays(state)))
+            elif isinstance(turn, _CallTurn) and not turn.library.is_view:
+                is_whole = False
+                if not turn.places:
+                    return Rehearsal(found, None)
+                (place,) = turn.places
+                state.values[place.slot] = place.array(state)
+            else:
+                turn.run(state)
+        results = [state.values[slot] for slot in self._results]
+        return Rehearsal(found, results if is_whole and not self._others else None)
+
+    def _unshared(self, results: list[Any], arrays: Sequence[Array]) -> list[Array]:
+        """The results, with copies of what is no new array of its own."""
+        known = [*arrays, *(x for n, x in enumerate(results) if n not in self._others)]
+        copies = unshared([results[n] for n in self._others], known)
+        for n, copy in zip(self._others, copies, strict=True):
+            results[n] = copy
+        return results
+
+
+def _reshaped(step: Call, sizes: Mapping[Size, int]) -> tuple[int, ...] | None:
+    """The shape of a view with the elements of its source in their order; None for other steps, for shapes that are
+    not known, and for what the op refuses."""
+    node = step.node
+    if not isinstance(step, View) or node.op not in _RESHAPES:
+        return None
+    try:
+        source, shape = (
+            tuple(evaluate_dim(size, sizes) for size in each.shape) for each in (node.inputs[0], node)
+        )
+    except UnboundSize:
+        return None
+    if node.op is squeeze.op and any(source[axis] != 1 for axis in node.attrs.axes):  # type: ignore[union-attr]
+        return None
+    return shape if prod(source) == prod(shape) else None
+
+
+def _is_of_sizes(step: Step) -> bool:
+    """Whether a step computes one number from sizes that arguments have."""
+    return (
+        isinstance(step, Call)
+        and step.node.op is SIZE
+        and all(size.source is None for size in symbols(step.node.attrs.size))  # type: ignore[union-attr]
+    )
+
+
+def _of_sizes(library: Library, sizes: dict[Size, int]) -> Array:
+    value = np.array(library.run((), sizes, None))
+    value.flags.writeable = False
+    return value

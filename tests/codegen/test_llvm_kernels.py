@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from symgraph.codegen.llvm_math import FUNCTIONS
 from symgraph.codegen.llvm_printer import unspoken
 from symgraph.graph.evaluate import bind_sizes, schedule
 from symgraph.graph.graph import graph
@@ -54,9 +55,41 @@ def test_drawn_kernels(group, first_seed):  # noqa: F811
                 run += 1
                 every = (*kernel.needs, *kernel.nodes)
                 narrowest = min((node.dtype.itemsize for node in every if node.row.is_float), default=8)
+                jumps = jumping(kernel)
                 for node, found in zip(native.nodes, lying, strict=True):
+                    if node in jumps:
+                        continue
                     agree(found, values[node], narrowest, f"{native.loops}\n{described(seed, program)}")
     assert run
+
+
+JUMPS = {
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "sign",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "argmax",
+    "argmin",
+    "astype",
+}
+JUMPS |= {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
+
+
+def jumping(kernel):
+    """The nodes that another rounding of something before them in the kernel may change as a whole."""
+    rounded, found = set(), set()
+    for node in kernel.nodes:
+        before = set(node.inputs)
+        if node.op.name in FUNCTIONS or node.op.name in ("sum", "prod") or before & rounded:
+            rounded.add(node)
+        narrows = node.op.name != "astype" or not node.row.is_float
+        if before & found or (node.op.name in JUMPS and narrows and before & rounded):
+            found.add(node)
+    return found
 
 
 def agree(found, expected, narrowest, message):
@@ -99,7 +132,9 @@ ONE = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(3, 5, 7), (37, 20, 3), (2, 1030, 1), (1, 1, 5003), (0, 3, 2), (65, 1, 16)])
+@pytest.mark.parametrize(
+    "shape", [(3, 5, 7), (37, 20, 3), (2, 1030, 1), (1, 1, 5003), (0, 3, 2), (65, 1, 16)]
+)
 @pytest.mark.parametrize("name", ONE)
 def test_kernels_of_known_programs(name, shape, dtype):
     x = sg.placeholder(dtype, ("n", "m", "k"), name="x")

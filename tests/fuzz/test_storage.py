@@ -364,6 +364,16 @@ def most(drawn):
         drawn.add(largest(x, axis=axis, keepdims=bool(drawn.rng.integers(2))), x in drawn.exact)
 
 
+def place_of_most(drawn):
+    """Beside the extremum itself, which is of the same row."""
+    x = drawn.pick(lambda x: x in drawn.exact and has_axes(x) and has_elements(x) and is_number(x))
+    if x is not None and not drawn.empty:
+        axis = drawn.one_of([None, 0, -1])
+        most, place = drawn.one_of([(sg.max, sg.argmax), (sg.min, sg.argmin)])
+        drawn.add(place(x, axis=axis, keepdims=bool(drawn.rng.integers(2))), True)
+        drawn.add(most(x, axis=axis), True)
+
+
 def row(drawn):
     x = drawn.pick(lambda x: has_axes(x) and has_elements(x))
     if x is not None and not drawn.empty:
@@ -409,7 +419,8 @@ STEPS = [
     along(norm, is_float),
     along(lambda x, axis: sg.var(x, axis=axis), is_float),
     moved, moved, moved, diagonal, joined, joined, padded, taken, taken, updated, updated,
-    chained, chained, chained, chained, product, product, chosen, masked, cut_by_data, cut_by_data, most, row,
+    chained, chained, chained, chained, product, product, chosen, masked, cut_by_data, cut_by_data, most, place_of_most,
+    row,
 ]  # fmt: skip
 
 

@@ -87,6 +87,33 @@ def test_the_gradient_of_three_layers_is_at_most_two_kernels_a_layer_and_two():
     assert len(perceptron().plan.kernels) <= 8
 
 
+def classes():
+    return sg.function([x], [sg.softmax(x, axis=1), sg.max(x, axis=1), sg.argmax(x, axis=1)])
+
+
+def test_the_place_of_the_largest_is_found_where_it_is_computed():
+    labels = sg.placeholder("int64", ("n",), name="labels")
+    same = sg.argmax(sg.tanh(x), axis=-1) == labels
+
+    assert 1 == len(classes().plan.steps)
+    assert ["tanh", "argmax", "equal"] == [node.op.name for node in of(same).plan.kernels[0].nodes]
+
+
+def test_an_index_in_row_major_order_counts_along_the_axes_as_they_are():
+    powers = sg.exp(x)
+
+    rows, columns = sg.argmax(powers), sg.argmax(sg.transpose(powers))
+
+    assert 1 == len(sg.function([x], [powers, rows, sg.max(powers)]).plan.kernels)
+    assert ["argmax counts along axes in another order"] == [
+        cut.reason for cut in sg.function([x], [powers, rows, columns]).plan.cuts
+    ]
+
+
+def test_the_place_of_an_extremum_is_a_call_where_it_is_all_there_is():
+    assert "call argmax(x)" in str(of(sg.argmax(x, axis=1)).plan)
+
+
 def test_every_boundary_has_a_reason():
     plan = perceptron().plan
     where = {node: kernel for kernel in plan.kernels for node in kernel.nodes}
@@ -101,9 +128,9 @@ def test_every_boundary_has_a_reason():
     assert all(cut.reason for cut in plan.cuts)
 
 
-@pytest.mark.parametrize("name", [*ONE_KERNEL, "adam", "perceptron"])
+@pytest.mark.parametrize("name", [*ONE_KERNEL, "adam", "perceptron", "classes"])
 def test_plans_by_their_text(name, update):
-    made = {"adam": adam_of_eight, "perceptron": perceptron}
+    made = {"adam": adam_of_eight, "perceptron": perceptron, "classes": classes}
     plan = (made[name]() if name in made else of(ONE_KERNEL[name])).plan
     reasons = [line.partition("   ")[0] for line in plan.explain().splitlines()]
     found = "\n".join([str(plan), *reasons]) + "\n"

@@ -7,6 +7,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.graph.graph import graph
+from symgraph.graph.op import as_node
 from symgraph.optimizations.plan import plan
 from symgraph.options import Target
 from symgraph.runtime.numpy_backend import NumpyProgram
@@ -71,8 +72,8 @@ def test_the_largest_of_nothing_names_the_users_line():
 def test_the_source_reads_as_numpy():
     f = sg.function([x], sg.exp(x) / sg.sum(sg.exp(x), axis=1, keepdims=True) * 2)
 
-    assert "def kernel_0(once, rows, columns):" in f.source()
-    assert "exp(" in f.source()
+    assert "def kernel_0(once, rows, columns):" in f.source("numpy")
+    assert "exp(" in f.source("numpy")
     with pytest.raises(sg.ArgumentError, match="there is no target 'cobol'"):
         f.source("cobol")
 
@@ -94,3 +95,45 @@ def test_threads_share_a_function():
         thread.join()
 
     assert not wrong
+
+
+def test_what_sizes_decide_is_the_callers_own():
+    f = sg.function([x], [as_node(x.shape[0]), sg.mean(x, axis=0), as_node(x.shape[0])])
+    count, _, again = f(np.ones((3, 2)))
+    count[...] = again[...] = 7
+
+    assert [3, 3] == [int(f(np.ones((3, 2)))[n]) for n in (0, 2)]
+    assert 5 == f(np.ones((5, 2)))[0]
+
+
+def test_views_and_what_they_are_of_share_nothing():
+    y = sg.exp(x)
+    results = sg.function(
+        [x], [y, sg.reshape(y, (-1,)), sg.expand_dims(y, 0), y, x, sg.squeeze(y[:, :1], 1)]
+    )(np.ones((3, 2)))
+
+    assert [(3, 2), (6,), (1, 3, 2), (3, 2), (3, 2), (3,)] == [each.shape for each in results]
+    for n, each in enumerate(results):
+        assert not any(np.shares_memory(each, other) for other in results[:n])
+
+
+def test_numpys_settings_for_errors_stay_as_they_are():
+    f = sg.function([x], sg.log(x) + sg.sum(sg.exp(x)))
+    with np.errstate(all="raise"):
+        found = f(np.array([[0.0, 1000.0]]))
+
+        assert not np.isfinite(found).any()
+        with pytest.raises(FloatingPointError):
+            np.log(np.zeros(1))
+
+
+def test_arguments_of_known_shapes_are_still_looked_at():
+    f = sg.function([x], x * 2)
+    f(np.ones((2, 2)))
+
+    np.testing.assert_array_equal([[2, 4], [6, 8]], f([[1, 2], [3, 4]]))
+    np.testing.assert_array_equal([[2, 4], [6, 8]], f(np.array([[1, 2], [3, 4]], np.int16)))
+    with pytest.raises(sg.DTypeError):
+        f(np.ones((2, 2), complex))
+    with pytest.raises(sg.ShapeError):
+        f(np.ones((2, 2, 1)))

@@ -1,0 +1,119 @@
+"""A plan as machine code; the kernels that it cannot say are functions of NumPy calls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.codegen.llvm_printer import module, unspoken
+from symgraph.graph.node import Node
+from symgraph.optimizations.plan import Kernel, Plan
+from symgraph.optimizations.step_cost import step_cost
+from symgraph.options import DEFAULT
+from symgraph.runtime.code import code
+from symgraph.runtime.cpu import assembly, host
+from symgraph.runtime.entry import Form, State
+from symgraph.runtime.entry import Step as NativeStep
+from symgraph.runtime.kernel import Compiled
+from symgraph.runtime.memory import LARGE, Memory
+from symgraph.runtime.native import NativeCall, NativeKernel
+from symgraph.runtime.prepared import KernelCode, Prepared
+from symgraph.runtime.program import PlanProgram
+
+Array = np.ndarray[Any, Any]
+
+
+_HEAVY = 20_000.0
+"""Nanoseconds of work from which on other threads of Python run meanwhile."""
+
+
+class NativeProgram(PlanProgram):
+    """A plan whose kernels are machine code."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        memory: Memory | None = None,
+        *,
+        donated: Collection[Node] = (),
+        limit: int | None = None,
+    ) -> None:
+        kernels: dict[Kernel, KernelCode] = {step: NativeKernel(step) for step in plan.kernels}
+        self.left: dict[Kernel, str] = {}
+        """What of a kernel has no machine code yet."""
+        for step, made in kernels.items():
+            assert isinstance(made, NativeKernel)
+            if (why := unspoken(made.loops)) is not None:
+                kernels[step], self.left[step] = Compiled(step, DEFAULT.block), why
+        super().__init__(plan, kernels, memory, donated=donated, limit=limit)
+
+    def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
+        """All kernels are compiled together."""
+        memory = Memory()
+        rehearsal = prepared.rehearsed(arrays, memory.take(prepared.storage.arena.size))
+        sizes = prepared.sizes
+        natives = [
+            turn.made.printed_for(given, sizes)
+            for turn, given in rehearsal.kernels
+            if isinstance(turn.made, NativeKernel)
+        ]
+        code().functions(natives)
+
+    def often(self, prepared: Prepared) -> None:
+        """Better code is worth its time."""
+        code().improve(
+            [
+                each
+                for made in self.kernels.values()
+                if isinstance(made, NativeKernel)
+                for each in made.functions
+            ]
+        )
+
+    def state(self, arrays: Sequence[Array], *, single: bool) -> State | None:
+        """What calls with such arrays need to run without Python; None where there is more to do than run machine
+        code, or where a result is so large that its memory is better taken from another that was dropped."""
+        prepared = self.prepared(arrays)
+        given = [np.empty(x.shape, x.dtype) for x in arrays]
+        arena = Memory().arena(prepared.storage.arena.size)
+        rehearsal = prepared.rehearsed(given, arena)
+        results = rehearsal.results
+        if self.donated or results is None or any(x.nbytes >= LARGE for x in results):
+            return None
+        steps = []
+        for turn, lying in rehearsal.kernels:
+            call = turn.call(lying, prepared.sizes)
+            if not isinstance(call, NativeCall) or call.fails:
+                return None
+            places = [_place(x, [*given, *results]) for x in lying]
+            table = call.table([x.ctypes.data for x in lying], arena)
+            slots = [(n, *place) for n, place in enumerate(places) if place is not None]
+            steps.append(NativeStep(call.function, table, slots, call.turns))
+        arguments, made = ([Form(x.shape, x.dtype) for x in each] for each in (given, results))
+        work = sum(step_cost(turn.step, prepared.sizes) for turn in prepared.storage.turns)
+        return State(arguments, made, steps, [rehearsal, arena], single=single, heavy=work > _HEAVY)
+
+    def text(self) -> str:
+        """The module of all kernels, as it is or will be for arrays in order."""
+        natives = [
+            native
+            for made in self.kernels.values()
+            if isinstance(made, NativeKernel)
+            for native in made.texts()
+        ]
+        return module(natives, host())
+
+    def assembly(self) -> str:
+        return assembly(self.text())
+
+
+def _place(x: Array, arrays: Sequence[Array]) -> tuple[int, int] | None:
+    """Which of some arrays an array lies in, and how many bytes after its beginning; None for memory of a program."""
+    at = x.ctypes.data
+    for n, other in enumerate(arrays):
+        start = other.ctypes.data
+        if start <= at < start + max(1, other.nbytes):
+            return n, at - start
+    return None

@@ -1,0 +1,126 @@
+"""What runs a plan, whatever its kernels become."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgraph.errors import MemoryLimitError, SymgraphError
+from symgraph.graph.dims import Size
+from symgraph.graph.evaluate import bind_sizes, schedule
+from symgraph.graph.node import Node
+from symgraph.optimizations.lives import Needs
+from symgraph.optimizations.plan import Call, Kernel, Plan, Step, View
+from symgraph.optimizations.storage import Storage, store
+from symgraph.runtime.memory import Memory
+from symgraph.runtime.prepared import KernelCode, Library, Prepared
+
+if TYPE_CHECKING:
+    from symgraph.runtime.entry import State
+
+Array = np.ndarray[Any, Any]
+
+_OFTEN = 3
+"""From the how manieth call on with arrays of the same shapes a program is run often."""
+_KEPT = 64
+"""For how many bindings of sizes a program keeps what it knows."""
+
+
+class PlanProgram:
+    """A plan whose kernels became code."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        kernels: Mapping[Kernel, KernelCode],
+        memory: Memory | None = None,
+        *,
+        donated: Collection[Node] = (),
+        limit: int | None = None,
+    ) -> None:
+        self.plan, self._limit = plan, limit
+        self._memory, self.donated = memory or Memory(), frozenset(donated)
+        self.kernels = kernels
+        self._calls: dict[Step, Library] = {
+            step: Library(step.node, is_view=isinstance(step, View))
+            for step in plan.steps
+            if isinstance(step, Call)
+        }
+        self._storages: OrderedDict[frozenset[tuple[Size, int]], Storage] = OrderedDict()
+        self._prepared: dict[tuple[tuple[int, ...], ...], Prepared] = {}
+        self._lock = threading.Lock()
+
+    def storage(self, sizes: Mapping[Size, int]) -> Storage:
+        """Where values lie for these sizes of the arguments."""
+        key = frozenset(sizes.items())
+        with self._lock:
+            if key not in self._storages:
+                self._storages[key] = store(
+                    self.plan, sizes, lambda step: self._needs(step, sizes), self.donated, self._limit
+                )
+                if len(self._storages) > _KEPT:
+                    self._storages.popitem(last=False)
+            return self._storages[key]
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The results, for arrays that fit the types of what is given. They share memory with nothing but what is
+        donated, which may be overwritten if no other array shares its memory."""
+        prepared = self.prepared(arrays)
+        spent = self._spent(arrays) if self.donated else ()
+        prepared.runs += 1
+        if prepared.runs == _OFTEN:
+            self.often(prepared)
+        return prepared.run(arrays, self._memory, spent)
+
+    def prepared(self, arrays: Sequence[Array]) -> Prepared:
+        """The turns for arrays of these shapes."""
+        shapes = tuple([x.shape for x in arrays])
+        return self._prepared.get(shapes) or self._prepare(shapes, arrays)
+
+    def _prepare(self, shapes: tuple[tuple[int, ...], ...], arrays: Sequence[Array]) -> Prepared:
+        sizes = bind_sizes(self.plan.given, arrays)
+        try:
+            storage = self.storage(sizes)
+        except MemoryLimitError:
+            raise
+        except SymgraphError:
+            schedule(self.plan.results, self.plan.given).run(arrays)  # names the user's line
+            raise
+        if len(self._prepared) >= _KEPT:
+            self._prepared.clear()
+        made = Prepared(self.plan, storage, sizes, self.kernels, self._calls)
+        self.get_ready(made, arrays)
+        self._prepared[shapes] = made
+        return made
+
+    def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
+        """What a backend does before the first call with arrays of some shapes."""
+
+    def state(self, arrays: Sequence[Array], *, single: bool) -> State | None:
+        """What calls with such arrays need to run without Python; None where they cannot."""
+        return None
+
+    def often(self, prepared: Prepared) -> None:
+        """What it does when there have been some."""
+
+    def _spent(self, arrays: Sequence[Array]) -> set[int]:
+        """The places of the donated arrays that may be overwritten."""
+        return {
+            place
+            for place, x in enumerate(self.plan.given)
+            if x in self.donated and _is_free(arrays[place], arrays)
+        }
+
+    def _needs(self, step: Step, sizes: Mapping[Size, int]) -> Needs:
+        return self.kernels[step].needs(sizes) if isinstance(step, Kernel) else self._calls[step].needs()
+
+
+def _is_free(array: Array, arrays: Sequence[Array]) -> bool:
+    """Whether an array may be overwritten: it lies in order, and no other of the arrays shares its memory."""
+    alone = not any(other is not array and np.may_share_memory(array, other) for other in arrays)
+    once = sum(other is array for other in arrays) == 1
+    return alone and once and array.flags.carray and array.flags.aligned

@@ -1,0 +1,73 @@
+import itertools
+
+import numpy as np
+import pytest
+
+import symgraph  # noqa: F401  (declares the ops)
+from bench.ulp import CASES, drawn, kernel, measured, some, widest
+from symgraph.codegen.llvm_math import FUNCTIONS
+from symgraph.graph.op import OPS
+
+pytestmark = pytest.mark.cpu
+
+DTYPES = ("float32", "float64")
+BOTH = list(itertools.product(FUNCTIONS, DTYPES))
+
+
+def special_values(dtype):
+    info = np.finfo(dtype)
+    positive = [0, info.smallest_subnormal, info.tiny, 1e-20, 0.5, 1, 1.5, 2, 3, 100, 1e5, 1e20, info.max]
+    return np.array([*positive, *(-x for x in positive), -0.0, np.inf, -np.inf, np.nan], dtype)
+
+
+def arguments_of(name, dtype, count):
+    rng = np.random.default_rng(3)
+    return [some(CASES[name], np.dtype(dtype), count, rng) for _ in range(CASES[name].arguments)]
+
+
+def bits(values):
+    """The bytes of numbers; NaN has one sign."""
+    return np.where(np.isnan(values), values.dtype.type(np.nan), values).tobytes()
+
+
+def test_every_function_has_a_limit():
+    assert set(FUNCTIONS) == set(CASES)
+
+
+@pytest.mark.parametrize("name, dtype", BOTH)
+def test_errors_are_within_the_limit(name, dtype):
+    found = measured(name, dtype, 8_000, every=1 << 15)
+
+    assert found.worst <= CASES[name].limit, found.at
+    assert 0 == found.wrong
+
+
+@pytest.mark.parametrize("name, dtype", BOTH)
+def test_special_values_are_those_of_numpy(name, dtype):
+    values = special_values(dtype)
+    given = [x.ravel() for x in np.meshgrid(*[values] * CASES[name].arguments)]
+    with np.errstate(all="ignore"):
+        expected = OPS[name].numpy(*given)
+
+    found = kernel(name, dtype, widest(dtype), 2)(*given)
+
+    least = np.finfo(dtype).smallest_subnormal
+    for mark in (np.isnan, np.isinf, lambda x: np.abs(x) <= least, lambda x: np.isnan(x) | np.signbit(x)):
+        differ = mark(expected) != mark(found)
+        assert [] == list(zip(*(x[differ] for x in (*given, expected, found)), strict=True))
+
+
+@pytest.mark.parametrize("name, dtype", BOTH)
+def test_bits_are_the_same_for_all_lanes_and_levels(name, dtype):
+    given = arguments_of(name, dtype, 2_000)
+    expected = kernel(name, dtype, widest(dtype), 2)(*given)
+
+    for lanes, level in ((0, 2), (4, 0), (8, 0), (16, 0), (widest(dtype), 0)):
+        assert bits(expected) == bits(kernel(name, dtype, lanes, level)(*given)), (lanes, level)
+
+
+def test_arguments_hold_the_special_places():
+    (given,) = list(drawn(CASES["exp"], "float64", 1_000, 64))[-1]
+
+    assert {0.0, np.inf, -np.inf, 1.0, 709.78} <= set(given.tolist())
+    assert np.isnan(given).any()
