@@ -1,6 +1,7 @@
 """How fast compiled programs run on one thread, beside the same programs in NumPy and in numexpr.
 
     python bench/elementwise.py             a table beside the targets
+    python bench/elementwise.py --backend numpy
     python bench/elementwise.py --json      the same as JSON, with every round's times
 
 README.md in this folder says how to read it. It measures the symgraph that is installed, and what it runs on: NumPy.
@@ -225,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _arguments(argv)
     keep_freed_memory()
     rows = [
-        measured(workload, size, dtype, arguments.rounds)
+        measured(workload, size, dtype, arguments.rounds, arguments.backend)
         for size in arguments.sizes
         for dtype in arguments.dtypes
         for workload in WORKLOADS
@@ -238,10 +239,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(table(rows))
 
 
-def measured(workload: Workload, size: int, dtype: str, rounds: int) -> Row:
+def measured(workload: Workload, size: int, dtype: str, rounds: int, backend: str | None) -> Row:
     """The times of everyone who can say the program, in turn, after seeing that all find the same."""
     arrays = _arrays(workload, size, np.dtype(dtype))
-    calls = {"ours": _ours(workload, arrays), "by_numpy": lambda: workload.program(np, *arrays.values())}
+    calls = {"ours": _ours(workload, arrays, backend), "by_numpy": lambda: workload.program(np, *arrays.values())}
     if numexpr and workload.text:
         calls["by_numexpr"] = _by_numexpr(workload.text, arrays)
     _check(calls, np.dtype(dtype))
@@ -296,11 +297,12 @@ def _arrays(workload: Workload, size: int, dtype: np.dtype[Any]) -> dict[str, Ar
     return arrays
 
 
-def _ours(workload: Workload, arrays: Mapping[str, Array]) -> Call:
+def _ours(workload: Workload, arrays: Mapping[str, Array], backend: str | None) -> Call:
     inputs = [
         sg.placeholder(str(array.dtype), workload.inputs[name], name=name) for name, array in arrays.items()
     ]
-    compiled = sg.function(inputs, workload.program(sg, *inputs))
+    options = sg.Options(backend=backend)
+    compiled = sg.function(inputs, workload.program(sg, *inputs), options=options)
     return lambda: compiled(*arrays.values())
 
 
@@ -386,6 +388,7 @@ def _arguments(argv: Sequence[str] | None) -> Any:
         help="elements (default 100000 and 10000000)",
     )
     parser.add_argument("--dtypes", nargs="+", default=["float64", "float32"], help="default: both")
+    parser.add_argument("--backend", choices=("llvm", "numpy"), help="what kernels become (default: the best)")
     parser.add_argument("--only", default="", help="a regular expression for the names of workloads")
     parser.add_argument("--json", action="store_true", help="print JSON, with every round")
     return parser.parse_args(argv)

@@ -13,6 +13,7 @@ from symgraph.codegen.llvm_parts import (
     horner,
     polynomial,
     two_product,
+    two_sum,
 )
 from symgraph.codegen.vectors import Body, Register
 
@@ -62,18 +63,20 @@ def _near(body: Body, t: Register, name: str) -> Pair:
     """A polynomial in ``z = t² / 4``: the sum of one of its even and one of its odd powers.
 
     ``slip`` is how much of ``z`` the rounding of ``z`` and of ``z²`` took away. What the result lacks for it is nearly
-    that divided by ``sqrt(z + 1)``, for order 1 by ``sqrt(z + 4)``, of itself.
+    that times ``1 / (s + sqrt(z + (s + 1/2)²))`` of itself, with ``s = 1/4`` and for order 1 ``3/4``.
     """
     half = body.mul(t, 0.5)
     z, rest = two_product(body, half, half)
     square, rest_of_square = two_product(body, z, z)
     values = coefficients(f"{name} near 0", t)
     even, odd = horner(body, square, values[::2]), horner(body, square, values[1::2])
-    found = body.fma(odd, z, even)
+    product, error = two_product(body, odd, z)
+    found, more = two_sum(body, product, even)
     slip = body.fma(rest, z, body.mul(rest_of_square, 0.5))
-    root = body.sqrt(body.add(z, 1.0 if name == "i0" else 4.0))
+    shift = 0.25 if name == "i0" else 0.75
+    root = body.add(body.sqrt(body.add(z, (shift + 0.5) ** 2)), shift)
     slip = body.div(slip, body.mul(at_least(body, z, format_of(t).least), root))
-    lacking = body.mul(found, slip)
+    lacking = body.fma(found, slip, body.add(error, more))
     if name == "i0":
         return found, lacking
     found, rest = two_product(body, found, half)

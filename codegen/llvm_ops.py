@@ -139,6 +139,23 @@ def _fmod(body: Body, x: Register, y: Register) -> Register:
     return body.select(zero, 0, rest)
 
 
+def _divided(body: Body, x: Register, y: Register) -> tuple[Register, Register]:
+    """The quotient rounded down and what it leaves, as NumPy has them of floats: the latter with the sign of ``y``."""
+    rest = FUNCTIONS["fmod"](body, x, y)
+    quotient = body.div(body.sub(x, rest), y)
+    apart = body.xor(body.compare("lt", y, 0), body.compare("lt", rest, 0))
+    has_rest = body.compare("ne", rest, 0)
+    below = body.and_(has_rest, apart)
+    quotient = body.select(below, body.sub(quotient, 1), quotient)
+    down = body.floor(quotient)
+    down = body.select(body.compare("gt", body.sub(quotient, down), 0.5), body.add(down, 1), down)
+    plain = body.div(x, y)
+    down = body.select(body.compare("eq", quotient, 0), body.copysign(0, plain), down)
+    down = body.select(body.compare("eq", y, 0), plain, down)
+    left = body.select(has_rest, body.select(below, body.add(rest, y), rest), body.copysign(0, y))
+    return down, body.select(body.compare("eq", y, 0), rest, left)
+
+
 def _shift_left(body: Body, x: Register, count: Register) -> Register:
     fits = _fits(body, count)
     return body.select(fits, body.shl(x, body.select(fits, count, 0)), 0)
@@ -224,6 +241,8 @@ _OF_FLOATS: Mapping[str, Meaning] = {
     "ceil": Body.ceil,
     "trunc": Body.trunc,
     "rint": Body.rint,
+    "floor_divide": lambda body, x, y: _divided(body, x, y)[0],
+    "remainder": lambda body, x, y: _divided(body, x, y)[1],
     "sqrt": Body.sqrt,
     "copysign": Body.copysign,
     "isnan": Body.is_nan,

@@ -44,6 +44,7 @@ LAZY = {
     "symgraph/ops/scipy_door.py": {"scipy"},
     "symgraph/runtime/executor.py": {
         "symgraph.optimizations.plan",
+        "symgraph.runtime.entry",
         "symgraph.runtime.native_backend",
         "symgraph.runtime.numpy_backend",
     },
