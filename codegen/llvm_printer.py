@@ -12,12 +12,13 @@ of each loop goes. One loop is worked on in vectors, the last of which leaves la
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
 
+from symgraph.codegen.guards import Guard, Item, guarded, guards
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import (
     INT64,
@@ -120,6 +121,7 @@ class _Printer:
         )
         self._strides: dict[Access | str, list[Register]] = {}
         self._depths, self._vectors = followed(kernel, layout, self._homes)
+        self._guards = guards(kernel)
         self._scope = _Scope({}, {}, {})
 
     def run(self) -> Native:
@@ -193,11 +195,42 @@ class _Printer:
         self._turns(level, Register(begin, INT64, 0), Register(end, INT64, 0), [], inside)
 
     def _row(self) -> None:
-        for section in self._sections:
-            if isinstance(section, tuple):
-                self._sweep(section)
+        items = [section if isinstance(section, tuple) else (section,) for section in self._sections]
+        swept = {id(section) for section in self._sections if isinstance(section, tuple)}
+        ordered = guarded(items, self._guards, self._homes)
+        for guard, pairs in itertools.groupby(ordered, key=lambda pair: pair[1]):
+            group = [item for item, _ in pairs]
+            if guard is None:
+                self._items(group, swept)
             else:
-                self._statement(section)
+                self._where_asked(guard, group, swept)
+
+    def _items(self, items: Sequence[Item], swept: Collection[int]) -> None:
+        """Statements and sweeps one after the other; ``swept`` has the identities of the latter."""
+        for item in items:
+            if id(item) in swept:
+                self._sweep(item)
+            else:
+                self._statement(item[0])
+
+    def _where_asked(self, guard: Guard, items: Sequence[Item], swept: Collection[int]) -> None:
+        """What is done where the condition of this row, or of some row in the vector, asks for it."""
+        body, before = self._body, self._body.block
+        asked, past = body.label("asked"), body.label("past")
+        condition = self._operand(guard.condition, self._lanes_of(guard.condition))
+        wanted = condition if guard.wanted else body.not_(condition)
+        if wanted.lanes and self._scope.mask is not None:
+            wanted = body.and_(wanted, self._scope.mask)
+        body.emit(f"br i1 {body.any(wanted)}, label %{asked}, label %{past}")
+        body.begin(asked)
+        with self._scoped() as scope:
+            self._items(items, swept)
+            made = {name: x for name, x in scope.values.items() if name in guard.made}
+        end = body.block
+        body.emit(f"br label %{past}")
+        body.begin(past)
+        for name, x in made.items():
+            self._scope.values[name] = body.meet(body.constant(x.row, 0, x.lanes), before, x, end)
 
     def _before_sweeps(self) -> list[Statement]:
         return list(itertools.takewhile(lambda x: not isinstance(x, tuple), self._sections))  # type: ignore[arg-type]
@@ -330,9 +363,7 @@ class _Printer:
     def _scoped(self) -> Iterator[_Scope]:
         """What becomes known inside is forgotten after it."""
         outer = self._scope
-        self._scope = _Scope(
-            dict(outer.places), dict(outer.values), dict(outer.wide), outer.mask, outer.turn
-        )
+        self._scope = _Scope(dict(outer.places), dict(outer.values), dict(outer.wide), outer.mask, outer.turn)
         try:
             yield self._scope
         finally:

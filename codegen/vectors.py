@@ -145,6 +145,12 @@ class Body:
         self.begin(after)
         return tuple(Register(new, old.row, old.lanes) for old, new in zip(so_far, filled, strict=True))
 
+    def meet(self, x: Register, before: str, y: Register, end: str) -> Register:
+        """In a block that two lead to: ``x`` for who comes from one, ``y`` from the other."""
+        made = self._new(x)
+        self.emit(_phi(made, before, x, end, y))
+        return made
+
     def any(self, mask: Register) -> str:
         """One bit: whether any lane of a mask is set."""
         if not mask.lanes:

@@ -1,11 +1,42 @@
 """What all tests share."""
 
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+
 import pytest
+
+OWN_CACHE = "SYMGRAPH_CACHE" not in os.environ
+"""Whether compiled code goes to a folder of this run, which its processes share."""
+if OWN_CACHE:
+    os.environ["SYMGRAPH_CACHE"] = tempfile.mkdtemp(prefix="symgraph-")
 
 
 def pytest_addoption(parser):
+    parser.addoption("--no-llvm", action="store_true", help="as if llvmlite were not installed")
     parser.addoption("--update", action="store_true", help="rewrite the golden files from today's results")
     parser.addoption("--fuzz-seed", type=int, default=0, help="the first seed of the drawn programs")
+
+
+def pytest_configure(config):
+    if config.getoption("--no-llvm"):
+        sys.modules["llvmlite"] = None  # nobody can import it
+
+
+def pytest_unconfigure(config):
+    if OWN_CACHE:
+        shutil.rmtree(os.environ["SYMGRAPH_CACHE"], ignore_errors=True)
+
+
+def pytest_report_header(config):
+    absent = config.getoption("--no-llvm") or importlib.util.find_spec("llvmlite") is None
+    return (
+        "kernels: loops of NumPy calls, llvmlite is absent"
+        if absent
+        else "kernels: machine code, through LLVM"
+    )
 
 
 @pytest.fixture

@@ -89,9 +89,9 @@ class CompiledFunction:
 
     def explain(self) -> str:
         """What the passes did: the time of each, and which rules fired for which lines of the user's; then, for every
-        value that one kernel leaves to another, why the two are not one."""
-        cuts = self.plan.explain()
-        return report(self._program.stages) + (f"\nkernels\n{cuts}" if cuts else "")
+        value that one kernel leaves to another, why the two are not one, and which kernels are no machine code."""
+        lines = [each for each in (self.plan.explain(), self._program.executor.compiled.explain()) if each]
+        return "\n".join([report(self._program.stages), *(["kernels", *lines] if lines else [])])
 
     @property
     def plan(self) -> Plan:

@@ -186,6 +186,7 @@ def _method() -> _Method:
 
 
 def _function(cell: Array, owner: object) -> Callable[..., Any]:
+    """`entry.ll` with a cell to look at; it keeps the owner of that."""
     capsule = ctypes.pythonapi.PyCapsule_New
     capsule.restype, capsule.argtypes = (
         ctypes.py_object,
@@ -196,5 +197,5 @@ def _function(cell: Array, owner: object) -> Callable[..., Any]:
         ctypes.py_object,
         [ctypes.c_void_p, ctypes.py_object, ctypes.py_object],
     )
-    made: Callable[..., Any] = make(ctypes.addressof(_method()), capsule(cell.ctypes.data, None, None), None)
+    made: Callable[..., Any] = make(ctypes.addressof(_method()), capsule(cell.ctypes.data, None, None), owner)
     return made

@@ -49,6 +49,13 @@ class NativeProgram(PlanProgram):
                 kernels[step], self.left[step] = Compiled(step, DEFAULT.block), why
         super().__init__(plan, kernels, memory, donated=donated, limit=limit)
 
+    def explain(self) -> str:
+        """Which kernels are no machine code, and why; nothing where all are."""
+        return "\n".join(
+            f"  {step.name} is loops of NumPy calls: there is no machine code for {why}"
+            for step, why in self.left.items()
+        )
+
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
         """All kernels are compiled together."""
         memory = Memory()

@@ -100,6 +100,10 @@ class PlanProgram:
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
         """What a backend does before the first call with arrays of some shapes."""
 
+    def explain(self) -> str:
+        """What is left of what the backend is for, a line each."""
+        return ""
+
     def state(self, arrays: Sequence[Array], *, single: bool) -> State | None:
         """What calls with such arrays need to run without Python; None where they cannot."""
         return None

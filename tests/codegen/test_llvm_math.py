@@ -3,6 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
+pytest.importorskip("llvmlite")
+
 import symgraph  # noqa: F401  (declares the ops)
 from bench.ulp import CASES, drawn, kernel, measured, some, widest
 from symgraph.codegen.llvm_math import FUNCTIONS

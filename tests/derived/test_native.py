@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("llvmlite")
+
 import symgraph as sg
 from tests.derived.closeness import mismatch
 from tests.derived.declared import FUNCTIONS_BY_NAME, calls, failures

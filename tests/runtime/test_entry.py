@@ -1,0 +1,180 @@
+"""Calls without Python: what they take, what they leave to the slow way, and that they leave nothing behind."""
+
+import gc
+import sys
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import symgraph as sg
+from symgraph.runtime.code import code
+
+
+def compiled(outputs=lambda x, y: x * y + 1):
+    x, y = (sg.placeholder("float64", ("n",), name=name) for name in "xy")
+    return sg.function([x, y], outputs(x, y))
+
+
+def learned(f, *args):
+    """The function after calls enough to know these arguments."""
+    for _ in range(3):
+        f(*args)
+    assert type(f).__call__ is not sg.CompiledFunction.__call__
+    return f
+
+
+def arrays(n, seed=0):
+    return np.random.default_rng(seed).normal(size=(2, n))
+
+
+def test_a_call_that_was_learned_gives_the_same():
+    a, b = map(np.ascontiguousarray, arrays(5))
+    f = compiled()
+    first = f(a, b)
+    learned(f, a, b)
+
+    np.testing.assert_array_equal(first, f(a, b))
+    np.testing.assert_array_equal(a * b + 1, f(a, b))
+    assert f(a, b) is not f(a, b)
+    assert isinstance(f, sg.CompiledFunction)
+    assert "multiply" in str(f)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 9, 63, 64, 65, 1000])
+def test_any_size_has_its_own_way(n):
+    f = learned(compiled(), *arrays(4))
+    for seed in range(3):
+        a, b = arrays(n, seed)
+        np.testing.assert_array_equal(a * b + 1, f(a, b))
+    np.testing.assert_array_equal(np.ones(4), f(np.zeros(4), np.zeros(4)))
+
+
+def test_whatever_else_is_given_goes_the_slow_way():
+    a, b = arrays(6)
+    f = learned(compiled(), a, b)
+    expected = a * b + 1
+
+    np.testing.assert_array_equal(expected, f(a.tolist(), b))
+    np.testing.assert_array_equal(expected, f(a, y=b))
+    np.testing.assert_array_equal(expected, f(x=a, y=b))
+    np.testing.assert_array_equal(expected, f(np.repeat(a, 2)[::2], b))
+    np.testing.assert_array_equal(expected, f(a[::-1].copy()[::-1], b))
+    np.testing.assert_array_equal(expected, f(a.astype(">f8"), b))
+    np.testing.assert_array_equal(expected, f(a.view(type("Mine", (np.ndarray,), {})), b))
+    unaligned = np.zeros(49, np.uint8)[1:].view(np.float64)
+    unaligned[...] = a
+    np.testing.assert_array_equal(expected, f(unaligned, b))
+    for wrong in [(a,), (a, b, b), (a, b[:3]), (a, b.astype(complex)), (a[None], b), ("x", b)]:
+        with pytest.raises(sg.SymgraphError):
+            f(*wrong)
+    with pytest.raises(sg.ArgumentError):
+        f(a, z=b)
+    np.testing.assert_array_equal(expected, f(a, b))
+
+
+def test_several_results_and_none_of_them_shared():
+    a, b = arrays(6)
+    f = learned(compiled(lambda x, y: (x + y, sg.softmax(x), x.sum())), a, b)
+    first, second = f(a, b), f(a, b)
+
+    assert isinstance(first, tuple)
+    np.testing.assert_array_equal(a + b, first[0])
+    np.testing.assert_allclose(a.sum(), first[2], rtol=1e-14)
+    for x, y in zip(first, second, strict=True):
+        assert not np.may_share_memory(x, y)
+        assert x.flags.writeable
+        assert x.flags.owndata
+
+
+def test_steps_between_which_arrays_lie_in_the_arena():
+    x = sg.placeholder("float64", ("n", "k"), name="x")
+    total = sg.exp(x).sum(0)
+    f = sg.function([x], sg.tanh(x - total.max()) * total)
+    array = np.random.default_rng(0).normal(size=(5, 7))
+    for _ in range(5):
+        found = f(array)
+    sums = np.exp(array).sum(0)
+
+    np.testing.assert_allclose(np.tanh(array - sums.max()) * sums, found, rtol=1e-13)
+
+
+def test_the_same_array_twice():
+    a, b = arrays(6)
+    f = learned(compiled(), a, b)
+
+    np.testing.assert_array_equal(a * a + 1, f(a, a))
+    g = learned(compiled(), a, a)
+    np.testing.assert_array_equal(a * b + 1, g(a, b))
+
+
+def test_nothing_is_left_behind():
+    a, b = arrays(6)
+    f = learned(compiled(lambda x, y: (x + y, x * y)), a, b)
+    dtype, objects = np.dtype(float), [a, b]
+    for _ in range(100):
+        f(a, b)
+    gc.collect()
+    before = [sys.getrefcount(x) for x in (*objects, dtype, None, np.ndarray)]
+    for _ in range(100_000):
+        f(a, b)
+    after = [sys.getrefcount(x) for x in (*objects, dtype, None, np.ndarray)]
+
+    assert all(abs(x - y) < 50 for x, y in zip(before, after, strict=True))
+
+
+def test_a_function_that_nobody_has_goes():
+    a, b = arrays(6)
+    f = learned(compiled(), a, b)
+    seen = weakref.ref(f)
+    call = f.__call__
+    del f
+    gc.collect()
+    assert seen() is not None, "the call that somebody has needs it"
+    np.testing.assert_array_equal(a * b + 1, call(a, b))
+    del call
+    gc.collect()
+    assert seen() is None
+
+
+@pytest.mark.parametrize("n", [16, 60_000])
+def test_threads(n):
+    a, b = arrays(n)
+    f = learned(compiled(lambda x, y: sg.exp(x - (x * y).max()).sum() + y), a, b)
+    expected, wrong = f(a, b), []
+
+    def work():
+        for _ in range(200):
+            if not np.array_equal(f(a, b), expected):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_better_code_has_the_same_bits():
+    a, b = arrays(1003)
+    f = compiled(lambda x, y: (sg.softmax(x) * sg.erf(y), sg.var(x), sg.sin(x) ** y))
+    first = f(a, b)
+    for _ in range(4):
+        f(a, b)
+    code().settle()
+
+    for x, y in zip(first, f(a, b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_kernel_without_machine_code_says_so():
+    x = sg.placeholder("complex128", ("n",), name="x")
+    f = sg.function([x], x * x + 1)
+
+    assert "kernel_0 is loops of NumPy calls: there is no machine code for complex128 of x" in f.explain()
+    np.testing.assert_array_equal([2 + 0j], f([1]))
+    assert "machine code" not in compiled().explain()
