@@ -242,7 +242,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def measured(workload: Workload, size: int, dtype: str, rounds: int, backend: str | None) -> Row:
     """The times of everyone who can say the program, in turn, after seeing that all find the same."""
     arrays = _arrays(workload, size, np.dtype(dtype))
-    calls = {"ours": _ours(workload, arrays, backend), "by_numpy": lambda: workload.program(np, *arrays.values())}
+    calls = {
+        "ours": _ours(workload, arrays, backend),
+        "by_numpy": lambda: workload.program(np, *arrays.values()),
+    }
     if numexpr and workload.text:
         calls["by_numexpr"] = _by_numexpr(workload.text, arrays)
     _check(calls, np.dtype(dtype))
@@ -388,7 +391,9 @@ def _arguments(argv: Sequence[str] | None) -> Any:
         help="elements (default 100000 and 10000000)",
     )
     parser.add_argument("--dtypes", nargs="+", default=["float64", "float32"], help="default: both")
-    parser.add_argument("--backend", choices=("llvm", "numpy"), help="what kernels become (default: the best)")
+    parser.add_argument(
+        "--backend", choices=("llvm", "numpy"), help="what kernels become (default: the best)"
+    )
     parser.add_argument("--only", default="", help="a regular expression for the names of workloads")
     parser.add_argument("--json", action="store_true", help="print JSON, with every round")
     return parser.parse_args(argv)

@@ -43,7 +43,9 @@ HEIGHT = 16 * ROWS
 WIDTH = 1024
 """Columns of a block of B, which the last cache holds."""
 SIDE = 8
-AHEAD = {}
+"""Rows and columns of a square that is transposed at once, at most."""
+TURNS = 2
+"""Columns of A that a tile takes in at once: where registers are kept in memory from turn to turn, turns are dear."""
 FEW = 5
 """So many rows, or fewer, are not worth the copying of B."""
 
@@ -136,6 +138,7 @@ class _Printer:
         self.declared.add(f"@matmul_zeros = private constant {zeros} zeroinitializer")
         return [
             self._product(ROWS, tile.vectors),
+            self._product(ROWS, 1),
             self._product(3, tile.vectors),
             self._product(1, tile.vectors),
             self._product(1, 4 * tile.vectors),
@@ -165,7 +168,9 @@ class _Printer:
         def rows_of(body: Body, base: str, stride: str) -> list[str]:
             last = _int("%last")
             numbers = [body.intrinsic("smin", last, n) if n else _int("0") for n in range(rows)]
-            return [address(body, base, body.mul(n, _int(stride))) if n.text != "0" else base for n in numbers]
+            return [
+                address(body, base, body.mul(n, _int(stride))) if n.text != "0" else base for n in numbers
+            ]
 
         def vector(body: Body, at: str, n: int) -> Register:
             return load(body, tile.row, address(body, at, n * tile.lanes * tile.size), tile.lanes, None)
@@ -180,12 +185,6 @@ class _Printer:
                 x, y, sums = given[0], given[1], given[2:]
                 at = address(body, "%b", y)
                 terms = [vector(body, at, j) for j in range(vectors)]
-                if rows in AHEAD:
-                    body.declared.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-                    there = address(body, at, body.mul(_int("%b_down"), AHEAD[rows]))
-                    for j in range(vectors):
-                        line = address(body, there, j * tile.lanes * tile.size)
-                        body.emit(f"call void @llvm.prefetch.p0(ptr {line}, i32 0, i32 3, i32 1)")
                 new = []
                 for i in range(rows):
                     number = load(body, tile.row, address(body, a[i], x), 0, None)
@@ -193,8 +192,17 @@ class _Printer:
                     new += [body.fma(factor, terms[j], sums[vectors * i + j]) for j in range(vectors)]
                 return [body.add(x, _int("%a_across")), body.add(y, _int("%b_down")), *new]
 
-            zeros = [body.constant(tile.row, 0, tile.lanes)] * len(places)
-            sums = body.loop(_int("0"), _int("%k"), 1, [_int("0"), _int("0"), *zeros], turn)[2:]
+            def turns(n: Register, given: list[Register]) -> list[Register]:
+                for _ in range(TURNS):
+                    given = turn(n, given)
+                return given
+
+            carried = [_int("0"), _int("0"), *[body.constant(tile.row, 0, tile.lanes)] * len(places)]
+            begin = _int("0")
+            if rows == ROWS:
+                stop = body.and_(_int("%k"), -TURNS)
+                begin, carried = stop, body.loop(begin, stop, TURNS, carried, turns)
+            sums = body.loop(begin, _int("%k"), 1, carried, turn)[2:]
             found = [body.add(vector(body, base[i], j), x) for (i, j), x in zip(places, sums, strict=True)]
             for (i, j), x in zip(places, found, strict=True):
                 store(body, x, tile.row, address(body, c[i], j * tile.lanes * tile.size), None)
@@ -316,7 +324,13 @@ class _Printer:
             sums = body.loop(_int("0"), middle, step, zeros, turn)
             first = [body.add(x, y) for x, y in zip(sums[:rows], sums[rows:], strict=True)]
             for number, x in zip(numbers, body.loop(middle, k, tile.lanes, first, rest), strict=True):
-                store(body, _total(body, x), tile.row, address(body, "%c", body.mul(number, _int("%c_down"))), None)
+                store(
+                    body,
+                    _total(body, x),
+                    tile.row,
+                    address(body, "%c", body.mul(number, _int("%c_down"))),
+                    None,
+                )
 
         _each(body, _int("%begin"), _int("%end"), rows, some)
 
@@ -367,7 +381,22 @@ class _Printer:
 
         def usual() -> None:
             self._call(
-                body, "blocks", a, a_down, a_across, b, b_down, b_across, c, c_down, room, m, n, k, first, last
+                body,
+                "blocks",
+                a,
+                a_down,
+                a_across,
+                b,
+                b_down,
+                b_across,
+                c,
+                c_down,
+                room,
+                m,
+                n,
+                k,
+                first,
+                last,
             )
 
         def matrices() -> None:
@@ -387,9 +416,7 @@ class _Printer:
             body,
             near,
             lambda: None,
-            lambda: self._call(
-                body, "pack", x, stride, _int("0"), copy, _int(str(tile.size)), k, _int("1")
-            ),
+            lambda: self._call(body, "pack", x, stride, _int("0"), copy, _int(str(tile.size)), k, _int("1")),
         )
         return body.named(f"select i1 {near.text}, ptr {x}, ptr {copy}")
 
@@ -435,7 +462,15 @@ class _Printer:
                 near,
                 lambda: None,
                 lambda: self._call(
-                    body, "pack", from_a, a.across, a.down, room_a, _int(str(HEIGHT * tile.size)), count, height
+                    body,
+                    "pack",
+                    from_a,
+                    a.across,
+                    a.down,
+                    room_a,
+                    _int(str(HEIGHT * tile.size)),
+                    count,
+                    height,
                 ),
             )
             mine = _Matrix(
@@ -459,7 +494,13 @@ class _Printer:
                 )  # fmt: skip
 
             _each(body, 0, stop, wide, one)
-            _each(body, stop, width, tile.columns, lambda q: panel(j, width, p, count, height, mine, here, start, q))
+            _each(
+                body,
+                stop,
+                width,
+                tile.columns,
+                lambda q: panel(j, width, p, count, height, mine, here, start, q),
+            )
 
         def panel(
             j: Register, width: Register, p: Register, count: Register, height: Register, mine: _Matrix,
@@ -467,9 +508,10 @@ class _Printer:
         ) -> None:  # fmt: skip
             left = body.sub(width, q)
             whole = body.compare("ge", left, tile.columns)
+            narrow = body.compare("le", left, tile.columns // 2)
+            as_it_is = body.and_(direct, whole)
             there = at(b, p, body.add(j, q))
             packed = address(body, room_b, body.mul(body.div(q, tile.columns), tile.panel))
-            as_it_is = body.and_(direct, whole)
             from_b = body.named(f"select i1 {as_it_is.text}, ptr {there}, ptr {packed}")
             b_down = body.select(as_it_is, b.down, tile.pitch)
             c = address(body, here, body.mul(q, size))
@@ -478,24 +520,22 @@ class _Printer:
                 rows = body.intrinsic("smin", body.sub(height, i), ROWS)
                 above = address(body, mine.at, body.mul(i, mine.down))
                 to = address(body, c, body.mul(i, _int("%c_down")))
-                one, three = (body.compare("le", rows, n).text for n in (1, 3))
-                name = body.named(
-                    f"select i1 {three}, ptr @matmul_3x{tile.vectors}, ptr @matmul_{ROWS}x{tile.vectors}"
-                )
-                name = body.named(f"select i1 {one}, ptr @matmul_1x{tile.vectors}, ptr {name}")
 
-                def product(to: str, pitch: Register, base: str, base_pitch: Register) -> None:
+                def product(kind: str, from_b: str, to: str, down: Register, base: str) -> None:
+                    base = body.named(f"select i1 {start.text}, ptr @matmul_zeros, ptr {base}")
                     self._call(
-                        body, name, above, body.sub(rows, 1), mine.down, mine.across, from_b, b_down, count,
-                        to, pitch, base, base_pitch,
+                        body, kind, above, body.sub(rows, 1), mine.down, mine.across, from_b, b_down, count,
+                        to, down, base, body.select(start, 0, down),
                     )  # fmt: skip
 
                 def inside() -> None:
-                    base = body.named(f"select i1 {start.text}, ptr @matmul_zeros, ptr {to}")
-                    product(to, _int("%c_down"), base, body.select(start, 0, _int("%c_down")))
+                    product(self._kind(body, rows), from_b, to, _int("%c_down"), to)
 
                 def across() -> None:
-                    base = body.named(f"select i1 {start.text}, ptr @matmul_zeros, ptr %room")
+                    def vector(v: Register) -> None:
+                        x, y = (address(body, base, body.mul(v, size)) for base in (from_b, "%room"))
+                        product(f"{ROWS}x1", x, y, pitch, y)
+
                     _either(
                         body,
                         start,
@@ -504,7 +544,12 @@ class _Printer:
                             body, "pack", to, _int("%c_down"), size, "%room", pitch, rows, left
                         ),
                     )
-                    product("%room", pitch, base, body.select(start, 0, pitch))
+                    _either(
+                        body,
+                        narrow,
+                        lambda: _each(body, 0, left, tile.lanes, vector),
+                        lambda: product(self._kind(body, rows), from_b, "%room", pitch, "%room"),
+                    )
                     self._call(body, "unpack", "%room", pitch, to, _int("%c_down"), rows, left)
 
                 _either(body, whole, inside, across)
@@ -512,6 +557,13 @@ class _Printer:
             _each(body, 0, height, ROWS, tiles)
 
         _each(body, 0, n, WIDTH, columns)
+
+    def _kind(self, body: Body, rows: Register) -> str:
+        """The function for tiles of so many rows."""
+        name = f"x{self._tile.vectors}"
+        one, three = (body.compare("le", rows, n).text for n in (1, 3))
+        found = body.named(f"select i1 {three}, ptr @matmul_3{name}, ptr @matmul_{ROWS}{name}")
+        return body.named(f"select i1 {one}, ptr @matmul_1{name}, ptr {found}")
 
     def _word(self, body: Body, n: int, type_: str) -> str:
         return body.named(f"load {type_}, ptr {address(body, '%table', 8 * n)}, align 8")
@@ -539,7 +591,9 @@ def _int(text: str) -> Register:
     return Register(text, INT64, 0)
 
 
-def _each(body: Body, start: Register | int, stop: Register, step: int, turn: Callable[[Register], None]) -> None:
+def _each(
+    body: Body, start: Register | int, stop: Register, step: int, turn: Callable[[Register], None]
+) -> None:
     """A loop that carries nothing."""
 
     def inside(n: Register, given: list[Register]) -> list[Register]:

@@ -28,8 +28,11 @@ def is_spoken(op: Op, args: Sequence[DType], row: DType) -> bool:
     return op.name in (_OF_MASKS if args[-1] is BOOL else _OF_INTEGERS)
 
 
-def compute(body: Body, op: Op, args: Sequence[Register], rows: Sequence[DType], row: DType) -> Register:
-    """The result of an op in the register of a dtype; ``rows`` are the operands' dtypes in memory."""
+def compute(
+    body: Body, op: Op, args: Sequence[Register], rows: Sequence[DType], row: DType, *, apart: bool = False
+) -> Register:
+    """The result of an op in the register of a dtype; ``rows`` are the operands' dtypes in memory. ``apart`` calls a
+    function for it, if it is long."""
     if op is astype.op:
         return _cast(body, args[0], rows[0], row)
     if op.name in _COMPARISONS:
@@ -38,8 +41,12 @@ def compute(body: Body, op: Op, args: Sequence[Register], rows: Sequence[DType],
         args = [body.convert(x, computed_in(row)) for x in args]
     last = args[-1].row
     own = _OF_FLOATS if last.is_float else _OF_MASKS if last is BOOL else _OF_INTEGERS
-    meaning = _MEANINGS.get(op.name) or own.get(op.name) or FUNCTIONS[op.name]
-    return round_to(body, meaning(body, *args), row)
+    meaning = _MEANINGS.get(op.name) or own.get(op.name)
+    if meaning is not None:
+        return round_to(body, meaning(body, *args), row)
+    function = FUNCTIONS[op.name]
+    found = body.apart(op.name, function, *args) if apart else function(body, *args)
+    return round_to(body, found, row)
 
 
 def maximum(body: Body, x: Register, y: Register) -> Register:

@@ -12,6 +12,7 @@ of each loop goes. One loop is worked on in vectors, the last of which leaves la
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,6 +87,10 @@ def print_native(kernel: LoopKernel, layout: Layout, machine: Machine) -> Native
     return _Printer(kernel, layout, machine).run()
 
 
+_SHORT = 6
+"""A function that a kernel computes more often than so many times is a function that is called: the calls take time, but
+compiling it anew each time takes more."""
+
 Inside: TypeAlias = Callable[[list[Register]], list[Register]]
 """What stands in a loop: it takes what is carried from the turn before, and gives it on."""
 
@@ -122,6 +127,7 @@ class _Printer:
         self._strides: dict[Access | str, list[Register]] = {}
         self._depths, self._vectors = followed(kernel, layout, self._homes)
         self._guards = guards(kernel)
+        self._counts = Counter(x.op for x, _, _ in statements(kernel) if isinstance(x, Compute))
         self._scope = _Scope({}, {}, {})
 
     def run(self) -> Native:
@@ -401,7 +407,9 @@ class _Printer:
         else:
             lanes = max((self._lanes_of(x) for x in each.args), default=0)
             args = [self._operand(x, lanes) for x in each.args]
-            found = compute(self._body, each.op, args, [x.row for x in each.args], each.target.row)
+            rows = [x.row for x in each.args]
+            apart = self._counts[each.op] > _SHORT
+            found = compute(self._body, each.op, args, rows, each.target.row, apart=apart)
         scope.values[name] = found
         if name in self._homes:
             self._keep(each.target)

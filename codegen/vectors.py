@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -150,6 +151,16 @@ class Body:
         made = self._new(x)
         self.emit(_phi(made, before, x, end, y))
         return made
+
+    def apart(self, name: str, what: Callable[..., Register], *args: Register) -> Register:
+        """What ``what`` makes of registers of one type, as a function of the module that is called."""
+        first = args[0]
+        row, declared = _definition(name, what, first.row, first.lanes, len(args), self.fused)
+        self.declared |= declared
+        function = f"@symgraph.{name}.{suffix(first.row, first.lanes)}"
+        given = ", ".join(f"{x.type} {x.text}" for x in args)
+        made = self.named(f"call {type_of(row, first.lanes)} {function}({given})")
+        return Register(made, row, first.lanes)
 
     def any(self, mask: Register) -> str:
         """One bit: whether any lane of a mask is set."""
@@ -371,6 +382,20 @@ class Body:
         word = of_floats if a.row.is_float else signed if a.row.kind == "int" else unsigned
         assert word, f"{signed} of {a.row}"
         return Register(self.named(f"{word} {a.type} {a.text}, {b.text}"), a.row, a.lanes)
+
+
+@cache
+def _definition(
+    name: str, what: Callable[..., Register], row: DType, lanes: int, arity: int, fused: bool
+) -> tuple[DType, frozenset[str]]:
+    """The dtype that a function gives, and what its module has to hold."""
+    body, type_ = Body(fma=fused), type_of(row, lanes)
+    found = what(body, *(Register(f"%x{n}", row, lanes) for n in range(arity)))
+    body.emit(f"ret {found.type} {found.text}")
+    signature = ", ".join(f"{type_} %x{n}" for n in range(arity))
+    head = f"define internal {found.type} @symgraph.{name}.{suffix(row, lanes)}({signature}) #0 {{"
+    text = "\n".join([head, "entry:", *body.lines, "}"])
+    return found.row, frozenset([*body.declared, text])
 
 
 def _phi(x: Register, before: str, first: Register, end: str, last: Register) -> str:

@@ -19,6 +19,7 @@ from symgraph.errors import SymgraphError
 from symgraph.optimizations.pipeline import optimize
 from symgraph.optimizations.report import report
 from symgraph.options import Options
+from symgraph.runtime.cache import folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -150,7 +151,26 @@ def _doctor(arguments: argparse.Namespace) -> None:
         print(
             f"{name:<11} {(_version(name) or 'present') if found else f'not installed ({purpose}: {install})'}"
         )
-    print("devices     cpu (the reference evaluator: one NumPy call for each op)")
+    print(f"kernels     {_kernels()}")
+    print(f"cache       {_cache()}")
+
+
+def _kernels() -> str:
+    if importlib.util.find_spec("llvmlite") is None:
+        return "loops of NumPy calls, since llvmlite is missing"
+    from symgraph.runtime.cpu import host, version
+
+    machine = host()
+    return f"machine code for {machine.cpu}, vectors of {machine.bytes} bytes ({version()})"
+
+
+def _cache() -> str:
+    """Where compiled code is kept, and how much of it there is."""
+    place = folder()
+    if place is None:
+        return "none: SYMGRAPH_CACHE is empty"
+    sizes = [path.stat().st_size for path in place.glob("*/*.o")]
+    return f"{place}   {len(sizes)} entries, {sum(sizes) / 1e6:.1f} MB; SYMGRAPH_CACHE names another folder"
 
 
 def _version(name: str) -> str | None:

@@ -87,6 +87,8 @@ def test_doctor_names_versions_and_what_is_missing(capsys):
     assert sg.__version__ in out
     assert "numpy" in out
     assert "cupy" in out
+    assert "kernels     machine code for " in out or "kernels     loops of NumPy calls" in out
+    assert "SYMGRAPH_CACHE" in out
 
 
 def test_a_wrong_command_line_is_refused(capsys):

@@ -34,6 +34,7 @@ DOORS = {
 
 # Files whose functions import, and what they wait for: optional packages, and what would slow `import symgraph` down.
 LAZY = {
+    "symgraph/cli.py": {"symgraph.runtime.cpu"},
     "optimizations/dag.py": {"networkx"},
     "optimizations/pipeline.py": {"symgraph.optimizations.passes", "tempfile"},
     "optimizations/plan.py": {"symgraph.optimizations.dag"},

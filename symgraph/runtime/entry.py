@@ -123,35 +123,29 @@ class Entry:
     def __init__(self, slow: Callable[..., Any], learn: Callable[[Sequence[Array]], State | None]) -> None:
         self._slow, self._learn = slow, learn
         self._states: list[State] = []
-        self._seen: set[tuple[tuple[int, ...], ...]] = set()
+        self._seen: dict[tuple[tuple[int, ...], ...], int] = {}
         self._cell = np.array([0, id(slow)], np.int64)
         self.call = _function(self._cell, self)
 
     def seen(self, values: Sequence[Any]) -> bool:
-        """Whether a state was found, now that there was a call with these arguments."""
-        if len(self._seen) >= _MOST or not all(_lies_in_order(x) for x in values):
+        """Whether a state was found, now that there was a call with these arguments: at the second with their shapes."""
+        if not all(_lies_in_order(x) for x in values):
             return False
         shapes = tuple([x.shape for x in values])
-        if shapes not in self._seen:
-            self._seen.add(shapes)
+        count = self._seen.get(shapes, 0) + 1
+        if count == 1 and len(self._seen) >= _MOST:
             return False
-        state = self._learn(values)
-        if state is None:
-            self._seen = set()
-            self._learn = _nothing
-            return False
-        self.add(state)
-        return True
+        self._seen[shapes] = count
+        state = self._learn(values) if count == 2 else None
+        if state is not None:
+            self.add(state)
+        return state is not None
 
     def add(self, state: State) -> None:
         """The state is tried first from now on."""
         ctypes.c_int64.from_address(state.address).value = int(self._cell[0])
         self._states.append(state)
         self._cell[0] = state.address
-
-
-def _nothing(values: Sequence[Array]) -> None:
-    return None
 
 
 def _lies_in_order(x: Any) -> bool:

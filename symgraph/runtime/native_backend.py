@@ -29,6 +29,10 @@ _HEAVY = 20_000.0
 """Nanoseconds of work from which on other threads of Python run meanwhile."""
 
 
+_MOST = 1 << 22
+"""Bytes of an arena that are kept for calls with arguments of one shape."""
+
+
 class NativeProgram(PlanProgram):
     """A plan whose kernels are machine code."""
 
@@ -81,8 +85,11 @@ class NativeProgram(PlanProgram):
 
     def state(self, arrays: Sequence[Array], *, single: bool) -> State | None:
         """What calls with such arrays need to run without Python; None where there is more to do than run machine
-        code, or where a result is so large that its memory is better taken from another that was dropped."""
+        code. It has an arena of its own, so there is none where that is large; nor where a result is so large that its
+        memory is better taken from another that was dropped."""
         prepared = self.prepared(arrays)
+        if prepared.storage.arena.size > _MOST:
+            return None
         given = [np.empty(x.shape, x.dtype) for x in arrays]
         arena = Memory().arena(prepared.storage.arena.size)
         rehearsal = prepared.rehearsed(given, arena)
