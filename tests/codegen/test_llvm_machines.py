@@ -1,0 +1,63 @@
+"""The text for machines that this one is not: narrower vectors, without masks, without fused operations."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import symgraph as sg
+from symgraph.runtime import code as code_of_this_process
+from symgraph.runtime import native
+from symgraph.runtime.cpu import assembly, host
+from tests.codegen.test_llvm_kernels import ONE, agree, rows_of
+
+NARROW = {
+    "32 bytes": {"bytes": 32, "masks": False},
+    "16 bytes": {"bytes": 16, "masks": False},
+    "16 bytes, twice rounded": {"bytes": 16, "masks": False, "fma": False},
+    "64 bytes, masks": {"bytes": 64, "masks": True},
+}
+
+
+@pytest.fixture(params=NARROW, ids=NARROW)
+def machine(request, monkeypatch):
+    """As if the processor were another: it runs the code of narrower ones too."""
+    if NARROW[request.param]["bytes"] > host().bytes:
+        pytest.skip("this processor has no such vectors")
+    made = replace(host(), **NARROW[request.param])
+    monkeypatch.setattr(native, "host", lambda: made)
+    monkeypatch.setattr(code_of_this_process, "host", lambda: made)
+    return made
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7), (2, 130, 1), (0, 3, 2), (65, 1, 16)])
+@pytest.mark.parametrize("name", ONE)
+def test_known_programs(machine, name, shape):
+    for dtype in ("float32", "float64"):
+        x = sg.placeholder(dtype, ("n", "m", "k"), name="x")
+        compiled = sg.function([x], ONE[name](x), options=sg.Options(backend="llvm"))
+        array = rows_of(shape, dtype)
+        try:
+            expected = sg.evaluate(ONE[name](x), {x: array})
+        except sg.SymgraphError:
+            continue
+        agree(compiled(array), expected, np.dtype(dtype).itemsize, f"{machine}")
+
+
+def test_a_loop_of_arithmetic_is_vectors_and_calls_nothing():
+    x, y = (sg.placeholder("float32", ("n",), name=name) for name in "xy")
+    f = sg.function([x, y], sg.tanh(x * 2.5 + y), options=sg.Options(backend="llvm"))
+    text = f.source("llvm")
+    lanes = host().bytes // 4
+
+    assert f"fmul <{lanes} x float>" in text
+    assert f"call <{lanes} x float> @llvm.fma.v{lanes}f32" in text or not host().fma
+    assert "alloca" not in text
+    assert all("llvm." in line for line in text.splitlines() if "call" in line), "it calls nothing"
+    if host().bytes == 64:
+        code = assembly(text)
+        assert "zmm" in code
+        assert "call" not in code.partition(".Lfunc_end")[0]
+    assert f.source("asm").count("\n") > 20
