@@ -88,8 +88,8 @@ def print_native(kernel: LoopKernel, layout: Layout, machine: Machine) -> Native
 
 
 _SHORT = 6
-"""A function that a kernel computes more often than so many times is a function that is called: the calls take time, but
-compiling it anew each time takes more."""
+"""What a kernel computes more often than so many times is a function that is called: a call takes time, but compiling it
+anew each time takes more."""
 
 Inside: TypeAlias = Callable[[list[Register]], list[Register]]
 """What stands in a loop: it takes what is carried from the turn before, and gives it on."""

@@ -46,6 +46,7 @@ LAZY = {
     "symgraph/runtime/executor.py": {
         "symgraph.optimizations.plan",
         "symgraph.runtime.entry",
+        "symgraph.runtime.fields",
         "symgraph.runtime.native_backend",
         "symgraph.runtime.numpy_backend",
     },

@@ -175,15 +175,30 @@ def _misfit(node: Node, array: Array, why: str) -> ShapeError:
     return ShapeError(describe(f"{what}: {why}", rows))
 
 
+_MOST_KNOWN = 64
+"""For how many sizes the attributes of one node are remembered."""
+
+
 def attributes_of(node: Node) -> Attributes:
     """How the attributes of a node's op follow from sizes."""
     attrs = node.attrs
     if attrs is None:
         return lambda sizes: {}
-    if not attrs.symbols():
+    wanted = tuple(attrs.symbols())
+    if not wanted:
         fixed = attrs.fields()
         return lambda sizes: fixed
-    return lambda sizes: attrs.map_sizes(lambda size: evaluate_dim(size, sizes)).fields()
+    known: dict[tuple[int | None, ...], dict[str, Any]] = {}
+
+    def found(sizes: Mapping[Size, int]) -> dict[str, Any]:
+        key = tuple([sizes.get(size) for size in wanted])
+        if key not in known:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known[key] = attrs.map_sizes(lambda size: evaluate_dim(size, sizes)).fields()
+        return known[key]
+
+    return found
 
 
 def run_node(

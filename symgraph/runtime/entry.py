@@ -128,7 +128,7 @@ class Entry:
         self.call = _function(self._cell, self)
 
     def seen(self, values: Sequence[Any]) -> bool:
-        """Whether a state was found, now that there was a call with these arguments: at the second with their shapes."""
+        """Whether a state was found now, for a call with these arguments: at the second with their shapes."""
         if not all(_lies_in_order(x) for x in values):
             return False
         shapes = tuple([x.shape for x in values])

@@ -68,7 +68,10 @@ class Executor:
         if self.backend != "llvm" or self._options.watch or self._donated:
             return None
         from symgraph.runtime.entry import Entry
+        from symgraph.runtime.fields import lie_as_expected
 
+        if not lie_as_expected():
+            return None
         return Entry(slow, lambda arrays: self.compiled.state(arrays, single=single))
 
     def source(self, target: str) -> str:

@@ -24,6 +24,7 @@ from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Kernel
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
+from symgraph.runtime.fields import begin_of
 from symgraph.runtime.memory import Arena
 
 Array = np.ndarray[Any, Any]
@@ -122,7 +123,11 @@ class NativeCall:
     def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
         if self.fails:
             raise ValueError("there is no extremum along an axis of size 0")
-        table = self._type(*self.table([x.ctypes.data for x in arrays], arena))
+        table = arena.cache.get(self)
+        if table is None:
+            table = arena.cache[self] = self._type(*self.table([0] * len(arrays), arena))
+        for n, x in enumerate(arrays):
+            table[n] = begin_of(x)
         if self._address != self.function.address:
             self._address = self.function.address
             self._call = _CALL(self._address)
