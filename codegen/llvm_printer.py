@@ -88,7 +88,7 @@ def print_native(kernel: LoopKernel, layout: Layout, machine: Machine) -> Native
 
 
 _SHORT = 6
-"""What a kernel computes more often than so is a function that is called: compiling it anew takes more time than calls."""
+"""What a kernel computes more often is a function that is called: a call takes time, compiling it anew takes more."""
 
 Inside: TypeAlias = Callable[[list[Register]], list[Register]]
 """What stands in a loop: it takes what is carried from the turn before, and gives it on."""

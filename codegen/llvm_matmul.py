@@ -1,0 +1,309 @@
+"""Products of matrices as LLVM IR: ``C = A @ B`` of any sizes and strides in one function.
+
+The function is called as a kernel is, for a range of blocks of `ROWS` rows of C::
+
+    void matmul_0(ptr table, i64 begin, i64 end)
+
+The table has 8 bytes for each of these: the addresses of A, of B, of C, and of the room; m, n and k, where A is m by k
+and B is k by n; the bytes from a row of A to the next, from a column of A to the next, the same two of B, and from a
+row of C to the next. Columns of C are neighbours, and C shares no memory with the rest. Calls that run at the same time
+need a room each.
+
+The algorithm is that of K. Goto and R. van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS
+34(3), 2008, with the loops around the kernel as in F. Van Zee and R. van de Geijn, "BLIS: a framework for rapidly
+instantiating BLAS functionality", ACM TOMS 41(3), 2015. A tile of C stays in registers while `DEPTH` columns of A and
+rows of B go by. Before that B is copied into panels as wide as a tile, unless A has few rows; and A into blocks, unless
+its columns are neighbours, since a tile reads them as well where they are. A tile that reaches past the last column is
+computed in the room.
+
+Every number of C is a sum of sums of `DEPTH` products, each added up one by one; that of a matrix and a vector whose
+products lie side by side is added up in vectors. The order is the same for every range, and nothing is skipped: NaN and
+infinity come out as IEEE 754 has it, and what has no terms is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from symgraph.codegen.llvm_memory import address
+from symgraph.codegen.llvm_printer import Native
+from symgraph.codegen.llvm_tiles import (
+    FEW_ROWS,
+    ROWS,
+    Tile,
+    call,
+    each,
+    either,
+    function,
+    functions,
+    integer,
+    pick,
+    product,
+)
+from symgraph.codegen.machine import Machine
+from symgraph.codegen.vectors import Body, Register
+from symgraph.graph.types import DType
+
+DEPTH = 512
+"""Products that are added up in a register."""
+HEIGHT = 16 * ROWS
+"""Rows of a block of A, which the second cache holds."""
+WIDTH = 512
+"""Columns of a block of B, which the last cache holds."""
+FEW = 5
+"""So many rows of A, or fewer, are not worth a copy of B."""
+
+
+def print_matmul(row: DType, machine: Machine) -> Native:
+    """The function for float32 or float64; its name follows from its text."""
+    tile = Tile.of(row, machine)
+    body, entry = Body(fma=machine.fma), Body(fma=machine.fma)
+    _Blocks(body, tile).write()
+    _write_entry(entry, tile)
+    parts = [
+        *functions(tile, machine),
+        function(body, "blocks", _BLOCKS),
+        function(entry, "", "ptr %table, i64 %begin, i64 %end", linkage=""),
+    ]
+    text = "\n".join(text for text, _ in parts)
+    name = f"matmul_{sha256(text.encode()).hexdigest()[:16]}"
+    declared = {line.replace("@matmul", f"@{name}") for _, lines in parts for line in lines}
+    return Native(name, text.replace("@matmul", f"@{name}"), frozenset(declared))
+
+
+def blocks(m: int) -> int:
+    """The end of the range that is all of C."""
+    return -(-m // ROWS)
+
+
+def room(m: int, n: int, k: int, row: DType, machine: Machine) -> int:
+    """The bytes of room that a call with these sizes needs, whatever its strides."""
+    tile = Tile.of(row, machine)
+    panels = -(-min(m if n == 1 else n, WIDTH) // tile.columns)
+    copies = min(k, DEPTH) * (HEIGHT * tile.size + panels * tile.pitch)
+    vector = k * tile.size if 1 in (m, n) else 0
+    return tile.bytes + max(copies, vector)
+
+
+def _write_entry(body: Body, tile: Tile) -> None:
+    """Finds out what kind of product it is."""
+    a, b, c, room = (_word(body, n, "ptr") for n in range(4))
+    m, n, k, a_down, a_across, b_down, b_across, c_down = (
+        integer(_word(body, n, "i64")) for n in range(4, 12)
+    )
+    first = body.mul(integer("%begin"), ROWS)
+    last = body.intrinsic("smin", body.mul(integer("%end"), ROWS), m)
+
+    def near(stride: Register) -> Register:
+        return body.compare("eq", stride, tile.size)
+
+    def usual() -> None:
+        call(body, "blocks", a, a_down, a_across, b, b_down, b_across, c, c_down, room, m, n, k, first, last)
+
+    def turned() -> None:
+        """As a product of one row."""
+        start = body.mul(first, tile.size)
+        call(
+            body, "blocks", b, b_across, b_down, address(body, a, start), a_across, a_down,
+            address(body, c, start), c_down, room, integer(1), body.sub(last, first), k, integer(0), integer(1),
+        )  # fmt: skip
+
+    def row_by_row() -> None:
+        x = _side_by_side(body, tile, b, b_down, k, room)
+        call(body, "dots", a, a_down, x, k, c, c_down, first, last)
+
+    def column_by_column() -> None:
+        x = _side_by_side(body, tile, a, a_across, k, room)
+        call(body, "dots", b, b_across, x, k, c, integer(tile.size), integer(0), n)
+
+    def one_column() -> None:
+        either(body, near(a_across), row_by_row, upright)
+
+    def upright() -> None:
+        in_order = body.and_(near(a_down), near(c_down))
+        either(body, body.and_(in_order, body.compare("gt", m, 1)), turned, usual)
+
+    def one_row() -> None:
+        lying = body.compare("ne", b_across, tile.size)
+        either(body, body.and_(near(b_down), lying), column_by_column, usual)
+
+    def columns() -> None:
+        either(body, body.compare("eq", m, 1), one_row, usual)
+
+    def some() -> None:
+        either(body, body.compare("eq", n, 1), one_column, columns)
+
+    either(body, body.compare("lt", first, last), some)
+
+
+def _word(body: Body, n: int, type_: str) -> str:
+    return body.named(f"load {type_}, ptr {address(body, '%table', 8 * n)}, align 8")
+
+
+def _side_by_side(body: Body, tile: Tile, x: str, stride: Register, k: Register, room: str) -> str:
+    """A vector whose numbers are neighbours: itself, or a copy in the room."""
+    copy, size = address(body, room, tile.bytes), integer(tile.size)
+    near = body.compare("eq", stride, size)
+    either(
+        body, near, lambda: None, lambda: call(body, "pack", x, stride, integer(0), copy, size, k, integer(1))
+    )
+    return pick(body, near, x, copy)
+
+
+_BLOCKS = (
+    "ptr %a, i64 %a_down, i64 %a_across, ptr %b, i64 %b_down, i64 %b_across, ptr %c, i64 %c_down, ptr %room, "
+    "i64 %m, i64 %n, i64 %k, i64 %first, i64 %last"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrix:
+    """Where a matrix is, and the bytes from a row to the next and from a column to the next."""
+
+    at: str
+    down: Register
+    across: Register
+
+    def place(self, body: Body, i: Register, j: Register) -> str:
+        row = address(body, self.at, body.mul(i, self.down))
+        return address(body, row, body.mul(j, self.across))
+
+
+class _Blocks:
+    """The loops over blocks that fit the caches, for rows from the first to the last; what a loop fixes is known to
+    those inside of it."""
+
+    def __init__(self, body: Body, tile: Tile) -> None:
+        self._body, self._tile = body, tile
+        self._n, self._k, self._first, self._last = map(integer, ("%n", "%k", "%first", "%last"))
+        size = integer(tile.size)
+        self._a = _Matrix("%a", integer("%a_down"), integer("%a_across"))
+        self._b = _Matrix("%b", integer("%b_down"), integer("%b_across"))
+        self._c = _Matrix("%c", integer("%c_down"), size)
+        self._near = body.compare("eq", self._a.across, size)
+        few = body.compare("le", integer("%m"), FEW)
+        self._direct = body.and_(few, body.compare("eq", self._b.across, size))
+        self._single = body.and_(self._direct, body.compare("eq", integer("%m"), 1))
+        depth = body.intrinsic("smin", self._k, DEPTH)
+        self._room_a = address(body, "%room", tile.bytes)
+        self._room_b = address(body, self._room_a, body.mul(depth, HEIGHT * tile.size))
+
+    def write(self) -> None:
+        each(self._body, 0, self._n, WIDTH, self._columns)
+
+    def _columns(self, j: Register) -> None:
+        """Some columns of C."""
+        body = self._body
+        self._j, self._width = j, body.intrinsic("smin", body.sub(self._n, j), WIDTH)
+        terms = body.intrinsic("smax", self._k, 1)  # where there are none, one turn makes zeros
+        each(body, 0, terms, DEPTH, self._terms)
+
+    def _terms(self, p: Register) -> None:
+        """Some columns of A and rows of B, which are packed unless they are read as they are."""
+        body, tile = self._body, self._tile
+        self._p, self._count = p, body.intrinsic("smin", body.sub(self._k, p), DEPTH)
+        self._begins = body.compare("eq", p, 0)
+        start = body.select(self._direct, body.and_(self._width, -tile.columns), 0)
+        each(body, start, self._width, tile.columns, self._pack)
+        each(body, self._first, self._last, HEIGHT, self._block)
+
+    def _pack(self, j: Register) -> None:
+        body, tile, b = self._body, self._tile, self._b
+        some = body.intrinsic("smin", body.sub(self._width, j), tile.columns)
+        x = b.place(body, self._p, body.add(self._j, j))
+        call(body, "pack", x, b.down, b.across, self._panel(j), integer(tile.pitch), self._count, some)
+
+    def _panel(self, j: Register) -> str:
+        """Where the columns from one on are packed."""
+        body, tile = self._body, self._tile
+        number = body.div(j, tile.columns)
+        return address(body, self._room_b, body.mul(body.mul(number, self._count), tile.pitch))
+
+    def _block(self, i: Register) -> None:
+        """Some rows of C."""
+        body, tile, a = self._body, self._tile, self._a
+        self._height = body.intrinsic("smin", body.sub(self._last, i), HEIGHT)
+        x, pitch = a.place(body, i, self._p), integer(HEIGHT * tile.size)
+
+        def pack() -> None:
+            call(body, "pack", x, a.across, a.down, self._room_a, pitch, self._count, self._height)
+
+        either(body, self._near, lambda: None, pack)
+        self._rows = _Matrix(
+            pick(body, self._near, x, self._room_a),
+            body.select(self._near, a.down, tile.size),
+            body.select(self._near, a.across, pitch),
+        )
+        self._to = _Matrix(self._c.place(body, i, self._j), self._c.down, self._c.across)
+        wide = body.select(self._single, body.and_(self._width, -tile.wide), 0)
+        each(body, 0, wide, tile.wide, self._single_row)
+        each(body, wide, self._width, tile.columns, self._tiles)
+
+    def _single_row(self, j: Register) -> None:
+        body, b, zero = self._body, self._b, integer(0)
+        at = b.place(body, self._p, body.add(self._j, j))
+        c = self._to.place(body, zero, j)
+        self._product(
+            product(1, self._tile.wide // self._tile.lanes), self._rows.at, zero, at, b.down, c, zero
+        )
+
+    def _tiles(self, j: Register) -> None:
+        """One tile below the other."""
+        body, tile = self._body, self._tile
+        left = body.sub(self._width, j)
+        whole, narrow = body.compare("ge", left, tile.columns), body.compare("le", left, tile.columns // 2)
+        direct = body.and_(self._direct, whole)
+        b = pick(body, direct, self._b.place(body, self._p, body.add(self._j, j)), self._panel(j))
+        b_down = body.select(direct, self._b.down, tile.pitch)
+
+        def one(i: Register) -> None:
+            rows = body.intrinsic("smin", body.sub(self._height, i), ROWS)
+            a, c = self._rows.place(body, i, integer(0)), self._to.place(body, i, j)
+            last, down, pitch = body.sub(rows, 1), self._c.down, integer(tile.pitch)
+
+            def inside() -> None:
+                self._product(self._kind(rows), a, last, b, b_down, c, down)
+
+            def across() -> None:
+                size = integer(tile.size)
+                either(
+                    body,
+                    self._begins,
+                    lambda: None,
+                    lambda: call(body, "pack", c, down, size, "%room", pitch, rows, left),
+                )
+                either(body, narrow, vectors, in_room)
+                call(body, "unpack", "%room", pitch, c, down, rows, left)
+
+            def vectors() -> None:
+                each(body, 0, left, tile.lanes, vector)
+
+            def vector(v: Register) -> None:
+                x, y = (address(body, at, body.mul(v, tile.size)) for at in (b, "%room"))
+                self._product(product(ROWS, 1), a, last, x, b_down, y, pitch)
+
+            def in_room() -> None:
+                self._product(self._kind(rows), a, last, b, b_down, "%room", pitch)
+
+            either(body, whole, inside, across)
+
+        each(body, 0, self._height, ROWS, one)
+
+    def _product(
+        self, kind: str, a: str, last: Register, b: str, b_down: Register, c: str, c_down: Register
+    ) -> None:
+        """Added to what is there, but for the first terms."""
+        body, rows = self._body, self._rows
+        base = pick(body, self._begins, "@matmul_zeros", c)
+        base_down = body.select(self._begins, 0, c_down)
+        call(body, kind, a, last, rows.down, rows.across, b, b_down, self._count, c, c_down, base, base_down)
+
+    def _kind(self, rows: Register) -> str:
+        """The function for tiles of so many rows."""
+        body, vectors = self._body, self._tile.vectors
+        found = f"@matmul_{product(ROWS, vectors)}"
+        for few in reversed(FEW_ROWS):
+            mask = body.compare("le", rows, few)
+            found = pick(body, mask, f"@matmul_{product(few, vectors)}", found)
+        return found

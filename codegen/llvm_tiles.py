@@ -1,0 +1,361 @@
+"""What a product of matrices is made of, as functions of LLVM: tiles, copies of their operands, sums along vectors.
+
+The functions of one dtype and machine call each other as ``@matmul_what``. All strides are in bytes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from symgraph.codegen.llvm_memory import INT64, address, counting, load, store
+from symgraph.codegen.machine import Machine
+from symgraph.codegen.vectors import Body, Register, type_of
+from symgraph.graph.types import DType
+
+ROWS = 6
+"""Of a tile."""
+FEW_ROWS = (1, 3)
+"""Of tiles for what is left."""
+TURNS = 2
+"""Columns of A that a tile takes in at once: code of level 0 keeps all sums in memory from turn to turn. Four would be
+too many for level 2, which reads ahead until it has no registers left."""
+SIDE = 8
+"""Rows and columns of a square that is transposed at once, at most."""
+DOTS = 4
+"""Rows that are multiplied by a vector at once, each into two registers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """`ROWS` rows of so many vectors."""
+
+    row: DType
+    lanes: int
+    vectors: int
+
+    @classmethod
+    def of(cls, row: DType, machine: Machine) -> Tile:
+        """Of 32 registers a tile takes 24, and of 16 it takes 12."""
+        many = machine.masks or machine.triple.startswith(("aarch64", "arm64"))
+        return cls(row, machine.bytes // row.numpy.itemsize, 4 if many else 2)
+
+    @property
+    def size(self) -> int:
+        """Bytes of a number."""
+        return self.row.numpy.itemsize
+
+    @property
+    def columns(self) -> int:
+        """Of a tile, and of a panel of B."""
+        return self.lanes * self.vectors
+
+    @property
+    def pitch(self) -> int:
+        """Bytes from a row of a panel to the next."""
+        return self.columns * self.size
+
+    @property
+    def bytes(self) -> int:
+        return ROWS * self.pitch
+
+    @property
+    def wide(self) -> int:
+        """Columns of the tile of one row, whose sums take as many registers."""
+        return 4 * self.columns
+
+
+def functions(tile: Tile, machine: Machine) -> Iterator[tuple[str, frozenset[str]]]:
+    """The texts of the functions, and what they declare."""
+    zeros = f"[{tile.wide} x {type_of(tile.row, 0)}] zeroinitializer"
+    for rows, vectors in (
+        (ROWS, tile.vectors),
+        (ROWS, 1),
+        *((rows, tile.vectors) for rows in FEW_ROWS),
+        (1, tile.wide // tile.lanes),
+    ):
+        body = Body(fma=machine.fma)
+        body.declared.add(f"@matmul_zeros = private constant {zeros}")
+        _write_product(body, tile, rows, vectors)
+        # what level 0 keeps in memory lies across lines of the cache where the stack is not aligned
+        yield function(body, product(rows, vectors), _PRODUCT, '"stackrealign"')
+    for name, parameters, write in (
+        ("pack", _PACK, _write_pack),
+        ("unpack", _UNPACK, _write_unpack),
+        ("dots", _DOTS, _write_dots),
+    ):
+        body = Body(fma=machine.fma)
+        write(body, tile)
+        yield function(body, name, parameters)
+
+
+def product(rows: int, vectors: int) -> str:
+    """The name of the function for tiles of so many rows and vectors."""
+    return f"{rows}x{vectors}"
+
+
+def function(
+    body: Body, name: str, parameters: str, attributes: str = "", linkage: str = "internal "
+) -> tuple[str, frozenset[str]]:
+    """The text of a function with these lines, and what it declares."""
+    body.emit("ret void")
+    lines = "\n".join(body.lines)
+    head = f"define {linkage}void @matmul{name and '_'}{name}({parameters})"
+    return f"{head} {attributes} #0 {{\nentry:\n{lines}\n}}\n", frozenset(body.declared)
+
+
+def call(body: Body, name: str, *given: str | Register) -> None:
+    """A call of one of the functions, or of a pointer to one: addresses are texts."""
+    texts = [f"ptr {x}" if isinstance(x, str) else f"i64 {x.text}" for x in given]
+    callee = name if name.startswith("%") else f"@matmul_{name}"
+    body.emit(f"call void {callee}({', '.join(texts)})")
+
+
+def integer(value: str | int) -> Register:
+    """An i64 by its name, or by its value."""
+    return Register(str(value), INT64, 0)
+
+
+def each(
+    body: Body, start: Register | int, stop: Register, step: int, turn: Callable[[Register], None]
+) -> None:
+    """A loop that carries nothing."""
+
+    def inside(n: Register, given: list[Register]) -> list[Register]:
+        turn(n)
+        return given
+
+    body.loop(start, stop, step, [], inside)
+
+
+def either(
+    body: Body, mask: Register, then: Callable[[], None], other: Callable[[], None] = lambda: None
+) -> None:
+    """The lines of one where a bit is set, else those of the other."""
+    first, second, after = body.label("then"), body.label("else"), body.label("after")
+    body.emit(f"br i1 {mask.text}, label %{first}, label %{second}")
+    for label, lines in ((first, then), (second, other)):
+        body.begin(label)
+        lines()
+        body.emit(f"br label %{after}")
+    body.begin(after)
+
+
+def pick(body: Body, mask: Register, x: str, y: str) -> str:
+    """One address where a bit is set, else the other."""
+    return body.named(f"select i1 {mask.text}, ptr {x}, ptr {y}")
+
+
+# Tiles
+
+_PRODUCT = (
+    "ptr %a, i64 %last, i64 %a_down, i64 %a_across, ptr %b, i64 %b_down, i64 %k, "
+    "ptr %c, i64 %c_down, ptr %base, i64 %base_down"
+)
+
+
+def _write_product(body: Body, tile: Tile, rows: int, vectors: int) -> None:
+    """``c = base + a @ b``, where columns of b, c and base are neighbours; rows past the last are the last one again,
+    and computed and written again."""
+    a, c, base = (
+        [_row(body, at, n, down) for n in range(rows)]
+        for at, down in (("%a", "%a_down"), ("%c", "%c_down"), ("%base", "%base_down"))
+    )
+    places = list(itertools.product(range(rows), range(vectors)))
+
+    def vector(at: str, n: int) -> Register:
+        return load(body, tile.row, address(body, at, n * tile.lanes * tile.size), tile.lanes, None)
+
+    def turn(_: Register, given: list[Register]) -> list[Register]:
+        x, y, sums = given[0], given[1], given[2:]
+        at = address(body, "%b", y)
+        terms = [vector(at, n) for n in range(vectors)]
+        new = []
+        for n in range(rows):
+            factor = body.spread(load(body, tile.row, address(body, a[n], x), 0, None), tile.lanes)
+            some = sums[vectors * n : vectors * (n + 1)]
+            new += [body.fma(factor, term, before) for term, before in zip(terms, some, strict=True)]
+        return [body.add(x, integer("%a_across")), body.add(y, integer("%b_down")), *new]
+
+    def turns(n: Register, given: list[Register]) -> list[Register]:
+        for _ in range(TURNS):
+            given = turn(n, given)
+        return given
+
+    zero = body.constant(tile.row, 0, tile.lanes)
+    start, carried = integer(0), [integer(0), integer(0), *[zero] * len(places)]
+    if rows == ROWS:
+        whole = body.and_(integer("%k"), -TURNS)
+        start, carried = whole, body.loop(start, whole, TURNS, carried, turns)
+    sums = body.loop(start, integer("%k"), 1, carried, turn)[2:]
+    found = [body.add(vector(base[i], j), x) for (i, j), x in zip(places, sums, strict=True)]
+    for (i, j), x in zip(places, found, strict=True):
+        store(body, x, tile.row, address(body, c[i], j * tile.lanes * tile.size), None)
+
+
+def _row(body: Body, at: str, n: int, down: str) -> str:
+    """Where a row begins, or the last one."""
+    if not n:
+        return at
+    return address(body, at, body.mul(body.intrinsic("smin", integer("%last"), n), integer(down)))
+
+
+# Copies
+
+_PACK = "ptr %from, i64 %down, i64 %across, ptr %to, i64 %pitch, i64 %count, i64 %width"
+
+
+def _write_pack(body: Body, tile: Tile) -> None:
+    """Rows of any strides to rows of whole vectors."""
+
+    def others() -> None:
+        near = body.compare("eq", integer("%down"), tile.size)
+        side = min(tile.lanes, SIDE)
+        squares = body.select(near, body.and_(integer("%count"), -side), 0)
+        each(body, 0, integer("%width"), side, lambda j: _write_squares(body, tile, j, squares))
+        each(body, squares, integer("%count"), 1, numbers)
+
+    def numbers(i: Register) -> None:
+        x, y = _ends(body, i, "%down", "%pitch")
+
+        def number(j: Register) -> None:
+            found = load(body, tile.row, address(body, x, body.mul(j, integer("%across"))), 0, None)
+            store(body, found, tile.row, address(body, y, body.mul(j, tile.size)), None)
+
+        each(body, 0, integer("%width"), 1, number)
+
+    def vectors(i: Register) -> None:
+        x, y = _ends(body, i, "%down", "%pitch")
+
+        def vector(j: Register, mask: Register | None) -> None:
+            at = body.mul(j, tile.size)
+            found = load(body, tile.row, address(body, x, at), tile.lanes, mask)
+            store(body, found, tile.row, address(body, y, at), None)
+
+        width = integer("%width")
+        whole = body.and_(width, -tile.lanes)
+        each(body, 0, whole, tile.lanes, lambda j: vector(j, None))
+        each(body, whole, width, tile.lanes, lambda j: vector(j, _first(body, tile, width, j)))
+
+    is_near = body.compare("eq", integer("%across"), tile.size)
+    either(body, is_near, lambda: each(body, 0, integer("%count"), 1, vectors), others)
+
+
+def _write_squares(body: Body, tile: Tile, j: Register, stop: Register) -> None:
+    """Columns from one on to columns, where rows are neighbours; those past the last are the last one again."""
+    side = min(tile.lanes, SIDE)
+    last = body.sub(integer("%width"), 1)
+    columns = [body.intrinsic("smin", body.add(j, n), last) for n in range(side)]
+    bases = [address(body, "%from", body.mul(n, integer("%across"))) for n in columns]
+    left = address(body, "%to", body.mul(j, tile.size))
+
+    def square(i: Register) -> None:
+        at = body.mul(i, tile.size)
+        lines = [load(body, tile.row, address(body, base, at), side, None) for base in bases]
+        to = address(body, left, body.mul(i, integer("%pitch")))
+        for n, line in enumerate(_transposed(body, lines)):
+            store(body, line, tile.row, address(body, to, body.mul(integer("%pitch"), n)), None)
+
+    each(body, 0, stop, side, square)
+
+
+_UNPACK = "ptr %from, i64 %pitch, ptr %to, i64 %down, i64 %count, i64 %width"
+
+
+def _write_unpack(body: Body, tile: Tile) -> None:
+    """Rows of whole vectors to rows of neighbours."""
+
+    def row(i: Register) -> None:
+        x, y = _ends(body, i, "%pitch", "%down")
+
+        def vector(j: Register) -> None:
+            at = body.mul(j, tile.size)
+            found = load(body, tile.row, address(body, x, at), tile.lanes, None)
+            store(body, found, tile.row, address(body, y, at), _first(body, tile, integer("%width"), j))
+
+        each(body, 0, integer("%width"), tile.lanes, vector)
+
+    each(body, 0, integer("%count"), 1, row)
+
+
+def _ends(body: Body, i: Register, down: str, to_down: str) -> tuple[str, str]:
+    """Where a row is, and where it goes."""
+    return (
+        address(body, "%from", body.mul(i, integer(down))),
+        address(body, "%to", body.mul(i, integer(to_down))),
+    )
+
+
+# Sums along vectors
+
+_DOTS = "ptr %a, i64 %down, ptr %x, i64 %k, ptr %c, i64 %c_down, i64 %first, i64 %last"
+
+
+def _write_dots(body: Body, tile: Tile) -> None:
+    """The products of rows from the first to the last with a vector, where neighbours are multiplied by neighbours."""
+    k, end = integer("%k"), integer("%last")
+
+    def rows(i: Register) -> None:
+        last = body.sub(end, 1)
+        numbers = [body.intrinsic("smin", body.add(i, n), last) for n in range(DOTS)]
+        bases = [address(body, "%a", body.mul(n, integer("%down"))) for n in numbers]
+
+        def take(n: Register, sums: Sequence[Register], mask: Register | None) -> list[Register]:
+            at = body.mul(n, tile.size)
+            x = load(body, tile.row, address(body, "%x", at), tile.lanes, mask)
+            terms = [load(body, tile.row, address(body, base, at), tile.lanes, mask) for base in bases]
+            return [body.fma(x, term, before) for term, before in zip(terms, sums, strict=True)]
+
+        def pair(n: Register, sums: list[Register]) -> list[Register]:
+            first = take(n, sums[:DOTS], None)
+            return [*first, *take(body.add(n, tile.lanes), sums[DOTS:], None)]
+
+        def rest(n: Register, sums: list[Register]) -> list[Register]:
+            return take(n, sums, _first(body, tile, k, n))
+
+        zeros = [body.constant(tile.row, 0, tile.lanes)] * (2 * DOTS)
+        whole = body.and_(k, -2 * tile.lanes)
+        sums = body.loop(integer(0), whole, 2 * tile.lanes, zeros, pair)
+        sums = [body.add(x, y) for x, y in zip(sums[:DOTS], sums[DOTS:], strict=True)]
+        for n, x in zip(numbers, body.loop(whole, k, tile.lanes, sums, rest), strict=True):
+            at = address(body, "%c", body.mul(n, integer("%c_down")))
+            store(body, _total(body, x), tile.row, at, None)
+
+    each(body, integer("%first"), end, DOTS, rows)
+
+
+# Lanes
+
+
+def _first(body: Body, tile: Tile, stop: Register, start: Register) -> Register:
+    """A mask of the lanes between two numbers, or of all."""
+    return body.compare("lt", counting(tile.lanes), body.spread(body.sub(stop, start), tile.lanes))
+
+
+def _transposed(body: Body, lines: Sequence[Register]) -> list[Register]:
+    """A square with its rows and columns exchanged: quarters first, then quarters of quarters."""
+    found, distance = list(lines), len(lines) // 2
+    while distance:
+        for i in (i for i in range(len(found)) if not i & distance):
+            x, y = found[i], found[i + distance]
+            lower = [p if not p & distance else x.lanes + p - distance for p in range(x.lanes)]
+            found[i] = _shuffled(body, x, y, lower)
+            found[i + distance] = _shuffled(body, x, y, [p + distance for p in lower])
+        distance //= 2
+    return found
+
+
+def _total(body: Body, x: Register) -> Register:
+    """The sum of all lanes: halves are added up again and again."""
+    while x.lanes > 1:
+        half = x.lanes // 2
+        x = body.add(_shuffled(body, x, x, range(half)), _shuffled(body, x, x, range(half, x.lanes)))
+    return Register(body.named(f"extractelement {x.type} {x.text}, i64 0"), x.row, 0)
+
+
+def _shuffled(body: Body, x: Register, y: Register, places: Sequence[int]) -> Register:
+    """Lanes of two vectors, those of the second numbered after those of the first."""
+    numbers = ", ".join(f"i32 {n}" for n in places)
+    text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{len(places)} x i32> <{numbers}>"
+    return Register(body.named(text), x.row, len(places))
