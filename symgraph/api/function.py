@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,9 +67,16 @@ class CompiledFunction:
     def _way_in(self) -> Entry | None:
         """What learns to call machine code, where the results need nothing else."""
         is_tuple = type(self._outputs) is tuple and all(map(_is_node_or_number, self._outputs))
-        if self._program.variables or not (self._is_single or is_tuple):
+        program = self._program
+        if program.updated or not (self._is_single or is_tuple):
             return None
-        return self._program.executor.entry(partial(CompiledFunction.__call__, self), single=self._is_single)
+        return program.executor.entry(
+            _Slowly(self),
+            program.variables,
+            lambda: _OWN.read(program.variables),
+            _OWN.is_written,
+            single=self._is_single,
+        )
 
     def _shorten(self, entry: Entry) -> None:
         """From now on a call begins with what was learned: as Python finds it in the class, this object has its own."""
@@ -178,6 +185,19 @@ class CompiledFunction:
 
     def _signature(self) -> str:
         return f"{self.name}({', '.join(self._program.names)})"
+
+
+class _Slowly:
+    """The call of a function that takes anything; it does not keep the function, which keeps it."""
+
+    def __init__(self, function: CompiledFunction) -> None:
+        self._function = weakref.ref(function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        function = self._function()
+        if function is None:
+            raise ReferenceError("the compiled function is gone, of which only __call__ was kept")
+        return CompiledFunction.__call__(function, *args, **kwargs)
 
 
 _MISSING: Any = object()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -125,6 +125,11 @@ class OwnValues:
     """The store in which each variable keeps its own value."""
 
     _guard = threading.Lock()
+
+    @property
+    def is_written(self) -> Callable[[], bool]:
+        """Says whether somebody reads or writes some of them."""
+        return self._guard.locked
 
     def read(self, variables: Sequence[Variable]) -> list[Array]:
         with self._guard:

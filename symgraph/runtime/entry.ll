@@ -20,9 +20,14 @@
 ;   12  is single   1 where the one result is given as it is and not in a tuple
 ;   13  array type  the address of numpy.ndarray
 ;   14  make        NumPy's PyArray_Empty
+;   15  variables   how many; they follow the arguments in the slots, and before the results
+;   16  kept        the address of a word for each variable: of the place that has its array
+;   17  guard       a callable that gives False where nobody is writing variables, or 0
 ;
 ; The fields of an array, as NumPy 2 keeps them since 1.7: type at byte 8 of the object, data at 16, rank (32 bits) at 24,
 ; sizes at 32, dtype at 56, flags (32 bits) at 64.
+
+@_Py_FalseStruct = external global i8
 
 declare ptr @PyCapsule_GetPointer(ptr, ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
@@ -30,8 +35,29 @@ declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
+declare ptr @PyObject_CallNoArgs(ptr)
 declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
+
+define internal void @let_go(ptr %objects, i64 %count) {
+start:
+  br label %more
+
+more:
+  %n = phi i64 [ 0, %start ], [ %n.next, %one ]
+  %done = icmp eq i64 %n, %count
+  br i1 %done, label %end, label %one
+
+one:
+  %at = getelementptr ptr, ptr %objects, i64 %n
+  %object = load ptr, ptr %at
+  call void @Py_DecRef(ptr %object)
+  %n.next = add i64 %n, 1
+  br label %more
+
+end:
+  ret void
+}
 
 ; PyObject *entry(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 define ptr @entry(ptr %self, ptr %args, i64 %nargs, ptr %names) {
@@ -72,7 +98,7 @@ unfit:
 arguments:
   %n = phi i64 [ 0, %look ], [ %n.next, %fits ]
   %all = icmp eq i64 %n, %count
-  br i1 %all, label %results, label %argument
+  br i1 %all, label %variables, label %argument
 
 argument:
   %x.at = getelementptr ptr, ptr %args, i64 %n
@@ -136,6 +162,51 @@ fits:
   %n.next = add i64 %n, 1
   br label %arguments
 
+variables:
+  %kept.count.at = getelementptr i64, ptr %state, i64 15
+  %kept.count = load i64, ptr %kept.count.at
+  %kept.at = getelementptr i64, ptr %state, i64 16
+  %kept = load ptr, ptr %kept.at
+  %guard.at = getelementptr i64, ptr %state, i64 17
+  %guard = load ptr, ptr %guard.at
+  %before = add i64 %count, %kept.count
+  %unguarded = icmp eq ptr %guard, null
+  br i1 %unguarded, label %hold, label %ask
+
+ask:
+  %locked = call ptr @PyObject_CallNoArgs(ptr %guard)
+  %nothing = icmp eq ptr %locked, null
+  br i1 %nothing, label %fail, label %asked
+
+asked:
+  %is.free = icmp eq ptr %locked, @_Py_FalseStruct
+  call void @Py_DecRef(ptr %locked)
+  br i1 %is.free, label %hold, label %unfit
+
+hold:
+  %held = alloca ptr, i64 %kept.count
+  br label %more.kept
+
+more.kept:                                        ; their arrays stay while the call runs
+  %v = phi i64 [ 0, %hold ], [ %v.next, %keep ]
+  %kept.all = icmp eq i64 %v, %kept.count
+  br i1 %kept.all, label %results, label %keep
+
+keep:
+  %v.place.at = getelementptr ptr, ptr %kept, i64 %v
+  %v.place = load ptr, ptr %v.place.at
+  %v.array = load ptr, ptr %v.place
+  call void @Py_IncRef(ptr %v.array)
+  %v.held.at = getelementptr ptr, ptr %held, i64 %v
+  store ptr %v.array, ptr %v.held.at
+  %v.data.at = getelementptr i8, ptr %v.array, i64 16
+  %v.data = load i64, ptr %v.data.at
+  %v.n = add i64 %count, %v
+  %v.slot.at = getelementptr i64, ptr %slots, i64 %v.n
+  store i64 %v.data, ptr %v.slot.at
+  %v.next = add i64 %v, 1
+  br label %more.kept
+
 results:
   %made.count.at = getelementptr i64, ptr %state, i64 4
   %made.count = load i64, ptr %made.count.at
@@ -170,7 +241,7 @@ given:
   store ptr %new, ptr %object.at
   %new.data.at = getelementptr i8, ptr %new, i64 16
   %new.data = load i64, ptr %new.data.at
-  %new.n = add i64 %count, %m
+  %new.n = add i64 %before, %m
   %new.slot.at = getelementptr i64, ptr %slots, i64 %new.n
   store i64 %new.data, ptr %new.slot.at
   %m.next = add i64 %m, 1
@@ -179,7 +250,7 @@ given:
 undo:
   %u = phi i64 [ %m, %result ], [ %u.next, %drop ]
   %dropped = icmp eq i64 %u, 0
-  br i1 %dropped, label %fail, label %drop
+  br i1 %dropped, label %let.go.failed, label %drop
 
 drop:
   %u.next = sub i64 %u, 1
@@ -187,6 +258,10 @@ drop:
   %u.object = load ptr, ptr %u.at
   call void @Py_DecRef(ptr %u.object)
   br label %undo
+
+let.go.failed:
+  call void @let_go(ptr %held, i64 %kept.count)
+  br label %fail
 
 fail:
   ret ptr null
@@ -262,6 +337,7 @@ restore:
 
 end:
   store i64 0, ptr %busy.at
+  call void @let_go(ptr %held, i64 %kept.count)
   %single.at = getelementptr i64, ptr %state, i64 12
   %single = load i64, ptr %single.at
   %is.single = icmp ne i64 %single, 0

@@ -45,6 +45,31 @@ class Form:
     dtype: np.dtype[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Arrays that are not given by the caller: each is read at a call from a place that has it."""
+
+    places: Sequence[int] = ()
+    """Addresses of words with the address of an array object."""
+    guard: Callable[[], bool] | None = None
+    """Says False where nobody is writing some of them."""
+    owners: Sequence[object] = ()
+    """The objects that the places lie in."""
+
+
+def kept_by(owners: Sequence[object], arrays: Sequence[Array], guard: Callable[[], bool]) -> Kept | None:
+    """Where objects with slots have these arrays, one each; None where they are not found."""
+    places = []
+    for owner, array in zip(owners, arrays, strict=True):
+        size = object.__sizeof__(owner) // 8
+        words = (ctypes.c_void_p * size).from_address(id(owner))
+        found = [n for n in range(2, size) if words[n] == id(array)]
+        if len(found) != 1 or not _lies_in_order(array):
+            return None
+        places.append(id(owner) + 8 * found[0])
+    return Kept(places, guard if len(places) > 1 else None, tuple(owners))
+
+
 class State:
     """What `entry.ll` knows of calls whose arguments have these forms and lie in order."""
 
@@ -54,12 +79,13 @@ class State:
         results: Sequence[Form],
         steps: Sequence[Step],
         alive: Sequence[object],
+        kept: Kept,
         *,
         single: bool,
         heavy: bool,
     ) -> None:
-        self._alive: list[object] = [*alive, arguments, results, steps]
-        count = len(arguments) + len(results)
+        self._alive: list[object] = [*alive, arguments, results, steps, kept]
+        count = len(arguments) + len(kept.places) + len(results)
         slots = self._words([0] * count)
         tables = [self._words(step.table) for step in steps]
         patches = [
@@ -95,6 +121,9 @@ class State:
             int(single),
             id(np.ndarray),
             _numpy_function(_EMPTY),
+            len(kept.places),
+            self._words(kept.places),
+            id(kept.guard) if kept.guard is not None else 0,
         ]
         self.address = self._words(words)
 

@@ -62,17 +62,32 @@ class Executor:
         """What kernels become."""
         return self._options.backend or ("llvm" if _has_llvm() else "numpy")
 
-    def entry(self, slow: Callable[..., Any], *, single: bool) -> Entry | None:
+    def entry(
+        self,
+        slow: Callable[..., Any],
+        owners: Sequence[object],
+        read: Callable[[], list[Array]],
+        guard: Callable[[], bool],
+        *,
+        single: bool,
+    ) -> Entry | None:
         """A function that calls machine code where it has learned how, and else ``slow``; None where nothing is to be
-        learned."""
+        learned. What is given after the arguments are arrays of ``owners``, which ``read`` reads; ``guard`` says False
+        where nobody is writing some of them."""
         if self.backend != "llvm" or self._options.watch or self._donated:
             return None
-        from symgraph.runtime.entry import Entry
+        from symgraph.runtime.entry import Entry, State, kept_by
         from symgraph.runtime.fields import lie_as_expected
 
         if not lie_as_expected():
             return None
-        return Entry(slow, lambda arrays: self.compiled.state(arrays, single=single))
+
+        def learn(arrays: Sequence[Array]) -> State | None:
+            own = read()
+            kept = kept_by(owners, own, guard)
+            return self.compiled.state([*arrays, *own], kept, single=single) if kept is not None else None
+
+        return Entry(slow, learn)
 
     def source(self, target: str) -> str:
         """The code of all kernels: for "numpy", "llvm" or "asm"."""

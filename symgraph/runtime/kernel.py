@@ -44,7 +44,7 @@ class Compiled:
     """A kernel's loops, with the functions for rows that fit into a block and for long ones, made when needed."""
 
     def __init__(self, kernel: Kernel, block: int, fresh: Collection[Node] = ()) -> None:
-        self.kernel = kernel
+        self.step = self.kernel = kernel
         self.loops = lower(kernel)
         self._target = block
         self._fresh = {

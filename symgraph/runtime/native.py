@@ -35,7 +35,8 @@ class NativeKernel:
     """A kernel, with a function for each layout that was met."""
 
     def __init__(self, kernel: Kernel) -> None:
-        self.kernel, self.loops = kernel, lower(kernel)
+        self.step = self.kernel = kernel
+        self.loops = lower(kernel)
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
         self.needs_columns = any(
@@ -71,7 +72,9 @@ class NativeKernel:
         fails = self.needs_columns and not prod(columns)
         (function,) = code().functions([self._native(layout)])
         self.functions.add(function)
-        return NativeCall(function, layout, len(arrays), turns, steps, room, fails=fails)
+        tail = [*turns, *itertools.chain(*steps)]
+        first = turns[0] if layout.rows else 1
+        return NativeCall(function, len(arrays), tail, first, room, fails=fails)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
         """The text for arrays of these shapes and strides."""
@@ -96,24 +99,19 @@ class NativeKernel:
 
 
 class NativeCall:
-    """A kernel on arrays of these shapes and strides."""
+    """A function of machine code on arrays of these shapes and strides.
+
+    Its table has the addresses of the arrays and of its room, and the words of ``tail``.
+    """
 
     def __init__(
-        self,
-        function: Function,
-        layout: Layout,
-        arrays: int,
-        sizes: Sequence[int],
-        steps: Sequence[Sequence[int]],
-        room: int,
-        *,
-        fails: bool,
+        self, function: Function, arrays: int, tail: Sequence[int], turns: int, room: int, *, fails: bool
     ) -> None:
         self.function, self.fails, self._room = function, fails, room
         self._address, self._call = 0, _CALL(0)
-        self.turns = sizes[0] if layout.rows else 1
+        self.turns = turns
         """Of the first loop."""
-        self._tail = [*sizes, *itertools.chain(*steps)]
+        self._tail = list(tail)
         self._type = ctypes.c_int64 * (arrays + 1 + len(self._tail))
 
     def table(self, addresses: Sequence[int], arena: Arena) -> list[int]:

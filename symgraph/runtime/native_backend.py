@@ -9,16 +9,17 @@ import numpy as np
 
 from symgraph.codegen.llvm_printer import module, unspoken
 from symgraph.graph.node import Node
-from symgraph.optimizations.plan import Kernel, Plan
+from symgraph.optimizations.plan import Call, Kernel, Plan, Step
 from symgraph.optimizations.step_cost import step_cost
 from symgraph.options import DEFAULT
 from symgraph.runtime.code import code
 from symgraph.runtime.cpu import assembly, host
-from symgraph.runtime.entry import Form, State
+from symgraph.runtime.entry import Form, Kept, State
 from symgraph.runtime.entry import Step as NativeStep
 from symgraph.runtime.kernel import Compiled
 from symgraph.runtime.memory import LARGE, Memory
 from symgraph.runtime.native import NativeCall, NativeKernel
+from symgraph.runtime.native_product import NativeProduct, is_product
 from symgraph.runtime.prepared import KernelCode, Prepared
 from symgraph.runtime.program import PlanProgram
 
@@ -44,14 +45,18 @@ class NativeProgram(PlanProgram):
         donated: Collection[Node] = (),
         limit: int | None = None,
     ) -> None:
-        kernels: dict[Kernel, KernelCode] = {step: NativeKernel(step) for step in plan.kernels}
+        codes: dict[Step, KernelCode] = {}
         self.left: dict[Kernel, str] = {}
         """What of a kernel has no machine code yet."""
-        for step, made in kernels.items():
-            assert isinstance(made, NativeKernel)
-            if (why := unspoken(made.loops)) is not None:
-                kernels[step], self.left[step] = Compiled(step, DEFAULT.block), why
-        super().__init__(plan, kernels, memory, donated=donated, limit=limit)
+        for step in plan.steps:
+            if isinstance(step, Kernel):
+                made = NativeKernel(step)
+                codes[step] = made
+                if (why := unspoken(made.loops)) is not None:
+                    codes[step], self.left[step] = Compiled(step, DEFAULT.block), why
+            elif isinstance(step, Call) and is_product(step):
+                codes[step] = NativeProduct(step)
+        super().__init__(plan, codes, memory, donated=donated, limit=limit)
 
     def explain(self) -> str:
         """Which kernels are no machine code, and why; nothing where all are."""
@@ -68,25 +73,19 @@ class NativeProgram(PlanProgram):
         natives = [
             turn.made.printed_for(given, sizes)
             for turn, given in rehearsal.kernels
-            if isinstance(turn.made, NativeKernel)
+            if isinstance(turn.made, NativeKernel | NativeProduct)
         ]
         code().functions(natives)
 
     def often(self, prepared: Prepared) -> None:
         """Better code is worth its time."""
-        code().improve(
-            [
-                each
-                for made in self.kernels.values()
-                if isinstance(made, NativeKernel)
-                for each in made.functions
-            ]
-        )
+        natives = [made for made in self.codes.values() if isinstance(made, NativeKernel | NativeProduct)]
+        code().improve([function for made in natives for function in made.functions])
 
-    def state(self, arrays: Sequence[Array], *, single: bool) -> State | None:
-        """What calls with such arrays need to run without Python; None where there is more to do than run machine
-        code. It has an arena of its own, so there is none where that is large; nor where a result is so large that its
-        memory is better taken from another that was dropped."""
+    def state(self, arrays: Sequence[Array], kept: Kept, *, single: bool) -> State | None:
+        """What calls with such arrays, the last of them ``kept``, need to run without Python; None where there is more
+        to do than run machine code. It has an arena of its own, so there is none where that is large; nor where a
+        result is so large that its memory is better taken from another that was dropped."""
         prepared = self.prepared(arrays)
         if prepared.storage.arena.size > _MOST:
             return None
@@ -105,19 +104,15 @@ class NativeProgram(PlanProgram):
             table = call.table([x.ctypes.data for x in lying], arena)
             slots = [(n, *place) for n, place in enumerate(places) if place is not None]
             steps.append(NativeStep(call.function, table, slots, call.turns))
-        arguments, made = ([Form(x.shape, x.dtype) for x in each] for each in (given, results))
+        asked = given[: len(given) - len(kept.places)]
+        arguments, made = ([Form(x.shape, x.dtype) for x in each] for each in (asked, results))
         work = sum(step_cost(turn.step, prepared.sizes) for turn in prepared.storage.turns)
-        return State(arguments, made, steps, [rehearsal, arena], single=single, heavy=work > _HEAVY)
+        return State(arguments, made, steps, [rehearsal, arena], kept, single=single, heavy=work > _HEAVY)
 
     def text(self) -> str:
         """The module of all kernels, as it is or will be for arrays in order."""
-        natives = [
-            native
-            for made in self.kernels.values()
-            if isinstance(made, NativeKernel)
-            for native in made.texts()
-        ]
-        return module(natives, host())
+        kernels = [made for made in self.codes.values() if isinstance(made, NativeKernel)]
+        return module([native for made in kernels for native in made.texts()], host())
 
     def assembly(self) -> str:
         return assembly(self.text())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from symgraph.graph.node import Node
-from symgraph.optimizations.plan import Plan
+from symgraph.optimizations.plan import Plan, Step
 from symgraph.options import DEFAULT, Target
 from symgraph.runtime.kernel import Compiled
 from symgraph.runtime.memory import Memory
+from symgraph.runtime.prepared import KernelCode
 from symgraph.runtime.program import PlanProgram
 
 
@@ -25,8 +26,8 @@ class NumpyProgram(PlanProgram):
         limit: int | None = None,
     ) -> None:
         fresh = frozenset(() if donated else plan.results)
-        kernels = {step: Compiled(step, target.block, fresh) for step in plan.kernels}
-        super().__init__(plan, kernels, memory, donated=donated, limit=limit)
+        codes: dict[Step, KernelCode] = {step: Compiled(step, target.block, fresh) for step in plan.kernels}
+        super().__init__(plan, codes, memory, donated=donated, limit=limit)
 
 
 def source(plan: Plan, target: Target = DEFAULT) -> str:

@@ -37,9 +37,11 @@ class KernelCall(Protocol):
 
 
 class KernelCode(Protocol):
-    """What a kernel became, for any arrays."""
+    """What a step became, for any arrays."""
 
-    kernel: Kernel
+    @property
+    def step(self) -> Step: ...
+
     nodes: tuple[Node, ...]
     """What its arrays are: those that it reads, and those that it writes."""
 
@@ -59,7 +61,7 @@ class Library:
         self.node, self.meaning, self.writer = node, node.op.numpy, writer(node)
         self._attributes = attributes_of(node)
 
-    def needs(self) -> Needs:
+    def needs(self, sizes: Mapping[Size, int]) -> Needs:
         pairs = ((self.node.inputs[0], self.node),) if self.node.op in IN_PLACE else ()
         return Needs(0, self.writer is not None, pairs)
 
@@ -151,22 +153,21 @@ class KernelTurn:
 
     def run(self, state: _State) -> None:
         arrays = self.arrays(state)
-        call = self.call(arrays, state.sizes)
         arena = state.arena
         if not self.is_known:
             arena = state.memory.arena(self.made.needs(state.sizes).room or 0)
         try:
-            call(arrays, arena)
+            self.call(arrays, state.sizes)(arrays, arena)
         except (SymgraphError, ValueError, IndexError, ArithmeticError, TypeError):
             self._evaluate(state)
             raise
 
     def _evaluate(self, state: _State) -> None:
         """Fail as the kernel did, one op after the other, with the user's line."""
-        kernel = self.made.kernel
+        step = self.made.step
         by_node = dict(zip(self.made.nodes, self._slots, strict=True))
-        known = [x for x in kernel.needs if x.op is not CONSTANT]
-        schedule(kernel.writes, known).run([state.values[by_node[x]] for x in known])
+        known = [x for x in step.needs if x.op is not CONSTANT]
+        schedule(step.writes, known).run([state.values[by_node[x]] for x in known])
 
 
 class _CallTurn:
@@ -219,7 +220,7 @@ class Prepared:
         plan: Plan,
         storage: Storage,
         sizes: Mapping[Size, int],
-        kernels: Mapping[Kernel, KernelCode],
+        codes: Mapping[Step, KernelCode],
         calls: Mapping[Step, Library],
     ) -> None:
         self.storage, self.sizes, self._arena = storage, dict(sizes), storage.arena.size
@@ -254,8 +255,8 @@ class Prepared:
                 if isinstance(x.type, TensorType)
             ]
             made: _Turn
-            if isinstance(turn.step, Kernel):
-                made = KernelTurn(kernels[turn.step], turn, places, slots)
+            if turn.step in codes or isinstance(turn.step, Kernel):
+                made = KernelTurn(codes[turn.step], turn, places, slots)
             elif (shape := _reshaped(turn.step, self.sizes)) is not None:
                 made = _ReshapeTurn(turn, turn.step.node, shape, slots)
             else:

@@ -14,13 +14,13 @@ from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import bind_sizes, schedule
 from symgraph.graph.node import Node
 from symgraph.optimizations.lives import Needs
-from symgraph.optimizations.plan import Call, Kernel, Plan, Step, View
+from symgraph.optimizations.plan import Call, Plan, Step, View
 from symgraph.optimizations.storage import Storage, store
 from symgraph.runtime.memory import Memory
 from symgraph.runtime.prepared import KernelCode, Library, Prepared
 
 if TYPE_CHECKING:
-    from symgraph.runtime.entry import State
+    from symgraph.runtime.entry import Kept, State
 
 Array = np.ndarray[Any, Any]
 
@@ -31,12 +31,12 @@ _KEPT = 64
 
 
 class PlanProgram:
-    """A plan whose kernels became code."""
+    """A plan whose kernels, and maybe other steps, became code."""
 
     def __init__(
         self,
         plan: Plan,
-        kernels: Mapping[Kernel, KernelCode],
+        codes: Mapping[Step, KernelCode],
         memory: Memory | None = None,
         *,
         donated: Collection[Node] = (),
@@ -44,11 +44,11 @@ class PlanProgram:
     ) -> None:
         self.plan, self._limit = plan, limit
         self._memory, self.donated = memory or Memory(), frozenset(donated)
-        self.kernels = kernels
+        self.codes = codes
         self._calls: dict[Step, Library] = {
             step: Library(step.node, is_view=isinstance(step, View))
             for step in plan.steps
-            if isinstance(step, Call)
+            if isinstance(step, Call) and step not in codes
         }
         self._storages: OrderedDict[frozenset[tuple[Size, int]], Storage] = OrderedDict()
         self._prepared: dict[tuple[tuple[int, ...], ...], Prepared] = {}
@@ -92,7 +92,7 @@ class PlanProgram:
             raise
         if len(self._prepared) >= _KEPT:
             self._prepared.clear()
-        made = Prepared(self.plan, storage, sizes, self.kernels, self._calls)
+        made = Prepared(self.plan, storage, sizes, self.codes, self._calls)
         self.get_ready(made, arrays)
         self._prepared[shapes] = made
         return made
@@ -104,7 +104,7 @@ class PlanProgram:
         """What is left of what the backend is for, a line each."""
         return ""
 
-    def state(self, arrays: Sequence[Array], *, single: bool) -> State | None:
+    def state(self, arrays: Sequence[Array], kept: Kept, *, single: bool) -> State | None:
         """What calls with such arrays need to run without Python; None where they cannot."""
         return None
 
@@ -120,7 +120,7 @@ class PlanProgram:
         }
 
     def _needs(self, step: Step, sizes: Mapping[Size, int]) -> Needs:
-        return self.kernels[step].needs(sizes) if isinstance(step, Kernel) else self._calls[step].needs()
+        return (self.codes[step] if step in self.codes else self._calls[step]).needs(sizes)
 
 
 def _is_free(array: Array, arrays: Sequence[Array]) -> bool:

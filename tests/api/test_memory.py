@@ -7,7 +7,7 @@ import pytest
 
 import symgraph as sg
 
-x = sg.placeholder("float64", ("n",), name="x")
+x = sg.placeholder("float64", ("n",), name="walked")
 matrix = sg.placeholder("float32", ("n", "k"), name="matrix")
 
 

@@ -85,12 +85,12 @@ def test_a_limit_of_a_quarter_changes_no_bit():
 )
 def test_a_smaller_limit_never_uses_more(make):
     program = make()
-    plain = stated(program)
+    plain = stated(program, n=512)
     found = [plain]
     for step in range(1, 12):
         limit = plain.peak * (12 - step) // 12
         try:
-            found.append(stated(program, limit))
+            found.append(stated(program, limit, n=512))
         except sg.MemoryLimitError:
             break
         assert found[-1].peak <= limit

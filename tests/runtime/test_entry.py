@@ -129,15 +129,13 @@ def test_nothing_is_left_behind():
 def test_a_function_that_nobody_has_goes():
     a, b = arrays(6)
     f = learned(compiled(), a, b)
-    seen = weakref.ref(f)
-    call = f.__call__
-    del f
-    gc.collect()
-    assert seen() is not None, "the call that somebody has needs it"
+    seen, call = weakref.ref(f), f.__call__
     np.testing.assert_array_equal(a * b + 1, call(a, b))
-    del call
-    gc.collect()
+    del f
+
     assert seen() is None
+    with pytest.raises(ReferenceError, match="only __call__ was kept"):
+        call(a.tolist(), b)
 
 
 @pytest.mark.parametrize("n", [16, 60_000])
@@ -178,3 +176,49 @@ def test_a_kernel_without_machine_code_says_so():
     assert "kernel_0 is loops of NumPy calls: there is no machine code for complex128 of x" in f.explain()
     np.testing.assert_array_equal([2 + 0j], f([1]))
     assert "machine code" not in compiled().explain()
+
+
+def test_variables_are_read_as_they_are_now():
+    x = sg.placeholder("float64", ("n", 3), name="x")
+    w = sg.variable(np.ones((3, 2)), name="w")
+    b = sg.variable(np.zeros(2), name="b")
+    f = sg.function([x], sg.tanh(x @ w + b))
+    grow = sg.function([], [], updates={w: w * 2, b: b + 1})
+    array = np.random.default_rng(0).normal(size=(4, 3))
+    learned(f, array)
+    for n in range(5):
+        expected = np.tanh(array @ np.full((3, 2), 2.0**n) + n)
+        np.testing.assert_allclose(f(array), expected, rtol=1e-14)
+        grow()
+    w.value = np.zeros((3, 2))
+    b.value = [1.0, 2.0]
+
+    np.testing.assert_allclose(f(array), np.tanh(np.full((4, 2), [1.0, 2.0])), rtol=1e-14)
+    before = sys.getrefcount(w._array)
+    for _ in range(1000):
+        f(array)
+    assert abs(sys.getrefcount(w._array) - before) < 5
+
+
+def test_variables_are_never_seen_half_written():
+    x = sg.placeholder("float64", ("n",), name="x")
+    pair = [sg.variable(np.zeros(64), name=name) for name in "ab"]
+    f = sg.function([x], (pair[0] - pair[1]).max() + x.sum() * 0)
+    grow = sg.function([], [], updates={each: each + 1 for each in pair})
+    array, wrong, done = np.ones(3), [], threading.Event()
+    learned(f, array)
+
+    def read():
+        while not done.is_set():
+            if f(array) != 0:
+                wrong.append(1)
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3000):
+        grow()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
