@@ -149,6 +149,8 @@ def looked_at(name: str, program: Program) -> Planned:
 
 
 def many_programs(planned: Sequence[Planned]) -> list[Row]:
+    """Of those that need any memory: a program that is one kernel may need none."""
+    planned = [each for each in planned if each.peak]
     text = f"{len(planned)} programs: peak over"
     bound = [p.peak / p.lower_bound for p in planned]
     elsewhere = sum(each.elsewhere for each in planned) / sum(each.peak for each in planned)
@@ -401,9 +403,13 @@ def programs_table(planned: Sequence[Planned]) -> str:
     head = ("peak MB", "bound MB", "ratio", "libraries", "any order", "all steps", "all ops")
     lines = [f"{'':<{width}}" + "".join(f"{text:>11}" for text in head)]
     for p in planned:
-        cells = [f"{p.peak / MB:.3f}", f"{p.lower_bound / MB:.3f}", f"{p.peak / p.lower_bound:.3f}"]
+        ratio = p.peak / p.lower_bound if p.peak else 1.0
+        cells = [f"{p.peak / MB:.3f}", f"{p.lower_bound / MB:.3f}", f"{ratio:.3f}"]
         others = (p.needed, p.steps, p.ops)
-        cells += [f"{p.elsewhere / p.peak:.1%}", *(f"{p.peak / each:.3f}" if each else "" for each in others)]
+        cells += [
+            f"{p.elsewhere / max(p.peak, 1):.1%}",
+            *(f"{p.peak / each:.3f}" if each else "" for each in others),
+        ]
         lines.append(f"{p.name:<{width}}" + "".join(f"{text:>11}" for text in cells))
     return "\n".join(lines)
 
