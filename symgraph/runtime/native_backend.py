@@ -105,6 +105,7 @@ class NativeProgram(PlanProgram):
             slots = [(n, *place) for n, place in enumerate(places) if place is not None]
             steps.append(NativeStep(call.function, table, slots, call.turns))
         asked = given[: len(given) - len(kept.places)]
+        self.often(prepared)  # what is called so will not be counted
         arguments, made = ([Form(x.shape, x.dtype) for x in each] for each in (asked, results))
         work = sum(step_cost(turn.step, prepared.sizes) for turn in prepared.storage.turns)
         return State(arguments, made, steps, [rehearsal, arena], kept, single=single, heavy=work > _HEAVY)

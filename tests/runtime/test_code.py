@@ -1,0 +1,80 @@
+"""The compiler of machine code: what is known is not made again, better code takes its place, and it goes to disk."""
+
+import ctypes
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import symgraph as sg
+from symgraph.optimizations.plan import plan
+from symgraph.runtime.cache import Cache
+from symgraph.runtime.code import Code
+from symgraph.runtime.native import NativeKernel
+
+
+def native(n=1000, seed=0):
+    """A kernel's text, and a call of a function for it that gives what it computes."""
+    x = sg.placeholder("float64", ("n",), name="x")
+    (kernel,) = plan(sg.function([x], sg.exp(x) * sg.erf(x) + seed)._program.stages[-1].graph, [x]).kernels
+    made = NativeKernel(kernel)
+    array, out = np.random.default_rng(0).normal(size=n), np.empty(n)
+    call = made.call([array, out], dict.fromkeys(kernel.rows.values(), n), 0)
+
+    def run(address):
+        table = (ctypes.c_int64 * 8)(array.ctypes.data, out.ctypes.data, 0, n, 8, 8)
+        ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)(
+            ctypes.addressof(table), 0, call.turns
+        )
+        return out.copy()
+
+    return made.printed_for([array, out], dict.fromkeys(kernel.rows.values(), n)), run
+
+
+def test_better_code_takes_its_place_with_the_same_bits():
+    text, run = native()
+    code = Code(Cache(None))
+    (function,) = code.functions([text])
+    quick, first = function.address, run(function.address)
+    code.improve([function])
+    code.settle()
+
+    assert function.address != quick
+    np.testing.assert_array_equal(first, run(function.address))
+    np.testing.assert_array_equal(first, run(quick))
+
+
+def test_what_is_known_is_not_made_again():
+    text, _ = native()
+    other, _ = native(seed=1)
+    code = Code(Cache(None))
+    first = code.functions([text, text, other])
+
+    assert first[0] is first[1]
+    assert first[0] is not first[2]
+    assert code.functions([other, text]) == [first[2], first[0]]
+
+
+def test_the_next_process_begins_with_the_better_code(tmp_path, monkeypatch):
+    text, run = native()
+    code = Code(Cache(tmp_path))
+    (function,) = code.functions([text])
+    code.improve([function])
+    code.settle()
+    expected = run(function.address)
+    monkeypatch.setattr("symgraph.runtime.code.compiled", None)
+    (again,) = Code(Cache(tmp_path)).functions([text])
+
+    np.testing.assert_array_equal(expected, run(again.address))
+
+
+def test_code_that_was_damaged_on_disk_is_made_again(tmp_path):
+    text, run = native()
+    (function,) = Code(Cache(tmp_path)).functions([text])
+    expected = run(function.address)
+    for path in tmp_path.glob("*/*.o"):
+        path.write_bytes(path.read_bytes()[:-9])
+    (again,) = Code(Cache(tmp_path)).functions([text])
+
+    np.testing.assert_array_equal(expected, run(again.address))
