@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -54,6 +55,12 @@ def accesses(kernel: LoopKernel) -> tuple[Access, ...]:
     """Every array by every index, in the order of the statements."""
     found = (Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Load | Store))
     return tuple(dict.fromkeys(found))
+
+
+def axis_of(dim: Dim, variables: Sequence[Size]) -> int | None:
+    """Which loop an index follows; None where it follows none."""
+    used = symbols(dim) if isinstance(dim, Size) else ()
+    return next((axis for axis, variable in enumerate(variables) if variable in used), None)
 
 
 FEW = 8

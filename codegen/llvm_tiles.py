@@ -78,8 +78,7 @@ def functions(tile: Tile, machine: Machine) -> Iterator[tuple[str, frozenset[str
         body = Body(fma=machine.fma)
         body.declared.add(f"@matmul_zeros = private constant {zeros}")
         _write_product(body, tile, rows, vectors)
-        # what level 0 keeps in memory lies across lines of the cache where the stack is not aligned
-        yield function(body, product(rows, vectors), _PRODUCT, '"stackrealign"')
+        yield function(body, product(rows, vectors), _PRODUCT)
     for name, parameters, write in (
         ("pack", _PACK, _write_pack),
         ("unpack", _UNPACK, _write_unpack),
@@ -96,13 +95,13 @@ def product(rows: int, vectors: int) -> str:
 
 
 def function(
-    body: Body, name: str, parameters: str, attributes: str = "", linkage: str = "internal "
+    body: Body, name: str, parameters: str, linkage: str = "internal "
 ) -> tuple[str, frozenset[str]]:
     """The text of a function with these lines, and what it declares."""
     body.emit("ret void")
     lines = "\n".join(body.lines)
     head = f"define {linkage}void @matmul{name and '_'}{name}({parameters})"
-    return f"{head} {attributes} #0 {{\nentry:\n{lines}\n}}\n", frozenset(body.declared)
+    return f"{head} #0 {{\nentry:\n{lines}\n}}\n", frozenset(body.declared)
 
 
 def call(body: Body, name: str, *given: str | Register) -> None:

@@ -21,9 +21,12 @@ class Machine:
 
     @property
     def attributes(self) -> str:
-        """The attributes of functions, in the language of LLVM."""
+        """The attributes of functions, in the language of LLVM.
+
+        The stack is aligned to whole vectors: what quick code keeps there would lie across lines of the cache.
+        """
         width = 8 * self.bytes
         return (
-            f'nounwind "target-cpu"="{self.cpu}" "target-features"="{self.features}" '
+            f'nounwind "stackrealign" "target-cpu"="{self.cpu}" "target-features"="{self.features}" '
             f'"prefer-vector-width"="{width}" "min-legal-vector-width"="{width}"'
         )

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from symgraph.codegen.layout import axis_of
 from symgraph.codegen.printed import Room, View
-from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.runtime.rooms import Block, Rooms, Slices, Space
 
 Array = np.ndarray[Any, Any]
@@ -178,15 +178,9 @@ def _strides(x: View, arrays: Mapping[str, Array], space: Space) -> tuple[int, .
     array = arrays[x.access.param.name]
     found = [0] * len(space.variables)
     for dim, size, stride in zip(x.access.index, array.shape, array.strides, strict=True):
-        if size != 1 and (axis := _axis(dim, space.variables)) is not None:
+        if size != 1 and (axis := axis_of(dim, space.variables)) is not None:
             found[axis] = stride
     return tuple(found)
-
-
-def _axis(dim: Dim, variables: Sequence[Size]) -> int | None:
-    """Which loop an index follows."""
-    used = symbols(dim) if isinstance(dim, Size) else ()
-    return next((axis for axis, variable in enumerate(variables) if variable in used), None)
 
 
 def _merged(shape: Sequence[int], strides: Sequence[Sequence[int]], rows: int) -> list[list[int]]:

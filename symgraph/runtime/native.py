@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from symgraph.codegen.aliasing import in_place
-from symgraph.codegen.layout import Access, Layout, Step, accesses, is_upright
+from symgraph.codegen.layout import Access, Layout, Step, accesses, axis_of, is_upright
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import Loop, LoopKernel, Reduce, Sweep, statements
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.vectorized import room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
-from symgraph.graph.dims import Dim, Size, symbols
+from symgraph.graph.dims import Size
 from symgraph.optimizations.cost import typical
 from symgraph.optimizations.groups import EXTREMES
 from symgraph.optimizations.lives import Needs
@@ -166,7 +166,7 @@ def _strides(access: Access, array: Array, variables: Sequence[Size], sizes: Seq
     found = [0] * len(variables)
     inner = array.itemsize
     for dim, size, stride in reversed(list(zip(access.index, array.shape, array.strides, strict=True))):
-        axis = _axis(dim, variables)
+        axis = axis_of(dim, variables)
         if axis is not None:
             if size != 1:
                 found[axis] = stride
@@ -174,11 +174,6 @@ def _strides(access: Access, array: Array, variables: Sequence[Size], sizes: Seq
                 found[axis] = inner
             inner = size * (stride if size != 1 else inner)
     return found
-
-
-def _axis(dim: Dim, variables: Sequence[Size]) -> int | None:
-    used = symbols(dim) if isinstance(dim, Size) else ()
-    return next((axis for axis, variable in enumerate(variables) if variable in used), None)
 
 
 def _merged(sizes: Sequence[int], strides: Sequence[Sequence[int]], rows: int) -> list[list[int]]:
