@@ -1,5 +1,7 @@
 """What a call allocates: its outputs, and after the first calls nothing else but small Python objects."""
 
+import contextlib
+import importlib
 import itertools
 import tracemalloc
 
@@ -23,8 +25,10 @@ x = sg.placeholder("float64", ("n", "k"), name="x")
 
 
 def above_outputs(f, *arrays):
-    """The bytes of NumPy and Python that a call takes at its peak, without its outputs; after two calls."""
-    held = [f(*arrays), f(*arrays)]  # else the memory of these would be used again
+    """The bytes of NumPy and Python that a call takes at its peak, without its outputs; after some calls."""
+    held = [f(*arrays) for _ in range(3)]  # else the memory of these would be used again
+    with contextlib.suppress(ImportError):  # llvmlite may be absent
+        importlib.import_module("symgraph.runtime.code").code().settle()  # nobody compiles meanwhile
     tracemalloc.start()
     try:
         held.append(f(*arrays))  # what tracemalloc itself makes ready
