@@ -6,6 +6,8 @@ import itertools
 import numpy as np
 import pytest
 
+pytest.importorskip("llvmlite")
+
 from symgraph.codegen.llvm_matmul import blocks, print_matmul, room
 from symgraph.codegen.llvm_printer import module
 from symgraph.codegen.machine import Machine

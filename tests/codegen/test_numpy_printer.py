@@ -170,4 +170,4 @@ def test_minus_an_absolute_value_has_its_sign_bit_set(dtype):
         found = sg.function([x], -abs(x))(given)
 
         np.testing.assert_array_equal(-np.abs(given), found)
-        assert np.signbit(found).all()
+        assert np.signbit(found[~np.isnan(found)]).all()
