@@ -253,7 +253,9 @@ class _Printer:
         has_total = any(each.has_total for each in reduced)
 
         def turns(begin: Register, end: Register, carried: list[Register]) -> list[Register]:
-            return self._turns(last, begin, end, carried, lambda given: self._do(section, reduced, given))
+            return self._turns(
+                last, begin, end, carried, lambda given: self._do(section, reduced, _parted(given, starts))
+            )
 
         def some_turns(begin: Register, totals: list[Register]) -> list[Register]:
             end = body.intrinsic("smin", body.add(begin, step), self._sizes[last])
@@ -281,11 +283,11 @@ class _Printer:
             self._scope.values[each.each.target.name] = each.across(body, state) if across else state[0]
 
     def _do(
-        self, section: Sequence[Statement], reduced: Sequence[Reduction], carried: list[Register]
+        self, section: Sequence[Statement], reduced: Sequence[Reduction], carried: Sequence[State]
     ) -> list[Register]:
         """What one turn of a sweep does, and what is carried to the next."""
         body, across = self._body, self._layout.vector >= self._layout.rows
-        states = iter(zip(reduced, _parted(carried, [each.start(Body()) for each in reduced]), strict=True))
+        states = iter(zip(reduced, carried, strict=True))
         found = []
         for each in section:
             if not isinstance(each, Reduce):
@@ -314,11 +316,10 @@ class _Printer:
         if level != self._layout.vector:
             return
         for each in section:  # numbers that vectors meet are spread once
-            if not isinstance(each, Store) or self._is_vector(each):
-                for x in operands(each):
-                    found = self._scope.values.get(_name(x))
-                    if found is not None and self._is_vector(each):
-                        self._scope.wide[_name(x)] = self._body.spread(found, self._lanes)
+            for name in map(_name, operands(each)) if self._is_vector(each) else ():
+                found = self._scope.values.get(name)
+                if found is not None and name not in self._scope.wide:
+                    self._scope.wide[name] = self._body.spread(found, self._lanes)
 
     def _is_vector(self, each: Statement) -> bool:
         if isinstance(each, Store):

@@ -135,8 +135,9 @@ def store(
     thrift = thrifty(rows, bytes_, costs, _ALLOWANCE * total, kept)
     least = storage
     for schedule in chain([thrift], schedules(rows, bytes_, costs, kept)):
-        storage = _stored(values, [steps[n] for n in schedule.order], schedule.extra / total)
-        least = min(least, storage, key=lambda each: each.peak)
+        if len(schedule.order) > len(steps):  # else it is placed already
+            storage = _stored(values, [steps[n] for n in schedule.order], schedule.extra / total)
+            least = min(least, storage, key=lambda each: each.peak)
         if limit is None or least.peak <= limit:
             return least
     assert limit is not None, "without one the first will do"

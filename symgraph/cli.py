@@ -18,7 +18,7 @@ from symgraph.debug.rulebook import rules_page, rules_table
 from symgraph.errors import SymgraphError
 from symgraph.optimizations.pipeline import optimize
 from symgraph.optimizations.report import report
-from symgraph.options import Options
+from symgraph.options import Options, has_llvm
 from symgraph.runtime.cache import folder
 
 
@@ -156,7 +156,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
 
 
 def _kernels() -> str:
-    if importlib.util.find_spec("llvmlite") is None:
+    if not has_llvm():
         return "loops of NumPy calls, since llvmlite is missing"
     from symgraph.runtime.cpu import host, version
 

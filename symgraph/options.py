@@ -8,6 +8,11 @@ from typing import Any
 from symgraph.errors import ArgumentError
 
 
+def has_llvm() -> bool:
+    """Whether llvmlite is installed, without which there is no machine code."""
+    return find_spec("llvmlite") is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What the compiler may know of the machine.
@@ -50,7 +55,7 @@ class Options:
                 raise ArgumentError(f"Options: {name} is {value!r}; it must be True or False")
         if self.backend not in (None, "llvm", "numpy"):
             raise ArgumentError(f"Options: backend is {self.backend!r}; it must be 'llvm', 'numpy' or None")
-        if self.backend == "llvm" and find_spec("llvmlite") is None:
+        if self.backend == "llvm" and not has_llvm():
             raise ArgumentError("Options: backend is 'llvm', which needs llvmlite: pip install llvmlite")
         limit = self.memory_limit
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):

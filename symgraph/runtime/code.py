@@ -59,7 +59,7 @@ class Code:
         self._worker: threading.Thread | None = None
         self._lock = threading.RLock()
         """Nobody else compiles or loads meanwhile."""
-        atexit.register(self._finish)
+        atexit.register(self.settle)
         if hasattr(os, "register_at_fork"):  # no thread compiles while the process is copied
             os.register_at_fork(
                 before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._alone
@@ -122,9 +122,6 @@ class Code:
 
     def settle(self) -> None:
         """Wait for the better code of all that was asked for."""
-        self._finish()
-
-    def _finish(self) -> None:
         worker = self._worker
         if worker is not None:
             self._waiting.put(None)

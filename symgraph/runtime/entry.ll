@@ -248,18 +248,7 @@ given:
   br label %more.results
 
 undo:
-  %u = phi i64 [ %m, %result ], [ %u.next, %drop ]
-  %dropped = icmp eq i64 %u, 0
-  br i1 %dropped, label %let.go.failed, label %drop
-
-drop:
-  %u.next = sub i64 %u, 1
-  %u.at = getelementptr ptr, ptr %objects, i64 %u.next
-  %u.object = load ptr, ptr %u.at
-  call void @Py_DecRef(ptr %u.object)
-  br label %undo
-
-let.go.failed:
+  call void @let_go(ptr %objects, i64 %m)
   call void @let_go(ptr %held, i64 %kept.count)
   br label %fail
 
@@ -353,19 +342,8 @@ several:
   br i1 %no.tuple, label %undo.all, label %fill
 
 undo.all:
-  br label %drop.all
-
-drop.all:
-  %d = phi i64 [ 0, %undo.all ], [ %d.next, %drop.one ]
-  %d.done = icmp eq i64 %d, %made.count
-  br i1 %d.done, label %fail, label %drop.one
-
-drop.one:
-  %d.at = getelementptr ptr, ptr %objects, i64 %d
-  %d.object = load ptr, ptr %d.at
-  call void @Py_DecRef(ptr %d.object)
-  %d.next = add i64 %d, 1
-  br label %drop.all
+  call void @let_go(ptr %objects, i64 %made.count)
+  br label %fail
 
 fill:
   %f = phi i64 [ 0, %several ], [ %f.next, %put ]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import Array, Schedule, schedule
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
-from symgraph.options import Options
+from symgraph.options import Options, has_llvm
 from symgraph.runtime.memory import unshared
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Executor:
     @property
     def backend(self) -> str:
         """What kernels become."""
-        return self._options.backend or ("llvm" if _has_llvm() else "numpy")
+        return self._options.backend or ("llvm" if has_llvm() else "numpy")
 
     def entry(
         self,
@@ -104,8 +103,3 @@ class Executor:
     @cached_property
     def _schedule(self) -> Schedule:
         return schedule(self._program.roots, self._given)
-
-
-@cache
-def _has_llvm() -> bool:
-    return importlib.util.find_spec("llvmlite") is not None
