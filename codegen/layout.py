@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from symgraph.codegen.loops import Load, LoopKernel, Store, Sweep, statements
+from symgraph.codegen.loops import Load, LoopKernel, Store, columns_of, statements
 from symgraph.graph.dims import Dim, Size, symbols
 
 
@@ -70,16 +70,16 @@ FEW = 8
 def is_upright(kernel: LoopKernel) -> bool:
     """Whether neighbours in memory are neighbouring rows, in most arrays that lie along rows and columns; or rows are
     known to be short."""
-    sweeps = [part for part in kernel.body if isinstance(part, Sweep)]
-    if not sweeps or not kernel.rows:
+    along_rows = columns_of(kernel)
+    if not along_rows or not kernel.rows:
         return False
     count = 1
-    for loop in sweeps[0].loops:
+    for loop in along_rows:
         count = count * loop.size if isinstance(loop.size, int) else FEW + 1
     if count <= FEW:
         return True
     rows = {loop.variable for loop in kernel.rows}
-    columns = {loop.variable for loop in sweeps[0].loops}
+    columns = {loop.variable for loop in along_rows}
     votes = 0
     for access in accesses(kernel):
         used = [x for dim in access.index if isinstance(dim, Size) for x in symbols(dim)]

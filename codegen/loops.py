@@ -181,6 +181,11 @@ def statements(kernel: LoopKernel) -> Iterator[tuple[Statement, tuple[Loop, ...]
             yield part, kernel.rows, False
 
 
+def columns_of(kernel: LoopKernel) -> tuple[Loop, ...]:
+    """The loops along each row, which all sweeps have; none where there is no sweep."""
+    return next((part.loops for part in kernel.body if isinstance(part, Sweep)), ())
+
+
 def in_order(kernel: LoopKernel) -> list[Statement]:
     """The statements for a row, those of sweeps among them."""
     return [x for part in kernel.body for x in (part.body if isinstance(part, Sweep) else (part,))]

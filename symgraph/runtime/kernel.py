@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.codegen.loops import Load, LoopKernel, Reduce, Store, Sweep, statements
+from symgraph.codegen.loops import Load, LoopKernel, Reduce, Store, columns_of, statements
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.numpy_printer import print_kernel
 from symgraph.codegen.printed import Printed, Room, View
@@ -52,8 +52,7 @@ class Compiled:
         }
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
-        columns = next((part.loops for part in self.loops.body if isinstance(part, Sweep)), ())
-        self._variables = tuple(loop.variable for loop in (*self.loops.rows, *columns))
+        self._variables = tuple(loop.variable for loop in (*self.loops.rows, *columns_of(self.loops)))
         self._upright = _is_upright(self.loops)
         reduced = (x.op for x, _, _ in statements(self.loops) if isinstance(x, Reduce))
         self.needs_columns = not EXTREMES.isdisjoint(reduced)
@@ -174,7 +173,7 @@ class KernelCall:
 def _is_upright(loops: LoopKernel) -> bool:
     """Whether neighbours in memory are neighbouring rows, in most arrays that lie along rows and columns."""
     rows = {loop.variable for loop in loops.rows}
-    columns = {loop.variable for part in loops.body if isinstance(part, Sweep) for loop in part.loops}
+    columns = {loop.variable for loop in columns_of(loops)}
     votes = 0
     for access, _, _ in statements(loops):
         if isinstance(access, Load | Store):

@@ -13,7 +13,7 @@ import numpy as np
 from symgraph.codegen.aliasing import in_place
 from symgraph.codegen.layout import Access, Layout, Step, accesses, axis_of, is_upright
 from symgraph.codegen.llvm_printer import Native, print_native
-from symgraph.codegen.loops import Loop, LoopKernel, Reduce, Sweep, statements
+from symgraph.codegen.loops import LoopKernel, Reduce, columns_of, statements
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.vectorized import room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
@@ -138,7 +138,7 @@ def arranged(
     """The layout for arrays of these shapes and strides, the sizes of its loops, and the bytes that a turn of each goes
     in each access."""
     sizes = [*rows, *columns]
-    variables = [loop.variable for loop in (*kernel.rows, *_column_loops(kernel))]
+    variables = [loop.variable for loop in (*kernel.rows, *columns_of(kernel))]
     found = accesses(kernel)
     strides = [_strides(access, arrays[access.param], variables, sizes) for access in found]
     groups = _merged(sizes, strides, len(rows))
@@ -150,10 +150,6 @@ def arranged(
     )
     layout = Layout(count, len(groups) - count, is_upright(kernel), tuple(each))
     return layout, [prod(sizes[axis] for axis in group) for group in groups], steps
-
-
-def _column_loops(kernel: LoopKernel) -> tuple[Loop, ...]:
-    return next((part.loops for part in kernel.body if isinstance(part, Sweep)), ())
 
 
 def _step(stride: int, itemsize: int) -> Step:
