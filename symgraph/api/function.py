@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,17 +65,13 @@ class CompiledFunction:
         return unflatten(self._outputs, _is_node_or_number, results)
 
     def _way_in(self) -> Entry | None:
-        """What learns to call machine code, where the results need nothing else."""
-        is_tuple = type(self._outputs) is tuple and all(map(_is_node_or_number, self._outputs))
+        """What learns to call machine code, if there is any."""
         program = self._program
-        if program.updated or not (self._is_single or is_tuple):
-            return None
         return program.executor.entry(
             _Slowly(self),
-            program.variables,
-            lambda: _OWN.read(program.variables),
-            _OWN.is_written,
+            lambda: _OWN.kept(program.variables, program.updated),
             single=self._is_single,
+            wrap=_wrap(self._outputs),
         )
 
     def _shorten(self, entry: Entry) -> None:
@@ -201,6 +197,16 @@ class _Slowly:
 
 
 _MISSING: Any = object()
+
+
+def _wrap(outputs: Any) -> Callable[[tuple[Any, ...]], Any] | None:
+    """What makes of the tuple of results what a call gives; None where that is the tuple, or the one in it."""
+    is_flat = isinstance(outputs, tuple | list) and all(map(_is_node_or_number, outputs))
+    if _is_node_or_number(outputs) or (is_flat and type(outputs) is tuple):
+        return None
+    if is_flat and type(outputs) is list:
+        return list
+    return lambda results: unflatten(outputs, _is_node_or_number, list(results))
 
 
 def function(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ from symgraph.graph.walk import substitute
 from symgraph.optimizations.pipeline import optimize
 from symgraph.options import Options
 from symgraph.runtime.executor import Executor
+from symgraph.runtime.kept import Kept, places_of
 from symgraph.runtime.memory import is_own
 
 if TYPE_CHECKING:
@@ -126,11 +127,6 @@ class OwnValues:
 
     _guard = threading.Lock()
 
-    @property
-    def is_written(self) -> Callable[[], bool]:
-        """Says whether somebody reads or writes some of them."""
-        return self._guard.locked
-
     def read(self, variables: Sequence[Variable]) -> list[Array]:
         with self._guard:
             return [variable._array for variable in variables]
@@ -139,6 +135,21 @@ class OwnValues:
         with self._guard:
             for variable, array in values.items():
                 variable._array = array
+
+    def kept(self, read: Sequence[Variable], updated: Sequence[Variable]) -> tuple[list[Array], Kept | None]:
+        """The arrays of what is read, and where machine code finds them and writes those of what is updated; None for
+        that where it cannot."""
+        arrays, old = self.read(read), self.read(updated)
+        places, written = places_of(read, arrays), places_of(updated, old)
+        if places is None or written is None:
+            return arrays, None
+        guard = self._guard.locked if len(places) > 1 or written else None
+        locks = [variable.lock for variable in updated]
+
+        def write(new: Sequence[Array]) -> None:
+            self.write(dict(zip(updated, new, strict=True)))
+
+        return arrays, Kept(places, written, guard, locks, write, [*read, *updated])
 
 
 def _stand_ins(inputs: Sequence[Node]) -> list[Node]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from symgraph.graph.node import Node, located
 from symgraph.graph.op import VARIABLE, VariableAttrs
 from symgraph.graph.origin import here
 from symgraph.graph.types import TensorType, dtype
+from symgraph.runtime.kept import Lock
 
 _unnamed = itertools.count()
 
@@ -33,7 +33,7 @@ class Variable(Node):
         super().__init__(VARIABLE, (), VariableAttrs(name, type), type, (), here())
         self._array = array
         self.trainable = trainable
-        self.lock = threading.RLock()
+        self.lock = Lock()
 
     @property
     def value(self) -> np.ndarray[Any, Any]:

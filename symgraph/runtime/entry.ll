@@ -1,4 +1,4 @@
-; A call from Python of a function whose steps are all machine code, without any Python in it.
+; A call from Python of a function whose steps are machine code, without any Python in it but for steps that are Python's.
 ;
 ; What it needs to know stands in a state, an array of 8-byte words that symgraph/runtime/entry.py makes for one way in
 ; which arguments may lie. `self` is a capsule of two words: the address of the first state, or 0, and a Python callable
@@ -8,64 +8,60 @@
 ;    1  busy        1 while a call runs in this state's arena
 ;    2  arguments   how many
 ;    3  expected    the address of 3 words for each argument: its dtype object, its rank, the address of its sizes
-;    4  results     how many
+;    4  results     how many; those that variables become come last
 ;    5  made        the address of 3 words for each result, as above
-;    6  slots       the address of a word for each argument and each result: where its numbers begin
-;    7  patches     how many
-;    8  patched     the address of 3 words for each patch: of the word to write, of the slot that it gets, and the bytes that
+;    6  slots       the address of a word for each argument, each variable that is read and each result: where its numbers
+;                   begin
+;    7  objects     the address of a word for each of them: the array
+;    8  patches     how many
+;    9  patched     the address of 3 words for each patch: of the word to write, of the slot that it gets, and the bytes that
 ;                   are added
-;    9  steps       how many
-;   10  run         the address of 3 words for each step: its function, its table, the turns of its first loop
-;   11  is heavy    1 where the calls are long enough to let other threads of Python run meanwhile
-;   12  is single   1 where the one result is given as it is and not in a tuple
+;   10  steps       how many
+;   11  run         the address of 3 words for each step: its function, its table, the turns of its first loop; or 0 and a
+;                   Python callable that takes all objects
+;   12  is heavy    1 where the calls are long enough to let other threads of Python run meanwhile
 ;   13  array type  the address of numpy.ndarray
 ;   14  make        NumPy's PyArray_Empty
-;   15  variables   how many; they follow the arguments in the slots, and before the results
-;   16  kept        the address of a word for each variable: of the place that has its array
-;   17  guard       a callable that gives False where nobody is writing variables, or 0
+;   15  variables   how many are read
+;   16  kept        the address of a word for each: of the place that has its array
+;   17  guard       a callable that gives False where nobody reads or writes variables, or 0
+;   18  updates     how many results become variables' arrays
+;   19  written     the address of a word for each: of the place that has its array
+;   20  locks       how many words have to be 0: where nobody else is about to change what is updated
+;   21  free        the address of their addresses
+;   22  enter       where a call is heavy and updates: a callable that takes the locks, or gives False; otherwise 0
+;   23  leave       a callable that is given the updates' arrays, or None where there are none now, and gives the locks back
+;   24  is single   1 where the one result is given as it is and not in a tuple
+;   25  wrap        a callable that makes of the tuple of results what a call gives, or 0
 ;
 ; The fields of an array, as NumPy 2 keeps them since 1.7: type at byte 8 of the object, data at 16, rank (32 bits) at 24,
 ; sizes at 32, dtype at 56, flags (32 bits) at 64.
 
 @_Py_FalseStruct = external global i8
+@_Py_TrueStruct = external global i8
+@_Py_NoneStruct = external global i8
+@PyExc_Exception = external global ptr
 
 declare ptr @PyCapsule_GetPointer(ptr, ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare ptr @PyObject_CallNoArgs(ptr)
+declare ptr @PyObject_CallOneArg(ptr, ptr)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
-declare ptr @PyObject_CallNoArgs(ptr)
 declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
-
-define internal void @let_go(ptr %objects, i64 %count) {
-start:
-  br label %more
-
-more:
-  %n = phi i64 [ 0, %start ], [ %n.next, %one ]
-  %done = icmp eq i64 %n, %count
-  br i1 %done, label %end, label %one
-
-one:
-  %at = getelementptr ptr, ptr %objects, i64 %n
-  %object = load ptr, ptr %at
-  call void @Py_DecRef(ptr %object)
-  %n.next = add i64 %n, 1
-  br label %more
-
-end:
-  ret void
-}
+declare i32 @PyErr_ExceptionMatches(ptr)
+declare void @PyErr_Clear()
+declare void @PyErr_Fetch(ptr, ptr, ptr)
+declare void @PyErr_Restore(ptr, ptr, ptr)
 
 ; PyObject *entry(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 define ptr @entry(ptr %self, ptr %args, i64 %nargs, ptr %names) {
 start:
   %cell = call ptr @PyCapsule_GetPointer(ptr %self, ptr null)
   %first = load i64, ptr %cell
-  %fallback.at = getelementptr i64, ptr %cell, i64 1
-  %fallback = load ptr, ptr %fallback.at
   %plain = icmp eq ptr %names, null
   br i1 %plain, label %try, label %slow
 
@@ -76,6 +72,48 @@ try:                                              ; one state after the other
 
 look:
   %state = inttoptr i64 %word to ptr
+  %fit = call i1 @fits(ptr %state, ptr %args, i64 %nargs)
+  br i1 %fit, label %enter, label %unfit
+
+enter:
+  %entered = call i1 @begins(ptr %state)
+  br i1 %entered, label %ready, label %unfit
+
+unfit:
+  %next = load i64, ptr %state
+  br label %try
+
+ready:
+  %did = call i1 @runs(ptr %state)
+  br i1 %did, label %done, label %broken
+
+done:
+  %answer = call ptr @answers(ptr %state)
+  ret ptr %answer
+
+broken:                                           ; the slow way fails again, and says at which line of the user's
+  %kind = load ptr, ptr @PyExc_Exception
+  %matches = call i32 @PyErr_ExceptionMatches(ptr %kind)
+  %is.usual = icmp ne i32 %matches, 0
+  br i1 %is.usual, label %again, label %fail
+
+again:
+  call void @PyErr_Clear()
+  br label %slow
+
+fail:
+  ret ptr null
+
+slow:
+  %fallback.at = getelementptr i64, ptr %cell, i64 1
+  %fallback = load ptr, ptr %fallback.at
+  %slowly = call ptr @PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %nargs, ptr %names)
+  ret ptr %slowly
+}
+
+; Whether the state is free and for such arguments; then their slots are filled.
+define internal i1 @fits(ptr %state, ptr %args, i64 %nargs) {
+start:
   %busy.at = getelementptr i64, ptr %state, i64 1
   %busy = load i64, ptr %busy.at
   %count.at = getelementptr i64, ptr %state, i64 2
@@ -84,6 +122,8 @@ look:
   %expected = load ptr, ptr %expected.at
   %slots.at = getelementptr i64, ptr %state, i64 6
   %slots = load ptr, ptr %slots.at
+  %objects.at = getelementptr i64, ptr %state, i64 7
+  %objects = load ptr, ptr %objects.at
   %type.at = getelementptr i64, ptr %state, i64 13
   %array.type = load i64, ptr %type.at
   %wrong = sub i64 %nargs, %count
@@ -92,13 +132,12 @@ look:
   br i1 %ready, label %arguments, label %unfit
 
 unfit:
-  %next = load i64, ptr %state
-  br label %try
+  ret i1 false
 
 arguments:
-  %n = phi i64 [ 0, %look ], [ %n.next, %fits ]
+  %n = phi i64 [ 0, %start ], [ %n.next, %fits ]
   %all = icmp eq i64 %n, %count
-  br i1 %all, label %variables, label %argument
+  br i1 %all, label %fit, label %argument
 
 argument:
   %x.at = getelementptr ptr, ptr %args, i64 %n
@@ -155,6 +194,8 @@ equal:
   br label %axes
 
 fits:
+  %object.at = getelementptr ptr, ptr %objects, i64 %n
+  store ptr %x, ptr %object.at
   %data.at = getelementptr i8, ptr %x, i64 16
   %data = load i64, ptr %data.at
   %slot.at = getelementptr i64, ptr %slots, i64 %n
@@ -162,63 +203,116 @@ fits:
   %n.next = add i64 %n, 1
   br label %arguments
 
-variables:
-  %kept.count.at = getelementptr i64, ptr %state, i64 15
-  %kept.count = load i64, ptr %kept.count.at
-  %kept.at = getelementptr i64, ptr %state, i64 16
-  %kept = load ptr, ptr %kept.at
+fit:
+  ret i1 true
+}
+
+; Takes the state, and the variables that it reads, if nobody is writing them: their arrays stay while the call runs.
+define internal i1 @begins(ptr %state) {
+start:
+  %busy.at = getelementptr i64, ptr %state, i64 1
+  %locks.at = getelementptr i64, ptr %state, i64 20
+  %locks = load i64, ptr %locks.at
+  %free.at = getelementptr i64, ptr %state, i64 21
+  %free = load ptr, ptr %free.at
+  %enter.at = getelementptr i64, ptr %state, i64 22
+  %enter = load ptr, ptr %enter.at
   %guard.at = getelementptr i64, ptr %state, i64 17
   %guard = load ptr, ptr %guard.at
-  %before = add i64 %count, %kept.count
-  %unguarded = icmp eq ptr %guard, null
-  br i1 %unguarded, label %hold, label %ask
+  store i64 1, ptr %busy.at
+  %alone = icmp eq ptr %enter, null
+  br i1 %alone, label %look, label %lock
+
+look:
+  %l = phi i64 [ 0, %start ], [ %l.next, %unlocked ]
+  %looked = icmp eq i64 %l, %locks
+  br i1 %looked, label %ask, label %word
+
+word:
+  %word.at = getelementptr ptr, ptr %free, i64 %l
+  %word.place = load ptr, ptr %word.at
+  %holders = load i64, ptr %word.place
+  %is.free = icmp eq i64 %holders, 0
+  br i1 %is.free, label %unlocked, label %unfit
+
+unlocked:
+  %l.next = add i64 %l, 1
+  br label %look
+
+lock:
+  %locked = call i1 @says(ptr %enter, ptr @_Py_TrueStruct)
+  br i1 %locked, label %ask, label %unfit
 
 ask:
-  %locked = call ptr @PyObject_CallNoArgs(ptr %guard)
-  %nothing = icmp eq ptr %locked, null
-  br i1 %nothing, label %fail, label %asked
+  %unguarded = icmp eq ptr %guard, null
+  br i1 %unguarded, label %hold, label %guarded
 
-asked:
-  %is.free = icmp eq ptr %locked, @_Py_FalseStruct
-  call void @Py_DecRef(ptr %locked)
-  br i1 %is.free, label %hold, label %unfit
+guarded:
+  %open = call i1 @says(ptr %guard, ptr @_Py_FalseStruct)
+  br i1 %open, label %hold, label %give.up
+
+give.up:
+  br i1 %alone, label %unfit, label %unlock
+
+unlock:
+  %left = call i1 @leaves(ptr %state, ptr @_Py_NoneStruct)
+  br label %unfit
+
+unfit:
+  store i64 0, ptr %busy.at
+  ret i1 false
 
 hold:
-  %held = alloca ptr, i64 %kept.count
-  br label %more.kept
+  %arguments.at = getelementptr i64, ptr %state, i64 2
+  %arguments = load i64, ptr %arguments.at
+  %count.at = getelementptr i64, ptr %state, i64 15
+  %count = load i64, ptr %count.at
+  %kept.at = getelementptr i64, ptr %state, i64 16
+  %kept = load ptr, ptr %kept.at
+  br label %more
 
-more.kept:                                        ; their arrays stay while the call runs
-  %v = phi i64 [ 0, %hold ], [ %v.next, %keep ]
-  %kept.all = icmp eq i64 %v, %kept.count
-  br i1 %kept.all, label %results, label %keep
+more:
+  %n = phi i64 [ 0, %hold ], [ %n.next, %keep ]
+  %all = icmp eq i64 %n, %count
+  br i1 %all, label %held, label %keep
 
 keep:
-  %v.place.at = getelementptr ptr, ptr %kept, i64 %v
-  %v.place = load ptr, ptr %v.place.at
-  %v.array = load ptr, ptr %v.place
-  call void @Py_IncRef(ptr %v.array)
-  %v.held.at = getelementptr ptr, ptr %held, i64 %v
-  store ptr %v.array, ptr %v.held.at
-  %v.data.at = getelementptr i8, ptr %v.array, i64 16
-  %v.data = load i64, ptr %v.data.at
-  %v.n = add i64 %count, %v
-  %v.slot.at = getelementptr i64, ptr %slots, i64 %v.n
-  store i64 %v.data, ptr %v.slot.at
-  %v.next = add i64 %v, 1
-  br label %more.kept
+  %place.at = getelementptr ptr, ptr %kept, i64 %n
+  %place = load ptr, ptr %place.at
+  %array = load ptr, ptr %place
+  call void @Py_IncRef(ptr %array)
+  %slot = add i64 %arguments, %n
+  call void @knows(ptr %state, i64 %slot, ptr %array)
+  %n.next = add i64 %n, 1
+  br label %more
 
-results:
+held:
+  ret i1 true
+}
+
+; The results are made, and the steps run; where that fails, all is given back.
+define internal i1 @runs(ptr %state) {
+start:
+  %arguments.at = getelementptr i64, ptr %state, i64 2
+  %arguments = load i64, ptr %arguments.at
+  %kept.count.at = getelementptr i64, ptr %state, i64 15
+  %kept.count = load i64, ptr %kept.count.at
+  %before = add i64 %arguments, %kept.count
   %made.count.at = getelementptr i64, ptr %state, i64 4
   %made.count = load i64, ptr %made.count.at
   %made.at = getelementptr i64, ptr %state, i64 5
   %made = load ptr, ptr %made.at
   %make.at = getelementptr i64, ptr %state, i64 14
   %make = load ptr, ptr %make.at
-  %objects = alloca ptr, i64 %made.count
+  %objects.at = getelementptr i64, ptr %state, i64 7
+  %objects = load ptr, ptr %objects.at
+  %heavy.at = getelementptr i64, ptr %state, i64 12
+  %heavy = load i64, ptr %heavy.at
+  %is.heavy = icmp ne i64 %heavy, 0
   br label %more.results
 
 more.results:
-  %m = phi i64 [ 0, %results ], [ %m.next, %given ]
+  %m = phi i64 [ 0, %start ], [ %m.next, %given ]
   %enough = icmp eq i64 %m, %made.count
   br i1 %enough, label %patches, label %result
 
@@ -237,28 +331,15 @@ result:
   br i1 %failed, label %undo, label %given
 
 given:
-  %object.at = getelementptr ptr, ptr %objects, i64 %m
-  store ptr %new, ptr %object.at
-  %new.data.at = getelementptr i8, ptr %new, i64 16
-  %new.data = load i64, ptr %new.data.at
   %new.n = add i64 %before, %m
-  %new.slot.at = getelementptr i64, ptr %slots, i64 %new.n
-  store i64 %new.data, ptr %new.slot.at
+  call void @knows(ptr %state, i64 %new.n, ptr %new)
   %m.next = add i64 %m, 1
   br label %more.results
 
-undo:
-  call void @let_go(ptr %objects, i64 %m)
-  call void @let_go(ptr %held, i64 %kept.count)
-  br label %fail
-
-fail:
-  ret ptr null
-
 patches:
-  %patch.count.at = getelementptr i64, ptr %state, i64 7
+  %patch.count.at = getelementptr i64, ptr %state, i64 8
   %patch.count = load i64, ptr %patch.count.at
-  %patched.at = getelementptr i64, ptr %state, i64 8
+  %patched.at = getelementptr i64, ptr %state, i64 9
   %patched = load ptr, ptr %patched.at
   br label %more.patches
 
@@ -282,85 +363,302 @@ patch:
   br label %more.patches
 
 begin:
-  store i64 1, ptr %busy.at
-  %heavy.at = getelementptr i64, ptr %state, i64 11
-  %heavy = load i64, ptr %heavy.at
-  %is.heavy = icmp ne i64 %heavy, 0
-  br i1 %is.heavy, label %release, label %run
+  %step.count.at = getelementptr i64, ptr %state, i64 10
+  %step.count = load i64, ptr %step.count.at
+  %steps.at = getelementptr i64, ptr %state, i64 11
+  %steps = load ptr, ptr %steps.at
+  br i1 %is.heavy, label %release, label %more.steps
 
 release:
   %thread = call ptr @PyEval_SaveThread()
-  br label %run
-
-run:
-  %saved = phi ptr [ null, %begin ], [ %thread, %release ]
-  %step.count.at = getelementptr i64, ptr %state, i64 9
-  %step.count = load i64, ptr %step.count.at
-  %steps.at = getelementptr i64, ptr %state, i64 10
-  %steps = load ptr, ptr %steps.at
   br label %more.steps
 
 more.steps:
-  %s = phi i64 [ 0, %run ], [ %s.next, %step ]
+  %s = phi i64 [ 0, %begin ], [ 0, %release ], [ %s.next, %native ], [ %s.next, %called ], [ %s.next, %release.again ]
+  %saved = phi ptr [ null, %begin ], [ %thread, %release ], [ %saved, %native ], [ null, %called ], [ %again, %release.again ]
   %ran = icmp eq i64 %s, %step.count
-  br i1 %ran, label %ready.results, label %step
+  br i1 %ran, label %end, label %step
 
 step:
+  %s.next = add i64 %s, 1
   %s.row = mul i64 %s, 3
   %s.at = getelementptr ptr, ptr %steps, i64 %s.row
   %function = load ptr, ptr %s.at
   %table.at = getelementptr ptr, ptr %s.at, i64 1
   %table = load ptr, ptr %table.at
+  %is.python = icmp eq ptr %function, null
+  br i1 %is.python, label %python, label %native
+
+native:
   %turns.at = getelementptr i64, ptr %s.at, i64 2
   %turns = load i64, ptr %turns.at
   call void %function(ptr %table, i64 0, i64 %turns)
-  %s.next = add i64 %s, 1
   br label %more.steps
 
-ready.results:
-  br i1 %is.heavy, label %restore, label %end
+python:
+  br i1 %is.heavy, label %restore, label %call
 
 restore:
   call void @PyEval_RestoreThread(ptr %saved)
-  br label %end
+  br label %call
+
+call:
+  %everything = add i64 %before, %made.count
+  %got = call ptr @PyObject_Vectorcall(ptr %table, ptr %objects, i64 %everything, ptr null)
+  %raised = icmp eq ptr %got, null
+  br i1 %raised, label %undo, label %called.well
+
+called.well:
+  call void @Py_DecRef(ptr %got)
+  br i1 %is.heavy, label %release.again, label %called
+
+called:
+  br label %more.steps
+
+release.again:
+  %again = call ptr @PyEval_SaveThread()
+  br label %more.steps
 
 end:
+  br i1 %is.heavy, label %take.back, label %done
+
+take.back:
+  call void @PyEval_RestoreThread(ptr %saved)
+  br label %done
+
+done:
+  ret i1 true
+
+undo:
+  %some = phi i64 [ %m, %result ], [ %made.count, %call ]
+  %made.objects = getelementptr ptr, ptr %objects, i64 %before
+  call void @let.go(ptr %made.objects, i64 %some)
+  %held = getelementptr ptr, ptr %objects, i64 %arguments
+  call void @let.go(ptr %held, i64 %kept.count)
+  %enter.at = getelementptr i64, ptr %state, i64 22
+  %enter = load ptr, ptr %enter.at
+  %alone = icmp eq ptr %enter, null
+  br i1 %alone, label %failed.all, label %unlock
+
+unlock:
+  %left = call i1 @leaves(ptr %state, ptr @_Py_NoneStruct)
+  br label %failed.all
+
+failed.all:
+  %busy.at = getelementptr i64, ptr %state, i64 1
   store i64 0, ptr %busy.at
-  call void @let_go(ptr %held, i64 %kept.count)
-  %single.at = getelementptr i64, ptr %state, i64 12
+  ret i1 false
+}
+
+; Variables get their arrays; what remains of the results is what the call gives.
+define internal ptr @answers(ptr %state) {
+start:
+  %busy.at = getelementptr i64, ptr %state, i64 1
+  %arguments.at = getelementptr i64, ptr %state, i64 2
+  %arguments = load i64, ptr %arguments.at
+  %kept.count.at = getelementptr i64, ptr %state, i64 15
+  %kept.count = load i64, ptr %kept.count.at
+  %before = add i64 %arguments, %kept.count
+  %made.count.at = getelementptr i64, ptr %state, i64 4
+  %made.count = load i64, ptr %made.count.at
+  %updates.at = getelementptr i64, ptr %state, i64 18
+  %updates = load i64, ptr %updates.at
+  %count = sub i64 %made.count, %updates
+  %objects.at = getelementptr i64, ptr %state, i64 7
+  %objects = load ptr, ptr %objects.at
+  %held = getelementptr ptr, ptr %objects, i64 %arguments
+  %results = getelementptr ptr, ptr %objects, i64 %before
+  %new = getelementptr ptr, ptr %results, i64 %count
+  %enter.at = getelementptr i64, ptr %state, i64 22
+  %enter = load ptr, ptr %enter.at
+  %alone = icmp eq ptr %enter, null
+  br i1 %alone, label %swap, label %hand
+
+swap:
+  %written.at = getelementptr i64, ptr %state, i64 19
+  %written = load ptr, ptr %written.at
+  br label %more
+
+more:                                             ; no thread runs meanwhile
+  %n = phi i64 [ 0, %swap ], [ %n.next, %update ]
+  %all = icmp eq i64 %n, %updates
+  br i1 %all, label %swapped, label %update
+
+update:
+  %place.at = getelementptr ptr, ptr %written, i64 %n
+  %place = load ptr, ptr %place.at
+  %old = load ptr, ptr %place
+  %new.at = getelementptr ptr, ptr %new, i64 %n
+  %array = load ptr, ptr %new.at
+  store ptr %array, ptr %place
+  store ptr %old, ptr %new.at
+  %n.next = add i64 %n, 1
+  br label %more
+
+swapped:
+  call void @let.go(ptr %new, i64 %updates)
+  call void @let.go(ptr %held, i64 %kept.count)
+  br label %give
+
+hand:
+  %arrays = call ptr @tuple(ptr %new, i64 %updates)
+  %no.arrays = icmp eq ptr %arrays, null
+  br i1 %no.arrays, label %none.to.hand, label %to.hand
+
+none.to.hand:
+  %ignored = call i1 @leaves(ptr %state, ptr @_Py_NoneStruct)
+  call void @let.go(ptr %held, i64 %kept.count)
+  br label %fail
+
+to.hand:
+  %wrote = call i1 @leaves(ptr %state, ptr %arrays)
+  call void @Py_DecRef(ptr %arrays)
+  call void @let.go(ptr %held, i64 %kept.count)
+  br i1 %wrote, label %give, label %fail
+
+fail:
+  call void @let.go(ptr %results, i64 %count)
+  store i64 0, ptr %busy.at
+  ret ptr null
+
+give:
+  %single.at = getelementptr i64, ptr %state, i64 24
   %single = load i64, ptr %single.at
   %is.single = icmp ne i64 %single, 0
   br i1 %is.single, label %one, label %several
 
 one:
-  %the.result = load ptr, ptr %objects
+  %the.result = load ptr, ptr %results
+  store i64 0, ptr %busy.at
   ret ptr %the.result
 
 several:
-  %tuple = call ptr @PyTuple_New(i64 %made.count)
+  %tuple = call ptr @tuple(ptr %results, i64 %count)
+  store i64 0, ptr %busy.at
+  %wrap.at = getelementptr i64, ptr %state, i64 25
+  %wrap = load ptr, ptr %wrap.at
   %no.tuple = icmp eq ptr %tuple, null
-  br i1 %no.tuple, label %undo.all, label %fill
+  %unwrapped = icmp eq ptr %wrap, null
+  %as.it.is = or i1 %no.tuple, %unwrapped
+  br i1 %as.it.is, label %plain, label %wrapped
 
-undo.all:
-  call void @let_go(ptr %objects, i64 %made.count)
-  br label %fail
+plain:
+  ret ptr %tuple
+
+wrapped:
+  %whole = call ptr @PyObject_CallOneArg(ptr %wrap, ptr %tuple)
+  call void @Py_DecRef(ptr %tuple)
+  ret ptr %whole
+}
+
+; An array stands at one place of slots and objects.
+define internal void @knows(ptr %state, i64 %n, ptr %array) {
+start:
+  %slots.at = getelementptr i64, ptr %state, i64 6
+  %slots = load ptr, ptr %slots.at
+  %objects.at = getelementptr i64, ptr %state, i64 7
+  %objects = load ptr, ptr %objects.at
+  %object.at = getelementptr ptr, ptr %objects, i64 %n
+  store ptr %array, ptr %object.at
+  %data.at = getelementptr i8, ptr %array, i64 16
+  %data = load i64, ptr %data.at
+  %slot.at = getelementptr i64, ptr %slots, i64 %n
+  store i64 %data, ptr %slot.at
+  ret void
+}
+
+; Whether a callable gives this answer; what it may raise is forgotten.
+define internal i1 @says(ptr %callable, ptr %answer) {
+start:
+  %said = call ptr @PyObject_CallNoArgs(ptr %callable)
+  %nothing = icmp eq ptr %said, null
+  br i1 %nothing, label %forget, label %something
+
+forget:
+  call void @PyErr_Clear()
+  ret i1 false
+
+something:
+  %agrees = icmp eq ptr %said, %answer
+  call void @Py_DecRef(ptr %said)
+  ret i1 %agrees
+}
+
+; Gives locks back, with new arrays of variables or None; an exception stays as it was.
+define internal i1 @leaves(ptr %state, ptr %arrays) {
+start:
+  %kind = alloca ptr
+  %value = alloca ptr
+  %trace = alloca ptr
+  call void @PyErr_Fetch(ptr %kind, ptr %value, ptr %trace)
+  %leave.at = getelementptr i64, ptr %state, i64 23
+  %leave = load ptr, ptr %leave.at
+  %said = call ptr @PyObject_CallOneArg(ptr %leave, ptr %arrays)
+  %failed = icmp eq ptr %said, null
+  %the.kind = load ptr, ptr %kind
+  %none = icmp eq ptr %the.kind, null
+  br i1 %none, label %left, label %restore
+
+restore:
+  %the.value = load ptr, ptr %value
+  %the.trace = load ptr, ptr %trace
+  call void @PyErr_Restore(ptr %the.kind, ptr %the.value, ptr %the.trace)
+  br label %left
+
+left:
+  br i1 %failed, label %bad, label %good
+
+bad:
+  ret i1 false
+
+good:
+  call void @Py_DecRef(ptr %said)
+  ret i1 true
+}
+
+; A tuple of objects, which it takes over, also where it fails.
+define internal ptr @tuple(ptr %objects, i64 %count) {
+start:
+  %tuple = call ptr @PyTuple_New(i64 %count)
+  %none = icmp eq ptr %tuple, null
+  br i1 %none, label %undo, label %fill
+
+undo:
+  call void @let.go(ptr %objects, i64 %count)
+  ret ptr null
 
 fill:
-  %f = phi i64 [ 0, %several ], [ %f.next, %put ]
-  %full = icmp eq i64 %f, %made.count
+  %n = phi i64 [ 0, %start ], [ %n.next, %put ]
+  %full = icmp eq i64 %n, %count
   br i1 %full, label %give, label %put
 
 put:
-  %f.at = getelementptr ptr, ptr %objects, i64 %f
-  %f.object = load ptr, ptr %f.at
-  %ignored = call i32 @PyTuple_SetItem(ptr %tuple, i64 %f, ptr %f.object)
-  %f.next = add i64 %f, 1
+  %at = getelementptr ptr, ptr %objects, i64 %n
+  %object = load ptr, ptr %at
+  %ignored = call i32 @PyTuple_SetItem(ptr %tuple, i64 %n, ptr %object)
+  %n.next = add i64 %n, 1
   br label %fill
 
 give:
   ret ptr %tuple
+}
 
-slow:
-  %answer = call ptr @PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %nargs, ptr %names)
-  ret ptr %answer
+define internal void @let.go(ptr %objects, i64 %count) {
+start:
+  br label %more
+
+more:
+  %n = phi i64 [ 0, %start ], [ %n.next, %one ]
+  %done = icmp eq i64 %n, %count
+  br i1 %done, label %end, label %one
+
+one:
+  %at = getelementptr ptr, ptr %objects, i64 %n
+  %object = load ptr, ptr %at
+  call void @Py_DecRef(ptr %object)
+  %n.next = add i64 %n, 1
+  br label %more
+
+end:
+  ret void
 }

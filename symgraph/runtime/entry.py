@@ -1,4 +1,4 @@
-"""Calls from Python that run no Python: `entry.ll` as a function of Python's, and the states that it looks at."""
+"""Calls from Python that run hardly any Python: `entry.ll` as a function of Python's, and the states that it knows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from symgraph.runtime.code import Function
 from symgraph.runtime.cpu import Loader, compiled
+from symgraph.runtime.kept import Kept, lies_in_order
 
 Array = np.ndarray[Any, Any]
 
@@ -46,28 +47,15 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Arrays that are not given by the caller: each is read at a call from a place that has it."""
+class Answer:
+    """What a call gives: a result as it is, a tuple of them, or what ``wrap`` makes of that tuple."""
 
-    places: Sequence[int] = ()
-    """Addresses of words with the address of an array object."""
-    guard: Callable[[], bool] | None = None
-    """Says False where nobody is writing some of them."""
-    owners: Sequence[object] = ()
-    """The objects that the places lie in."""
+    is_single: bool = False
+    wrap: Callable[[tuple[Array, ...]], Any] | None = None
 
 
-def kept_by(owners: Sequence[object], arrays: Sequence[Array], guard: Callable[[], bool]) -> Kept | None:
-    """Where objects with slots have these arrays, one each; None where they are not found."""
-    places = []
-    for owner, array in zip(owners, arrays, strict=True):
-        size = object.__sizeof__(owner) // 8
-        words = (ctypes.c_void_p * size).from_address(id(owner))
-        found = [n for n in range(2, size) if words[n] == id(array)]
-        if len(found) != 1 or not _lies_in_order(array):
-            return None
-        places.append(id(owner) + 8 * found[0])
-    return Kept(places, guard if len(places) > 1 else None, tuple(owners))
+Called: TypeAlias = Callable[..., object]
+"""A step that is Python's: it takes all arguments, variables and results."""
 
 
 class State:
@@ -77,34 +65,31 @@ class State:
         self,
         arguments: Sequence[Form],
         results: Sequence[Form],
-        steps: Sequence[Step],
+        steps: Sequence[Step | Called],
         alive: Sequence[object],
         kept: Kept,
+        answer: Answer,
         *,
-        single: bool,
         heavy: bool,
     ) -> None:
-        self._alive: list[object] = [*alive, arguments, results, steps, kept]
-        count = len(arguments) + len(kept.places) + len(results)
-        slots = self._words([0] * count)
-        tables = [self._words(step.table) for step in steps]
-        patches = [
-            word
-            for table, step in zip(tables, steps, strict=True)
-            for place, slot, offset in step.slots
-            for word in (table + 8 * place, slots + 8 * slot, offset)
-        ]
+        locked = heavy and bool(kept.written)
+        enter, leave = kept.enter, kept.leave
+        self._alive: list[object] = [*alive, arguments, results, steps, kept, enter, leave, answer]
+        count = len(arguments) + len(kept.read) + len(results)
+        slots, objects = self._words([0] * count), self._words([0] * count)
+        rows: list[tuple[int, int, int]] = []
+        patches: list[int] = []
         self._steps = steps
-        self._run = np.array(
-            [
-                word
-                for table, step in zip(tables, steps, strict=True)
-                for word in (step.function.address, table, step.turns)
-            ],
-            np.int64,
-        )
         for step in steps:
-            step.function.followers.add(self)
+            if isinstance(step, Step):
+                table = self._words(step.table)
+                for place, slot, offset in step.slots:
+                    patches += (table + 8 * place, slots + 8 * slot, offset)
+                step.function.followers.add(self)
+                rows.append((step.function.address, table, step.turns))
+            else:
+                rows.append((0, id(step), 0))
+        self._run = np.array([word for row in rows for word in row], np.int64)
         words = [
             0,
             0,
@@ -113,24 +98,33 @@ class State:
             len(results),
             self._words(self._described(results)),
             slots,
+            objects,
             len(patches) // 3,
             self._words(patches),
             len(steps),
             int(self._run.ctypes.data),
             int(heavy),
-            int(single),
             id(np.ndarray),
             _numpy_function(_EMPTY),
-            len(kept.places),
-            self._words(kept.places),
-            id(kept.guard) if kept.guard is not None else 0,
+            len(kept.read),
+            self._words(kept.read),
+            0 if kept.guard is None else id(kept.guard),
+            len(kept.written),
+            self._words(kept.written),
+            len(kept.locks),
+            self._words([lock.address for lock in kept.locks]),
+            id(enter) if locked else 0,
+            id(leave),
+            int(answer.is_single),
+            0 if answer.wrap is None else id(answer.wrap),
         ]
         self.address = self._words(words)
 
     def moved(self) -> None:
         """There is better code for some step; a call that runs may take the old one or the new."""
         for n, step in enumerate(self._steps):
-            self._run[3 * n] = step.function.address
+            if isinstance(step, Step):
+                self._run[3 * n] = step.function.address
 
     def _words(self, words: Sequence[int]) -> int:
         """The address of words that stay as long as the state."""
@@ -158,7 +152,7 @@ class Entry:
 
     def seen(self, values: Sequence[Any]) -> bool:
         """Whether a state was found now, for a call with these arguments: at the second with their shapes."""
-        if not all(_lies_in_order(x) for x in values):
+        if not all(lies_in_order(x) for x in values):
             return False
         shapes = tuple([x.shape for x in values])
         count = self._seen.get(shapes, 0) + 1
@@ -175,10 +169,6 @@ class Entry:
         ctypes.c_int64.from_address(state.address).value = int(self._cell[0])
         self._states.append(state)
         self._cell[0] = state.address
-
-
-def _lies_in_order(x: Any) -> bool:
-    return type(x) is np.ndarray and bool(x.flags.c_contiguous and x.flags.aligned)
 
 
 def _numpy_function(n: int) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from symgraph.optimizations.plan import Plan
     from symgraph.optimizations.storage import Storage
     from symgraph.runtime.entry import Entry
+    from symgraph.runtime.kept import Kept
     from symgraph.runtime.program import PlanProgram
 
 
@@ -64,27 +65,26 @@ class Executor:
     def entry(
         self,
         slow: Callable[..., Any],
-        owners: Sequence[object],
-        read: Callable[[], list[Array]],
-        guard: Callable[[], bool],
+        kept: Callable[[], tuple[list[Array], Kept | None]],
         *,
         single: bool,
+        wrap: Callable[[tuple[Array, ...]], Any] | None,
     ) -> Entry | None:
         """A function that calls machine code where it has learned how, and else ``slow``; None where nothing is to be
-        learned. What is given after the arguments are arrays of ``owners``, which ``read`` reads; ``guard`` says False
-        where nobody is writing some of them."""
+        learned. ``kept`` tells what is given after the arguments. A call gives the result itself if it is ``single``,
+        and otherwise what ``wrap`` makes of the tuple of results, or the tuple."""
         if self.backend != "llvm" or self._options.watch or self._donated:
             return None
-        from symgraph.runtime.entry import Entry, State, kept_by
+        from symgraph.runtime.entry import Answer, Entry, State
         from symgraph.runtime.fields import lie_as_expected
 
         if not lie_as_expected():
             return None
+        answer = Answer(single, wrap)
 
         def learn(arrays: Sequence[Array]) -> State | None:
-            own = read()
-            kept = kept_by(owners, own, guard)
-            return self.compiled.state([*arrays, *own], kept, single=single) if kept is not None else None
+            own, places = kept()
+            return self.compiled.state([*arrays, *own], places, answer) if places is not None else None
 
         return Entry(slow, learn)
 

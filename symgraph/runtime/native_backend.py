@@ -14,13 +14,14 @@ from symgraph.optimizations.step_cost import step_cost
 from symgraph.options import DEFAULT
 from symgraph.runtime.code import code
 from symgraph.runtime.cpu import assembly, host
-from symgraph.runtime.entry import Form, Kept, State
+from symgraph.runtime.entry import Answer, Called, Form, State
 from symgraph.runtime.entry import Step as NativeStep
+from symgraph.runtime.kept import Kept
 from symgraph.runtime.kernel import Compiled
-from symgraph.runtime.memory import LARGE, Memory
+from symgraph.runtime.memory import LARGE, Arena, Memory
 from symgraph.runtime.native import NativeCall, NativeKernel
 from symgraph.runtime.native_product import NativeProduct, is_product
-from symgraph.runtime.prepared import KernelCode, Prepared
+from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepared
 from symgraph.runtime.program import PlanProgram
 
 Array = np.ndarray[Any, Any]
@@ -72,8 +73,8 @@ class NativeProgram(PlanProgram):
         sizes = prepared.sizes
         natives = [
             turn.made.printed_for(given, sizes)
-            for turn, given in rehearsal.kernels
-            if isinstance(turn.made, NativeKernel | NativeProduct)
+            for turn, given in rehearsal.turns
+            if isinstance(turn, KernelTurn) and isinstance(turn.made, NativeKernel | NativeProduct)
         ]
         code().functions(natives)
 
@@ -82,33 +83,34 @@ class NativeProgram(PlanProgram):
         natives = [made for made in self.codes.values() if isinstance(made, NativeKernel | NativeProduct)]
         code().improve([function for made in natives for function in made.functions])
 
-    def state(self, arrays: Sequence[Array], kept: Kept, *, single: bool) -> State | None:
-        """What calls with such arrays, the last of them ``kept``, need to run without Python; None where there is more
-        to do than run machine code. It has an arena of its own, so there is none where that is large; nor where a
-        result is so large that its memory is better taken from another that was dropped."""
+    def state(self, arrays: Sequence[Array], kept: Kept, answer: Answer) -> State | None:
+        """What `entry.ll` needs for calls with such arrays, the last of them those that ``kept`` reads; None where steps
+        make arrays that nobody knows before. It has an arena of its own, so there is none where that is large; nor
+        where a result is so large that its memory is better taken from another that was dropped."""
         prepared = self.prepared(arrays)
-        if prepared.storage.arena.size > _MOST:
+        if self.donated or prepared.storage.arena.size > _MOST:
             return None
         given = [np.empty(x.shape, x.dtype) for x in arrays]
         arena = Memory().arena(prepared.storage.arena.size)
         rehearsal = prepared.rehearsed(given, arena)
         results = rehearsal.results
-        if self.donated or results is None or any(x.nbytes >= LARGE for x in results):
+        if results is None or any(x.nbytes >= LARGE for x in results):
             return None
-        steps = []
-        for turn, lying in rehearsal.kernels:
+        steps: list[NativeStep | Called] = []
+        for turn, lying in rehearsal.turns:
             call = turn.call(lying, prepared.sizes)
-            if not isinstance(call, NativeCall) or call.fails:
-                return None
             places = [_place(x, [*given, *results]) for x in lying]
-            table = call.table([x.ctypes.data for x in lying], arena)
-            slots = [(n, *place) for n, place in enumerate(places) if place is not None]
-            steps.append(NativeStep(call.function, table, slots, call.turns))
-        asked = given[: len(given) - len(kept.places)]
+            if isinstance(call, NativeCall) and not call.fails:
+                table = call.table([x.ctypes.data for x in lying], arena)
+                slots = [(n, *place) for n, place in enumerate(places) if place is not None]
+                steps.append(NativeStep(call.function, table, slots, call.turns))
+            else:
+                steps.append(_called(call, lying, places, arena))
+        asked = given[: len(given) - len(kept.read)]
         self.often(prepared)  # what is called so will not be counted
         arguments, made = ([Form(x.shape, x.dtype) for x in each] for each in (asked, results))
         work = sum(step_cost(turn.step, prepared.sizes) for turn in prepared.storage.turns)
-        return State(arguments, made, steps, [rehearsal, arena], kept, single=single, heavy=work > _HEAVY)
+        return State(arguments, made, steps, [rehearsal, arena], kept, answer, heavy=work > _HEAVY)
 
     def text(self) -> str:
         """The module of all kernels, as it is or will be for arrays in order."""
@@ -117,6 +119,22 @@ class NativeProgram(PlanProgram):
 
     def assembly(self) -> str:
         return assembly(self.text())
+
+
+def _called(
+    call: KernelCall, lying: Sequence[Array], places: Sequence[tuple[int, int] | None], arena: Arena
+) -> Called:
+    """A step in Python, on arrays that lie as these do in what a call is given and makes."""
+
+    def run(*objects: Array) -> None:
+        arrays = [
+            x if place is None else np.ndarray(x.shape, x.dtype, objects[place[0]], place[1], x.strides)
+            for x, place in zip(lying, places, strict=True)
+        ]
+        with np.errstate(all="ignore"):
+            call(arrays, arena)
+
+    return run
 
 
 def _place(x: Array, arrays: Sequence[Array]) -> tuple[int, int] | None:

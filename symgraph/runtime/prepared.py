@@ -170,7 +170,7 @@ class KernelTurn:
         schedule(step.writes, known).run([state.values[by_node[x]] for x in known])
 
 
-class _CallTurn:
+class CallTurn:
     def __init__(self, library: Library, turn: Turn, places: list[_Place], slots: Mapping[Node, int]) -> None:
         self.library, self._slot = library, slots[library.node]
         self._slots = [slots[x] for x in library.node.inputs]
@@ -183,6 +183,20 @@ class _CallTurn:
         values = state.values
         out = None if self._place is None else self._place.array(state)
         values[self._slot] = self.library.run([values[slot] for slot in self._slots], state.sizes, out)
+
+    def arrays(self, state: _State) -> list[Array]:
+        """What the step reads, and what it is told to write."""
+        assert self._place is not None
+        state.values[self._slot] = out = self._place.array(state)
+        return [*(state.values[slot] for slot in self._slots), out]
+
+    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> KernelCall:
+        """The step for such arrays."""
+
+        def call(arrays: Sequence[Array], arena: Arena) -> None:
+            self.library.run(arrays[:-1], dict(sizes), arrays[-1])
+
+        return call
 
 
 class _ReshapeTurn:
@@ -199,17 +213,17 @@ class _ReshapeTurn:
 
 
 _RESHAPES = frozenset(f.op for f in (expand_dims, squeeze, reshape))
-_Turn: TypeAlias = KernelTurn | _CallTurn | _ReshapeTurn
+_Turn: TypeAlias = KernelTurn | CallTurn | _ReshapeTurn
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
     """What a call is going to do, as far as that is known before it."""
 
-    kernels: Sequence[tuple[KernelTurn, Sequence[Array]]]
+    turns: Sequence[tuple[KernelTurn | CallTurn, Sequence[Array]]]
     """Each with arrays as they will lie, whose numbers are not computed."""
     results: Sequence[Array] | None
-    """New arrays that kernels write; None where a call does anything but run these kernels, or gives anything else."""
+    """New arrays that these turns write; None where a call gives anything else, or makes arrays as it goes."""
 
 
 class Prepared:
@@ -260,12 +274,12 @@ class Prepared:
             elif (shape := _reshaped(turn.step, self.sizes)) is not None:
                 made = _ReshapeTurn(turn, turn.step.node, shape, slots)
             else:
-                made = _CallTurn(calls[turn.step], turn, places, slots)
+                made = CallTurn(calls[turn.step], turn, places, slots)
             self._turns.append(made)
             new |= {place.slot for place in made.places if place.offset is None}
         for each in self._turns:
             each.dead = [slot for slot in each.dead if slot not in known]
-        self._is_ours = not any(isinstance(each, _CallTurn) for each in self._turns)
+        self._is_ours = not any(isinstance(each, CallTurn) for each in self._turns)
         """Whether no step runs code of the user's, who may look at the context."""
         self._results = [slots[x] for x in plan.results]
         self._others = [
@@ -299,23 +313,17 @@ class Prepared:
     def rehearsed(self, arrays: Sequence[Array], arena: Arena) -> Rehearsal:
         """What a call with such arrays is going to do, found without computing anything."""
         state = _State([*arrays, *self._start[len(arrays) :]], self.sizes.copy(), arena, Memory(), ())
-        found: list[tuple[KernelTurn, list[Array]]] = []
-        is_whole = True
+        found: list[tuple[KernelTurn | CallTurn, list[Array]]] = []
         for turn in self._turns:
-            if isinstance(turn, KernelTurn):
-                if not turn.is_known:
-                    return Rehearsal(found, None)
+            is_told = turn.is_known if isinstance(turn, KernelTurn) else bool(turn.places)
+            if isinstance(turn, KernelTurn | CallTurn) and is_told:
                 found.append((turn, turn.arrays(state)))
-            elif isinstance(turn, _CallTurn) and not turn.library.is_view:
-                is_whole = False
-                if not turn.places:
-                    return Rehearsal(found, None)
-                (place,) = turn.places
-                state.values[place.slot] = place.array(state)
-            else:
+            elif isinstance(turn, _ReshapeTurn) or (isinstance(turn, CallTurn) and turn.library.is_view):
                 turn.run(state)
+            else:
+                return Rehearsal(found, None)
         results = [state.values[slot] for slot in self._results]
-        return Rehearsal(found, results if is_whole and not self._others else None)
+        return Rehearsal(found, None if self._others else results)
 
     def _unshared(self, results: list[Any], arrays: Sequence[Array]) -> list[Array]:
         """The results, with copies of what is no new array of its own."""

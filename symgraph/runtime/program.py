@@ -20,7 +20,8 @@ from symgraph.runtime.memory import Memory
 from symgraph.runtime.prepared import KernelCode, Library, Prepared
 
 if TYPE_CHECKING:
-    from symgraph.runtime.entry import Kept, State
+    from symgraph.runtime.entry import Answer, State
+    from symgraph.runtime.kept import Kept
 
 Array = np.ndarray[Any, Any]
 
@@ -104,8 +105,8 @@ class PlanProgram:
         """What is left of what the backend is for, a line each."""
         return ""
 
-    def state(self, arrays: Sequence[Array], kept: Kept, *, single: bool) -> State | None:
-        """What calls with such arrays need to run without Python; None where they cannot."""
+    def state(self, arrays: Sequence[Array], kept: Kept, answer: Answer) -> State | None:
+        """What `entry.ll` needs for calls with such arrays; None where they have to go through Python."""
         return None
 
     def often(self, prepared: Prepared) -> None:

@@ -111,6 +111,140 @@ def test_the_same_array_twice():
     np.testing.assert_array_equal(a * b + 1, g(a, b))
 
 
+@pytest.mark.parametrize(
+    "outputs", [[0, 1], {"a": 0, "b": 1}, [0], (), [], None, {"a": [0, (1,)]}, (0, [1]), (1,)], ids=str
+)
+def test_results_in_the_structure_that_was_asked_for(outputs):
+    def filled(part, leaves):
+        if isinstance(part, dict):
+            return {key: filled(value, leaves) for key, value in part.items()}
+        if isinstance(part, list | tuple):
+            return type(part)(filled(each, leaves) for each in part)
+        return None if part is None else leaves[part]
+
+    x = sg.placeholder("float64", ("n",), name="x")
+    total = sg.variable(np.zeros(3), name="total")
+    f = sg.function([x], filled(outputs, [x * 2, x + 1]), {total: total + x})
+    a = np.arange(3.0)
+    learned(f, a)
+    found, expected = f(a), filled(outputs, [a * 2, a + 1])
+
+    assert repr(found) == repr(expected)
+    np.testing.assert_array_equal(total.value, 4 * a)
+
+
+def test_variables_are_updated_together():
+    x = sg.placeholder("float64", (3,), name="x")
+    a, b = sg.variable(np.zeros(3), name="a"), sg.variable(np.ones(3), name="b")
+    f = learned(sg.function([x], (a + b).sum(), {a: 2 * b, b: a + x}), np.zeros(3))
+    a.value, b.value = np.full(3, 2.0), np.full(3, 5.0)
+    old, seen = a._array, a.value
+    total = f(np.ones(3))
+
+    assert total == 21
+    np.testing.assert_array_equal(a.value, np.full(3, 10.0))
+    np.testing.assert_array_equal(b.value, np.full(3, 3.0))
+    np.testing.assert_array_equal(old, seen)
+    assert not np.may_share_memory(a._array, b._array)
+
+
+def test_updates_leave_nothing_behind():
+    x = sg.placeholder("float64", (3,), name="x")
+    a, b = sg.variable(np.zeros(3), name="a"), sg.variable(np.ones(3), name="b")
+    f = learned(sg.function([x], {"sum": (a + b).sum()}, {a: a * 0.5 + x, b: b + 1}), np.zeros(3))
+    given = np.ones(3)
+    f(given)
+    gc.collect()
+    objects = [given, np.dtype(float), None, True, False, *(f._outputs.values())]
+    before = [sys.getrefcount(each) for each in objects]
+    for _ in range(50_000):
+        f(given)
+
+    assert all(abs(sys.getrefcount(each) - n) < 50 for each, n in zip(objects, before, strict=True))
+    assert [sys.getrefcount(each._array) for each in (a, b)] == [2, 2]
+
+
+@pytest.mark.parametrize("n", [4, 100_000])
+def test_every_update_of_every_thread_counts(n):
+    x = sg.placeholder("float64", ("n",), name="x")
+    total = sg.variable(np.zeros(()), name="total")
+    pair = sg.variable(np.zeros(2), name="pair")
+    f = sg.function([x], (pair[0] - pair[1], sg.tanh(x).sum()), {total: total + x.max(), pair: pair + 1})
+    ones, differences = np.ones(n), []
+    learned(f, ones)
+    total.value, pair.value = 0.0, np.zeros(2)
+
+    def work():
+        for _ in range(300):
+            differences.append(float(f(ones)[0]))
+
+    def write():
+        for _ in range(300):
+            with pair.lock:
+                pair.value = pair.value + 1
+
+    threads = [threading.Thread(target=each) for each in [work] * 5 + [write]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert not any(differences)
+    assert total.value == 1500
+    np.testing.assert_array_equal(pair.value, [1800, 1800])
+
+
+def test_who_holds_the_lock_of_a_variable_keeps_calls_from_writing():
+    total = sg.variable(np.zeros(2), name="total")
+    f = learned(sg.function([], total.sum(), {total: total + 1}))
+    with total.lock:
+        thread = threading.Thread(target=f)
+        thread.start()
+        thread.join(0.05)
+        assert thread.is_alive()
+        np.testing.assert_array_equal(total.value, [3, 3])
+        f()  # this thread has it
+        np.testing.assert_array_equal(total.value, [4, 4])
+    thread.join()
+    np.testing.assert_array_equal(total.value, [5, 5])
+
+
+def test_steps_of_libraries_between_machine_code():
+    x = sg.placeholder("float64", ("n", "n"), name="x")
+    last = sg.variable(np.zeros(()), name="last")
+    triangle = sg.concatenate([sg.tanh(x), x.T @ x])
+    f = sg.function([x], {"sums": sg.cumsum(triangle, axis=0) * 2, "x": x * 2}, {last: triangle.max()})
+    array = np.random.default_rng(0).normal(size=(5, 5))
+    learned(f, array)
+    for seed in range(5):
+        array = np.random.default_rng(seed).normal(size=(5, 5))
+        found, expected = f(array), np.concatenate([np.tanh(array), array.T @ array])
+        np.testing.assert_allclose(expected.cumsum(0) * 2, found["sums"], rtol=1e-12, atol=1e-14)
+        np.testing.assert_array_equal(array * 2, found["x"])
+        np.testing.assert_allclose(expected.max(), last.value, rtol=1e-13)
+
+
+@pytest.mark.parametrize("n", [4, 200_000])
+def test_a_step_that_fails_changes_nothing(n):
+    x = sg.placeholder("float64", ("n",), name="x")
+    index = sg.placeholder("int64", ("k",), name="index")
+    count = sg.variable(np.zeros(()), name="count")
+    taken = sg.take(sg.exp(x), index)
+    f = sg.function([x, index], taken * 2, {count: count + taken.sum() * 0 + 1})
+    good, bad = np.array([0, 1]), np.array([0, n])
+    array = np.zeros(n)
+    learned(f, array, good)
+    assert count.value == 3
+    before = sys.getrefcount(array)
+    for _ in range(20):
+        with pytest.raises(sg.SymgraphError, match="test_entry"):
+            f(array, bad)
+    assert sys.getrefcount(array) == before
+    assert count.value == 3
+    np.testing.assert_array_equal([2, 2], f(array, good))
+    assert count.value == 4
+
+
 def test_nothing_is_left_behind():
     a, b = arrays(6)
     f = learned(compiled(lambda x, y: (x + y, x * y)), a, b)
