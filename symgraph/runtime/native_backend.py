@@ -84,9 +84,9 @@ class NativeProgram(PlanProgram):
         code().improve([function for made in natives for function in made.functions])
 
     def state(self, arrays: Sequence[Array], kept: Kept, answer: Answer) -> State | None:
-        """What `entry.ll` needs for calls with such arrays, the last of them those that ``kept`` reads; None where steps
-        make arrays that nobody knows before. It has an arena of its own, so there is none where that is large; nor
-        where a result is so large that its memory is better taken from another that was dropped."""
+        """What `entry.ll` needs for calls with such arrays, the last of them those that ``kept`` reads; None
+        where steps make arrays that nobody knows before. It has an arena of its own, so there is none where that is
+        large; nor where a result is so large that its memory is better taken from another that was dropped."""
         prepared = self.prepared(arrays)
         if self.donated or prepared.storage.arena.size > _MOST:
             return None

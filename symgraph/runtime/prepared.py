@@ -12,11 +12,12 @@ import numpy as np
 
 from symgraph.errors import SymgraphError
 from symgraph.graph.binding import UnboundSize, evaluate_dim
-from symgraph.graph.dims import Size, symbols
+from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import attributes_of, run_node, schedule
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, SIZE
 from symgraph.graph.types import TensorType
+from symgraph.ops.create import iota
 from symgraph.ops.shape import expand_dims, reshape, squeeze
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Call, Kernel, Plan, Step, View
@@ -28,6 +29,8 @@ Array = np.ndarray[Any, Any]
 
 _MOST_CALLS = 16
 """For how many ways to lie in memory a step keeps what it found out."""
+_MOST_KNOWN = 1 << 13
+"""So many numbers are counted once and kept."""
 
 
 class KernelCall(Protocol):
@@ -251,9 +254,10 @@ class Prepared:
         known: set[int] = set()
         new: set[int] = set()
         for turn in storage.turns:
-            if _is_of_sizes(turn.step):
+            values = [self._start[slots[x]] for x in turn.step.needs]
+            if turn.step in calls and (found := _of_sizes(calls[turn.step], values, self.sizes)) is not None:
                 slot = slots[turn.step.writes[0]]
-                self._start[slot] = _of_sizes(calls[turn.step], self.sizes)
+                self._start[slot] = found
                 known.add(slot)
                 continue
             places = [
@@ -351,16 +355,17 @@ def _reshaped(step: Call, sizes: Mapping[Size, int]) -> tuple[int, ...] | None:
     return shape if prod(source) == prod(shape) else None
 
 
-def _is_of_sizes(step: Step) -> bool:
-    """Whether a step computes one number from sizes that arguments have."""
-    return (
-        isinstance(step, Call)
-        and step.node.op is SIZE
-        and all(size.source is None for size in symbols(step.node.attrs.size))  # type: ignore[union-attr]
-    )
-
-
-def _of_sizes(library: Library, sizes: dict[Size, int]) -> Array:
-    value = np.array(library.run((), sizes, None))
+def _of_sizes(library: Library, inputs: Sequence[Any], sizes: Mapping[Size, int]) -> Array | None:
+    """The value of a step that depends on nothing but the sizes that arguments have; None for other steps, for what is
+    large, and for what the op refuses."""
+    node = library.node
+    if any(x is None for x in inputs) or not (library.is_view or node.op in (SIZE, iota.op)):
+        return None
+    try:
+        if node.op is iota.op and evaluate_dim(node.attrs.size, sizes) > _MOST_KNOWN:  # type: ignore[union-attr]
+            return None
+        value = np.asarray(library.run(inputs, dict(sizes), None))
+    except (SymgraphError, ValueError):
+        return None
     value.flags.writeable = False
     return value
