@@ -7,9 +7,10 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache as once
+from functools import partial
 from typing import Protocol
 
 from symgraph.codegen.llvm_printer import Native, module
@@ -55,7 +56,7 @@ class Code:
         self._modules: dict[str, _Module] = {}
         """By the names of their functions."""
         self._functions: dict[str, Function] = {}
-        self._waiting: queue.SimpleQueue[_Module | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None
         self._lock = threading.RLock()
         """Nobody else compiles or loads meanwhile."""
@@ -82,13 +83,27 @@ class Code:
                 found = self._modules[function.name]
                 if not found.is_best:
                     found.is_best = True
-                    self._waiting.put(found)
-                    self._begin()
+                    self.later(partial(self._improve, found))
+
+    def later(self, task: Callable[[], None]) -> None:
+        """Do this in a while, in another thread."""
+        with self._lock:
+            self._waiting.put(task)
+            self._begin()
+
+    def made(self, text: str, level: int) -> bytes:
+        """The object file of a module, from disk if it is there."""
+        key = _key(text, level)
+        code = self._store.get(key)
+        if code is None:
+            code = compiled(text, level)
+            self._store.put(key, code)
+        return code
 
     def _compile(self, kernels: Sequence[Native]) -> None:
         text = module(kernels, host())
         best = self._store.get(_key(_better(text, kernels), BEST))
-        code = best or self._made(text, FIRST)
+        code = best or self.made(text, FIRST)
         self._loader.load(code)
         names = [f"{kernel.name}_better" if best else kernel.name for kernel in kernels]
         functions = [
@@ -99,29 +114,24 @@ class Code:
         for function in functions:
             self._functions[function.name], self._modules[function.name] = function, made
 
-    def _made(self, text: str, level: int) -> bytes:
-        key = _key(text, level)
-        code = self._store.get(key)
-        if code is None:
-            code = compiled(text, level)
-            self._store.put(key, code)
-        return code
-
     def _begin(self) -> None:
         if self._worker is None:
             self._worker = threading.Thread(target=self._work, name="symgraph compiler", daemon=True)
             self._worker.start()
 
     def _work(self) -> None:
-        while (found := self._waiting.get()) is not None:
-            with self._lock:
-                self._loader.load(self._made(found.text, BEST))
-                addresses = [self._loader.address(f"{each.name}_better") for each in found.functions]
-            for function, address in zip(found.functions, addresses, strict=True):
-                function.move(address)
+        while (task := self._waiting.get()) is not None:
+            task()
+
+    def _improve(self, found: _Module) -> None:
+        with self._lock:
+            self._loader.load(self.made(found.text, BEST))
+            addresses = [self._loader.address(f"{each.name}_better") for each in found.functions]
+        for function, address in zip(found.functions, addresses, strict=True):
+            function.move(address)
 
     def settle(self) -> None:
-        """Wait for the better code of all that was asked for."""
+        """Wait for all that was asked for."""
         worker = self._worker
         if worker is not None:
             self._waiting.put(None)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from symgraph.runtime.code import Function
-from symgraph.runtime.cpu import Loader, compiled
+from symgraph.runtime.code import BEST, Function, code
+from symgraph.runtime.cpu import Loader
 from symgraph.runtime.kept import Kept, lies_in_order
 
 Array = np.ndarray[Any, Any]
@@ -148,15 +147,25 @@ class Entry:
         self._states: list[State] = []
         self._seen: dict[tuple[tuple[int, ...], ...], int] = {}
         self._cell = np.array([0, id(slow)], np.int64)
-        self.call = _function(self._cell, self)
+        self._call: Callable[..., Any] | None = None
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        """The function, once a state was found."""
+        assert self._call is not None
+        return self._call
 
     def seen(self, values: Sequence[Any]) -> bool:
-        """Whether a state was found now, for a call with these arguments: at the second with their shapes."""
+        """Whether a state was found now, for a call with these arguments: at the second with their shapes, or as soon
+        after it as there is machine code to look at it."""
         if not all(lies_in_order(x) for x in values):
             return False
         shapes = tuple([x.shape for x in values])
         count = self._seen.get(shapes, 0) + 1
         if count == 1 and len(self._seen) >= _MOST:
+            return False
+        if count == 2 and _NATIVE.method is None:
+            _NATIVE.ask()
             return False
         self._seen[shapes] = count
         state = self._learn(values) if count == 2 else None
@@ -169,6 +178,9 @@ class Entry:
         ctypes.c_int64.from_address(state.address).value = int(self._cell[0])
         self._states.append(state)
         self._cell[0] = state.address
+        if self._call is None:
+            assert _NATIVE.method is not None
+            self._call = _function(_NATIVE.method, self._cell, self)
 
 
 def _numpy_function(n: int) -> int:
@@ -189,16 +201,29 @@ class _Method(ctypes.Structure):
     )
 
 
-_LOADER = Loader()
+class _Native:
+    """`entry.ll` as machine code, which other threads make meanwhile."""
+
+    def __init__(self) -> None:
+        self._loader = Loader()
+        self._is_asked = False
+        self.method: _Method | None = None
+
+    def ask(self) -> None:
+        if not self._is_asked:
+            self._is_asked = True
+            code().later(self._make)
+
+    def _make(self) -> None:
+        text = files("symgraph.runtime").joinpath("entry.ll").read_text()
+        self._loader.load(code().made(text, BEST))
+        self.method = _Method(b"call", self._loader.address("entry"), _FASTCALL, None)
 
 
-@cache
-def _method() -> _Method:
-    _LOADER.load(compiled(files("symgraph.runtime").joinpath("entry.ll").read_text(), 2))
-    return _Method(b"call", _LOADER.address("entry"), _FASTCALL, None)
+_NATIVE = _Native()
 
 
-def _function(cell: Array, owner: object) -> Callable[..., Any]:
+def _function(method: _Method, cell: Array, owner: object) -> Callable[..., Any]:
     """`entry.ll` with a cell to look at; it keeps the owner of that."""
     capsule = ctypes.pythonapi.PyCapsule_New
     capsule.restype, capsule.argtypes = (
@@ -210,5 +235,5 @@ def _function(cell: Array, owner: object) -> Callable[..., Any]:
         ctypes.py_object,
         [ctypes.c_void_p, ctypes.py_object, ctypes.py_object],
     )
-    made: Callable[..., Any] = make(ctypes.addressof(_method()), capsule(cell.ctypes.data, None, None), owner)
+    made: Callable[..., Any] = make(ctypes.addressof(method), capsule(cell.ctypes.data, None, None), owner)
     return made
