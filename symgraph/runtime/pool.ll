@@ -1,0 +1,264 @@
+; Threads that share the turns of a loop. The turns are cut into chunks; who has nothing to do claims one, and the caller
+; does so too: it waits for chunks that others have claimed and for nothing else, so that a thread which sleeps, or which the
+; system does not run, delays nobody.
+;
+; The pool is this memory, in bytes, which symgraph/runtime/pool.py makes:
+;
+;    0  ticket      the number of the call in the upper half, and in the lower how many chunks nobody has claimed
+;   64  done        how many chunks are done
+;  128  owner       1 while a call uses the pool
+;  192  function    of machine code: void (ptr table, i64 begin, i64 end)
+;  200  tables      one for each thread, since each has a room of its own
+;  208  pitch       bytes from one table to the next
+;  216  turns       of the loop
+;  224  chunk       turns of a chunk
+;  232  chunks      how many
+;  240  share       how many threads take part, the caller one of them
+;  256  workers     how many other threads there are
+;  264  patience    how often a thread looks for work before it sleeps
+;  272  yield       a function that lets the system run another thread, or 0
+;  320  the first worker: whether it sleeps, and its lock; 64 bytes for each
+;
+; The blocking lock is Python's, which needs no interpreter. `@relax` tells the processor that a thread is waiting.
+
+declare i32 @PyThread_acquire_lock(ptr, i32)
+declare void @PyThread_release_lock(ptr)
+
+; All turns of a loop, by all threads that are there; by this one alone where there is one chunk or somebody else has them.
+define void @share(ptr %pool, ptr %function, ptr %tables, i64 %pitch, i64 %turns, i64 %chunk, i64 %share) {
+start:
+  %above = add i64 %turns, %chunk
+  %last = sub i64 %above, 1
+  %chunks = sdiv i64 %last, %chunk
+  %few = icmp sle i64 %chunks, 1
+  br i1 %few, label %alone, label %ask
+
+ask:
+  %owner.at = getelementptr i8, ptr %pool, i64 128
+  %asked = cmpxchg ptr %owner.at, i64 0, i64 1 seq_cst seq_cst
+  %free = extractvalue { i64, i1 } %asked, 1
+  br i1 %free, label %prepare, label %alone
+
+alone:
+  call void %function(ptr %tables, i64 0, i64 %turns)
+  ret void
+
+prepare:
+  %function.at = getelementptr i8, ptr %pool, i64 192
+  store ptr %function, ptr %function.at
+  %tables.at = getelementptr i8, ptr %pool, i64 200
+  store ptr %tables, ptr %tables.at
+  %pitch.at = getelementptr i8, ptr %pool, i64 208
+  store i64 %pitch, ptr %pitch.at
+  %turns.at = getelementptr i8, ptr %pool, i64 216
+  store i64 %turns, ptr %turns.at
+  %chunk.at = getelementptr i8, ptr %pool, i64 224
+  store i64 %chunk, ptr %chunk.at
+  %chunks.at = getelementptr i8, ptr %pool, i64 232
+  store i64 %chunks, ptr %chunks.at
+  %share.at = getelementptr i8, ptr %pool, i64 240
+  store i64 %share, ptr %share.at
+  %done.at = getelementptr i8, ptr %pool, i64 64
+  store atomic i64 0, ptr %done.at monotonic, align 8
+  %old = load atomic i64, ptr %pool monotonic, align 8
+  %calls = lshr i64 %old, 32
+  %call = add i64 %calls, 1
+  %upper = shl i64 %call, 32
+  %ticket = or i64 %upper, %chunks
+  %before = atomicrmw xchg ptr %pool, i64 %ticket seq_cst
+  %workers.at = getelementptr i8, ptr %pool, i64 256
+  %workers = load i64, ptr %workers.at
+  %others = sub i64 %share, 1
+  %wanted = call i64 @llvm.smin.i64(i64 %workers, i64 %others)
+  br label %more
+
+more:
+  %n = phi i64 [ 0, %prepare ], [ %n.next, %next ]
+  %all = icmp sge i64 %n, %wanted
+  br i1 %all, label %work, label %look
+
+look:
+  %offset = mul i64 %n, 64
+  %here = add i64 %offset, 320
+  %asleep.at = getelementptr i8, ptr %pool, i64 %here
+  %asleep = load atomic i64, ptr %asleep.at seq_cst, align 8
+  %sleeps = icmp ne i64 %asleep, 0
+  br i1 %sleeps, label %take, label %next
+
+take:
+  %slept = atomicrmw xchg ptr %asleep.at, i64 0 seq_cst
+  %is.mine = icmp ne i64 %slept, 0
+  br i1 %is.mine, label %wake, label %next
+
+wake:
+  %lock.at = getelementptr i8, ptr %asleep.at, i64 8
+  %lock = load ptr, ptr %lock.at
+  call void @PyThread_release_lock(ptr %lock)
+  br label %next
+
+next:
+  %n.next = add i64 %n, 1
+  br label %more
+
+work:
+  call void @works(ptr %pool, i64 0)
+  br label %wait
+
+wait:                                             ; for the chunks of others
+  %looks = phi i64 [ 0, %work ], [ %looks.next, %relax ]
+  %so.far = load atomic i64, ptr %done.at acquire, align 8
+  %whole = icmp eq i64 %so.far, %chunks
+  br i1 %whole, label %end, label %relax
+
+relax:
+  %looks.next = call i64 @waits(ptr %pool, i64 %looks)
+  br label %wait
+
+end:
+  store atomic i64 0, ptr %owner.at seq_cst, align 8
+  ret void
+}
+
+; Chunks, until nobody is left to claim one.
+define internal void @works(ptr %pool, i64 %n) {
+start:
+  %share.at = getelementptr i8, ptr %pool, i64 240
+  %done.at = getelementptr i8, ptr %pool, i64 64
+  br label %look
+
+look:
+  %found = load atomic i64, ptr %pool acquire, align 8
+  br label %try
+
+try:
+  %ticket = phi i64 [ %found, %look ], [ %seen, %claim ]
+  %left = and i64 %ticket, 4294967295
+  %none = icmp eq i64 %left, 0
+  br i1 %none, label %end, label %invited
+
+invited:
+  %share = load atomic i64, ptr %share.at monotonic, align 8
+  %is.asked = icmp slt i64 %n, %share
+  br i1 %is.asked, label %claim, label %end
+
+claim:
+  %less = sub i64 %ticket, 1
+  %claimed = cmpxchg ptr %pool, i64 %ticket, i64 %less acq_rel acquire
+  %seen = extractvalue { i64, i1 } %claimed, 0
+  %is.mine = extractvalue { i64, i1 } %claimed, 1
+  br i1 %is.mine, label %run, label %try
+
+run:
+  %function.at = getelementptr i8, ptr %pool, i64 192
+  %function = load ptr, ptr %function.at
+  %tables.at = getelementptr i8, ptr %pool, i64 200
+  %tables = load ptr, ptr %tables.at
+  %pitch.at = getelementptr i8, ptr %pool, i64 208
+  %pitch = load i64, ptr %pitch.at
+  %turns.at = getelementptr i8, ptr %pool, i64 216
+  %turns = load i64, ptr %turns.at
+  %chunk.at = getelementptr i8, ptr %pool, i64 224
+  %chunk = load i64, ptr %chunk.at
+  %chunks.at = getelementptr i8, ptr %pool, i64 232
+  %chunks = load i64, ptr %chunks.at
+  %place = mul i64 %n, %pitch
+  %table = getelementptr i8, ptr %tables, i64 %place
+  %which = sub i64 %chunks, %left
+  %begin = mul i64 %which, %chunk
+  %next = add i64 %begin, %chunk
+  %end.of.chunk = call i64 @llvm.smin.i64(i64 %next, i64 %turns)
+  call void %function(ptr %table, i64 %begin, i64 %end.of.chunk)
+  %before = atomicrmw add ptr %done.at, i64 1 release
+  br label %look
+
+end:
+  ret void
+}
+
+; One more look in vain: what the count of them is then.
+define internal i64 @waits(ptr %pool, i64 %looks) {
+start:
+  call void @relax()
+  %more = add i64 %looks, 1
+  %patience.at = getelementptr i8, ptr %pool, i64 264
+  %patience = load i64, ptr %patience.at
+  %is.long = icmp sgt i64 %more, %patience
+  br i1 %is.long, label %ask, label %end
+
+ask:
+  %yield.at = getelementptr i8, ptr %pool, i64 272
+  %yield = load ptr, ptr %yield.at
+  %cannot = icmp eq ptr %yield, null
+  br i1 %cannot, label %end, label %let
+
+let:
+  %ignored = call i32 %yield()
+  br label %end
+
+end:
+  ret i64 %more
+}
+
+; What a worker does for ever; the caller of a loop has number 0.
+define void @worker(ptr %pool, i64 %n) {
+start:
+  %index = sub i64 %n, 1
+  %offset = mul i64 %index, 64
+  %here = add i64 %offset, 320
+  %asleep.at = getelementptr i8, ptr %pool, i64 %here
+  %lock.at = getelementptr i8, ptr %asleep.at, i64 8
+  %lock = load ptr, ptr %lock.at
+  %patience.at = getelementptr i8, ptr %pool, i64 264
+  br label %wait
+
+wait:
+  %patience = load i64, ptr %patience.at
+  br label %look
+
+look:
+  %looks = phi i64 [ 0, %wait ], [ %looks.next, %relax ]
+  %is.work = call i1 @has.work(ptr %pool, i64 %n)
+  br i1 %is.work, label %awake, label %patient
+
+patient:
+  %looks.next = add i64 %looks, 1
+  %more = icmp slt i64 %looks.next, %patience
+  br i1 %more, label %relax, label %sleep
+
+relax:
+  call void @relax()
+  br label %look
+
+sleep:                                            ; who brings work sees that, or is seen here
+  store atomic i64 1, ptr %asleep.at seq_cst, align 8
+  %is.late = call i1 @has.work(ptr %pool, i64 %n)
+  br i1 %is.late, label %cancel, label %block
+
+cancel:
+  %slept = atomicrmw xchg ptr %asleep.at, i64 0 seq_cst
+  %still = icmp ne i64 %slept, 0
+  br i1 %still, label %awake, label %block
+
+block:
+  %acquired = call i32 @PyThread_acquire_lock(ptr %lock, i32 1)
+  br label %awake
+
+awake:
+  call void @works(ptr %pool, i64 %n)
+  br label %wait
+}
+
+; Whether there is a chunk to claim for a thread with this number.
+define internal i1 @has.work(ptr %pool, i64 %n) {
+start:
+  %share.at = getelementptr i8, ptr %pool, i64 240
+  %ticket = load atomic i64, ptr %pool seq_cst, align 8
+  %left = and i64 %ticket, 4294967295
+  %some = icmp ne i64 %left, 0
+  %share = load atomic i64, ptr %share.at monotonic, align 8
+  %is.asked = icmp slt i64 %n, %share
+  %is.work = and i1 %some, %is.asked
+  ret i1 %is.work
+}
+
+declare i64 @llvm.smin.i64(i64, i64)
