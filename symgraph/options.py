@@ -38,6 +38,8 @@ class Options:
     ``rules`` are rules of the user's own, tried after all others.
     ``backend`` is what kernels become: "llvm", machine code for this processor, or "numpy", loops of NumPy calls. None
     is the first of them that is installed.
+    ``threads`` is how many threads a long kernel may use; results have the same bits whatever it is. None is one for
+    each processor that the process may use.
     ``verify`` checks every invariant of the graph after each pass.
     """
 
@@ -47,6 +49,7 @@ class Options:
     verify: bool = False
     memory_limit: int | None = None
     backend: str | None = None
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("watch", "fast_math", "verify"):
@@ -57,6 +60,9 @@ class Options:
             raise ArgumentError(f"Options: backend is {self.backend!r}; it must be 'llvm', 'numpy' or None")
         if self.backend == "llvm" and not has_llvm():
             raise ArgumentError("Options: backend is 'llvm', which needs llvmlite: pip install llvmlite")
+        threads = self.threads
+        if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+            raise ArgumentError(f"Options: threads is {threads!r}; it must be a number of 1 or more, or None")
         limit = self.memory_limit
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
             raise ArgumentError(f"Options: memory_limit is {limit!r}; it must be a number of bytes, or None")

@@ -17,8 +17,9 @@
 ;    9  patched     the address of 3 words for each patch: of the word to write, of the slot that it gets, and the bytes that
 ;                   are added
 ;   10  steps       how many
-;   11  run         the address of 3 words for each step: its function, its table, the turns of its first loop; or 0 and a
-;                   Python callable that takes all objects
+;   11  run         the address of 6 words for each step: its function, its tables, the turns of its first loop, the turns
+;                   that a thread claims at a time, the bytes of a table, how many there are, one for each thread that
+;                   shares the loop; or 0 and a Python callable that takes all objects
 ;   12  is heavy    1 where the calls are long enough to let other threads of Python run meanwhile
 ;   13  array type  the address of numpy.ndarray
 ;   14  make        NumPy's PyArray_Empty
@@ -33,6 +34,8 @@
 ;   23  leave       a callable that is given the updates' arrays, or None where there are none now, and gives the locks back
 ;   24  is single   1 where the one result is given as it is and not in a tuple
 ;   25  wrap        a callable that makes of the tuple of results what a call gives, or 0
+;   26  share       the function of `pool.ll` that lets threads share a loop
+;   27  pool        what it needs
 ;
 ; The fields of an array, as NumPy 2 keeps them since 1.7: type at byte 8 of the object, data at 16, rank (32 bits) at 24,
 ; sizes at 32, dtype at 56, flags (32 bits) at 64.
@@ -374,14 +377,14 @@ release:
   br label %more.steps
 
 more.steps:
-  %s = phi i64 [ 0, %begin ], [ 0, %release ], [ %s.next, %native ], [ %s.next, %called ], [ %s.next, %release.again ]
-  %saved = phi ptr [ null, %begin ], [ %thread, %release ], [ %saved, %native ], [ null, %called ], [ %again, %release.again ]
+  %s = phi i64 [ 0, %begin ], [ 0, %release ], [ %s.next, %run.alone ], [ %s.next, %run.together ], [ %s.next, %called ], [ %s.next, %release.again ]
+  %saved = phi ptr [ null, %begin ], [ %thread, %release ], [ %saved, %run.alone ], [ %saved, %run.together ], [ null, %called ], [ %again, %release.again ]
   %ran = icmp eq i64 %s, %step.count
   br i1 %ran, label %end, label %step
 
 step:
   %s.next = add i64 %s, 1
-  %s.row = mul i64 %s, 3
+  %s.row = mul i64 %s, 6
   %s.at = getelementptr ptr, ptr %steps, i64 %s.row
   %function = load ptr, ptr %s.at
   %table.at = getelementptr ptr, ptr %s.at, i64 1
@@ -392,7 +395,25 @@ step:
 native:
   %turns.at = getelementptr i64, ptr %s.at, i64 2
   %turns = load i64, ptr %turns.at
+  %threads.at = getelementptr i64, ptr %s.at, i64 5
+  %threads = load i64, ptr %threads.at
+  %is.one = icmp eq i64 %threads, 1
+  br i1 %is.one, label %run.alone, label %run.together
+
+run.alone:
   call void %function(ptr %table, i64 0, i64 %turns)
+  br label %more.steps
+
+run.together:
+  %chunk.at = getelementptr i64, ptr %s.at, i64 3
+  %chunk = load i64, ptr %chunk.at
+  %pitch.at = getelementptr i64, ptr %s.at, i64 4
+  %pitch = load i64, ptr %pitch.at
+  %share.at = getelementptr i64, ptr %state, i64 26
+  %share = load ptr, ptr %share.at
+  %pool.at = getelementptr i64, ptr %state, i64 27
+  %pool = load ptr, ptr %pool.at
+  call void %share(ptr %pool, ptr %function, ptr %table, i64 %pitch, i64 %turns, i64 %chunk, i64 %threads)
   br label %more.steps
 
 python:

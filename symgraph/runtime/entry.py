@@ -13,6 +13,7 @@ import numpy as np
 from symgraph.runtime.code import BEST, Function, code
 from symgraph.runtime.cpu import Loader
 from symgraph.runtime.kept import Kept, lies_in_order
+from symgraph.runtime.pool import pool
 
 Array = np.ndarray[Any, Any]
 
@@ -20,21 +21,25 @@ _EMPTY = 184
 """Where PyArray_Empty stands in NumPy's table of functions for C."""
 _MOST = 16
 """For so many shapes of arguments there may be states."""
+_ROW = 6
+"""Words of a step."""
 _FASTCALL = 0x80 | 0x02
 """METH_FASTCALL | METH_KEYWORDS"""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One function of machine code, its table, and the turns of its first loop."""
+    """One function of machine code, and the turns of its first loop."""
 
     function: Function
-    table: Sequence[int]
-    """The words, addresses that a call decides as 0."""
+    tables: Sequence[Sequence[int]]
+    """The words of each thread's, addresses that a call decides as 0."""
     slots: Sequence[tuple[int, int, int]]
     """The place of a word, the argument or result that it is the address of, and how many bytes further; results count
     on from arguments."""
     turns: int
+    chunk: int
+    """Turns that a thread claims at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +81,23 @@ class State:
         self._alive: list[object] = [*alive, arguments, results, steps, kept, enter, leave, answer]
         count = len(arguments) + len(kept.read) + len(results)
         slots, objects = self._words([0] * count), self._words([0] * count)
-        rows: list[tuple[int, int, int]] = []
+        rows: list[tuple[int, ...]] = []
         patches: list[int] = []
         self._steps = steps
         for step in steps:
             if isinstance(step, Step):
-                table = self._words(step.table)
-                for place, slot, offset in step.slots:
-                    patches += (table + 8 * place, slots + 8 * slot, offset)
+                share, length = len(step.tables), len(step.tables[0])
+                tables = self._words([word for table in step.tables for word in table])
+                for n in range(share):
+                    for place, slot, offset in step.slots:
+                        patches += (tables + 8 * (n * length + place), slots + 8 * slot, offset)
+                if share > 1:
+                    pool().want(share)
                 step.function.followers.add(self)
-                rows.append((step.function.address, table, step.turns))
+                rows.append((step.function.address, tables, step.turns, step.chunk, 8 * length, share))
             else:
-                rows.append((0, id(step), 0))
+                rows.append((0, id(step), 0, 0, 0, 0))
+        is_shared = any(isinstance(step, Step) and len(step.tables) > 1 for step in steps)
         self._run = np.array([word for row in rows for word in row], np.int64)
         words = [
             0,
@@ -116,6 +126,8 @@ class State:
             id(leave),
             int(answer.is_single),
             0 if answer.wrap is None else id(answer.wrap),
+            pool().share if is_shared else 0,
+            pool().address if is_shared else 0,
         ]
         self.address = self._words(words)
 
@@ -123,7 +135,7 @@ class State:
         """There is better code for some step; a call that runs may take the old one or the new."""
         for n, step in enumerate(self._steps):
             if isinstance(step, Step):
-                self._run[3 * n] = step.function.address
+                self._run[_ROW * n] = step.function.address
 
     def _words(self, words: Sequence[int]) -> int:
         """The address of words that stay as long as the state."""

@@ -52,7 +52,8 @@ class Executor:
         if self.backend == "llvm":
             from symgraph.runtime.native_backend import NativeProgram
 
-            return NativeProgram(self.plan, donated=self._donated, limit=limit)
+            threads = self._options.threads
+            return NativeProgram(self.plan, donated=self._donated, limit=limit, threads=threads)
         from symgraph.runtime.numpy_backend import NumpyProgram
 
         return NumpyProgram(self.plan, donated=self._donated, limit=limit)

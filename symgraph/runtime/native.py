@@ -26,6 +26,8 @@ from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.memory import Arena
+from symgraph.runtime.pool import pool
+from symgraph.runtime.shares import Shares, shares
 
 Array = np.ndarray[Any, Any]
 _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
@@ -34,8 +36,9 @@ _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 class NativeKernel:
     """A kernel, with a function for each layout that was met."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, threads: int = 1) -> None:
         self.step = self.kernel = kernel
+        self._threads = threads
         self.loops = lower(kernel)
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
@@ -54,7 +57,7 @@ class NativeKernel:
             _, columns = self.space(sizes)
         except UnboundSize:
             return Needs()
-        return Needs(self._room.bytes(prod(columns)), True, self._in_place)
+        return Needs(self._shares(sizes, columns).bytes, True, self._in_place)
 
     def space(self, sizes: Mapping[Size, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The sizes of the loops over rows, and over columns."""
@@ -74,7 +77,7 @@ class NativeKernel:
         self.functions.add(function)
         tail = [*turns, *itertools.chain(*steps)]
         first = turns[0] if layout.rows else 1
-        return NativeCall(function, len(arrays), tail, first, room, fails=fails)
+        return NativeCall(function, len(arrays), tail, first, room, self._shares(sizes, columns), fails=fails)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
         """The text for arrays of these shapes and strides."""
@@ -92,6 +95,10 @@ class NativeKernel:
             self._native(arranged(self.loops, by_name, rows, columns)[0])
         return list(self._printed.values())
 
+    def _shares(self, sizes: Mapping[Size, int], columns: Sequence[int]) -> Shares:
+        room = self._room.bytes(prod(columns))
+        return shares(self.kernel, sizes, self._threads if self.kernel.rows else 1, room)
+
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:
             self._printed[layout] = print_native(self.loops, layout, host())
@@ -101,35 +108,57 @@ class NativeKernel:
 class NativeCall:
     """A function of machine code on arrays of these shapes and strides.
 
-    Its table has the addresses of the arrays and of its room, and the words of ``tail``.
+    Its table has the addresses of the arrays and of its room, and the words of ``tail``. Threads that share its first
+    loop have a table each, since each has a room of its own.
     """
 
     def __init__(
-        self, function: Function, arrays: int, tail: Sequence[int], turns: int, room: int, *, fails: bool
+        self,
+        function: Function,
+        arrays: int,
+        tail: Sequence[int],
+        turns: int,
+        room: int,
+        shared: Shares,
+        *,
+        fails: bool,
+        chunks: int | None = None,
     ) -> None:
         self.function, self.fails, self._room = function, fails, room
         self._address, self._call = 0, _CALL(0)
         self.turns = turns
         """Of the first loop."""
+        self.chunk = shared.chunk(turns, chunks) if chunks is not None else shared.chunk(turns)
+        """Turns that a thread claims at a time."""
+        self._shared = shared if self.chunk < turns else Shares()
         self._tail = list(tail)
-        self._type = ctypes.c_int64 * (arrays + 1 + len(self._tail))
+        self._type = (ctypes.c_int64 * (arrays + 1 + len(self._tail))) * self._shared.threads
 
-    def table(self, addresses: Sequence[int], arena: Arena) -> list[int]:
-        """The words that the function reads, for arrays at these addresses."""
-        return [*addresses, arena.memory.ctypes.data + self._room, *self._tail]
+    def tables(self, addresses: Sequence[int], arena: Arena) -> list[list[int]]:
+        """The words that the function reads in each thread, for arrays at these addresses."""
+        room = arena.memory.ctypes.data + self._room
+        every = range(self._shared.threads)
+        return [[*addresses, room + self._shared.room_of(n), *self._tail] for n in every]
 
     def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
         if self.fails:
             raise ValueError("there is no extremum along an axis of size 0")
-        table = arena.cache.get(self)
-        if table is None:
-            table = arena.cache[self] = self._type(*self.table([0] * len(arrays), arena))
+        tables = arena.cache.get(self)
+        if tables is None:
+            tables = arena.cache[self] = self._type()
+            for table, words in zip(tables, self.tables([0] * len(arrays), arena), strict=True):
+                table[:] = words
         for n, x in enumerate(arrays):
-            table[n] = begin_of(x)
+            address = begin_of(x)
+            for table in tables:
+                table[n] = address
+        if len(tables) > 1:
+            pool().run(self.function.address, tables, self.turns, self.chunk)
+            return
         if self._address != self.function.address:
             self._address = self.function.address
             self._call = _CALL(self._address)
-        self._call(ctypes.addressof(table), 0, self.turns)
+        self._call(ctypes.addressof(tables), 0, self.turns)
 
 
 def arranged(

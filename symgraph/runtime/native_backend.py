@@ -21,6 +21,7 @@ from symgraph.runtime.kernel import Compiled
 from symgraph.runtime.memory import LARGE, Arena, Memory
 from symgraph.runtime.native import NativeCall, NativeKernel
 from symgraph.runtime.native_product import NativeProduct, is_product
+from symgraph.runtime.pool import processors
 from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepared
 from symgraph.runtime.program import PlanProgram
 
@@ -45,18 +46,20 @@ class NativeProgram(PlanProgram):
         *,
         donated: Collection[Node] = (),
         limit: int | None = None,
+        threads: int | None = None,
     ) -> None:
+        threads = threads or processors()
         codes: dict[Step, KernelCode] = {}
         self.left: dict[Kernel, str] = {}
         """What of a kernel has no machine code yet."""
         for step in plan.steps:
             if isinstance(step, Kernel):
-                made = NativeKernel(step)
+                made = NativeKernel(step, threads)
                 codes[step] = made
                 if (why := unspoken(made.loops)) is not None:
                     codes[step], self.left[step] = Compiled(step, DEFAULT.block), why
             elif isinstance(step, Call) and is_product(step):
-                codes[step] = NativeProduct(step)
+                codes[step] = NativeProduct(step, threads)
         super().__init__(plan, codes, memory, donated=donated, limit=limit)
 
     def explain(self) -> str:
@@ -101,9 +104,9 @@ class NativeProgram(PlanProgram):
             call = turn.call(lying, prepared.sizes)
             places = [_place(x, [*given, *results]) for x in lying]
             if isinstance(call, NativeCall) and not call.fails:
-                table = call.table([x.ctypes.data for x in lying], arena)
+                tables = call.tables([x.ctypes.data for x in lying], arena)
                 slots = [(n, *place) for n, place in enumerate(places) if place is not None]
-                steps.append(NativeStep(call.function, table, slots, call.turns))
+                steps.append(NativeStep(call.function, tables, slots, call.turns, call.chunk))
             else:
                 steps.append(_called(call, lying, places, arena))
         asked = given[: len(given) - len(kept.read)]

@@ -19,6 +19,7 @@ from symgraph.optimizations.plan import Call, Step
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.native import NativeCall
+from symgraph.runtime.shares import Shares, shares
 
 Array = np.ndarray[Any, Any]
 
@@ -33,8 +34,8 @@ def is_product(step: Step) -> bool:
 class NativeProduct:
     """A step that multiplies two matrices."""
 
-    def __init__(self, step: Call) -> None:
-        self.step = step
+    def __init__(self, step: Call, threads: int = 1) -> None:
+        self.step, self._threads = step, threads
         self.nodes = (*step.node.inputs, step.node)
         self.functions: set[Function] = set()
 
@@ -45,7 +46,7 @@ class NativeProduct:
             m, k, n = (evaluate_dim(size, sizes) for size in (*first.shape, second.shape[1]))
         except UnboundSize:
             return Needs()
-        return Needs(room(m, n, k, first.row, host()), True)
+        return Needs(self._shares(m, n, k, sizes).bytes, True)
 
     def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> NativeCall:
         """For arrays of these shapes and strides, with its room at one place of the arena."""
@@ -55,7 +56,11 @@ class NativeProduct:
         (function,) = code().functions([self.printed_for(arrays, sizes)])
         self.functions.add(function)
         tail = [a.shape[0], b.shape[1], a.shape[1], *a.strides, *b.strides, c.strides[0]]
-        return NativeCall(function, 3, tail, blocks(a.shape[0]), room, fails=False)
+        shared = self._shares(a.shape[0], b.shape[1], a.shape[1], sizes)
+        return NativeCall(function, 3, tail, blocks(a.shape[0]), room, shared, fails=False, chunks=1)
+
+    def _shares(self, m: int, n: int, k: int, sizes: Mapping[Size, int]) -> Shares:
+        return shares(self.step, sizes, self._threads, room(m, n, k, self.nodes[0].row, host()))
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
         """One text serves all products of a dtype."""

@@ -40,6 +40,7 @@ class Pool:
         self._loader.load(code().made(text, FIRST))
         self.share = self._loader.address("share")
         """Where the function of the same name in `pool.ll` begins."""
+        self._share = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 4)(self.share)
         self._work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(self._loader.address("worker"))
         self._memory = np.zeros(_FIRST + _LINE * (_MOST + 1), np.uint8)
         self.address = -(-self._memory.ctypes.data // _LINE) * _LINE
@@ -49,6 +50,13 @@ class Pool:
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._alone)
+
+    def run(self, function: int, tables: ctypes.Array[Any], turns: int, chunk: int) -> None:
+        """All turns of the function at this address, by as many threads as there are tables."""
+        self.want(len(tables))
+        pitch = ctypes.sizeof(tables) // len(tables)
+        at = ctypes.addressof(tables)
+        self._share(self.address, function, at, pitch, turns, chunk, len(tables))
 
     def want(self, share: int) -> None:
         """Start workers, so that as many threads may share a loop, the caller one of them."""

@@ -1,0 +1,52 @@
+"""How a step is shared among threads: how many take part, and how much each claims at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from symgraph.graph.dims import Size
+from symgraph.optimizations.plan import Step
+from symgraph.optimizations.step_cost import step_cost
+
+_WORTH = 20_000.0
+"""Nanoseconds of work, as `step_cost` has it, for which another thread is asked."""
+_CHUNKS = 4
+"""So many a thread: who is late leaves some to others."""
+_GRAIN = 64
+"""Turns of a long loop are claimed in multiples of so many, so that threads write no line of the cache together."""
+_LINE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What the threads of a call have."""
+
+    threads: int = 1
+    room: int = 0
+    """Bytes of each."""
+
+    @property
+    def bytes(self) -> int:
+        """The room of all."""
+        return self.room if self.threads == 1 else self.threads * self._pitch
+
+    def room_of(self, thread: int) -> int:
+        """Where that of a thread begins."""
+        return thread * self._pitch
+
+    @property
+    def _pitch(self) -> int:
+        return -(-self.room // _LINE) * _LINE
+
+    def chunk(self, turns: int, each: int = _CHUNKS) -> int:
+        """Turns to claim at a time, ``each`` times a thread."""
+        chunk = max(1, -(-turns // (self.threads * each)))
+        return chunk if turns < _GRAIN * self.threads * each else -(-chunk // _GRAIN) * _GRAIN
+
+
+def shares(step: Step, sizes: Mapping[Size, int], threads: int, room: int) -> Shares:
+    """Those of a step of which each thread needs so much room."""
+    if threads > 1:
+        threads = max(1, min(threads, int(step_cost(step, sizes) / _WORTH)))
+    return Shares(threads, room)

@@ -1,0 +1,120 @@
+"""Kernels that threads share: the same bits for any number of them."""
+
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import symgraph as sg
+from symgraph.graph.walk import toposort
+from symgraph.runtime import shares
+from symgraph.runtime.code import code
+from symgraph.runtime.pool import pool
+from tests.fuzz.drawing import draw_group
+
+x = sg.placeholder("float32", ("n", "k"), name="x")
+y = sg.placeholder("float32", ("n", "k"), name="y")
+v = sg.placeholder("float32", ("k",), name="v")
+PROGRAMS = {
+    "elementwise": sg.tanh(x) * y + v,
+    "softmax": sg.softmax(x + v, axis=1),
+    "softmax down": sg.softmax(x * v, axis=0),
+    "layer norm": (x - sg.mean(x, axis=1, keepdims=True)) / sg.sqrt(sg.var(x, axis=1, keepdims=True) + 1e-5),
+    "sums": [sg.sum(x * y, axis=0), sg.sum(x * y, axis=1), sg.sum(x * y)],
+    "extrema": [sg.argmax(x, axis=0), sg.max(x * y, axis=1), sg.min(x, axis=0) * v],
+    "product": sg.tanh(x @ y.T) @ y,
+    "product of turned": (x.T @ y) @ v,
+    "gradient": sg.grad(sg.sum(sg.gelu(x @ sg.transpose(x)) ** 2), [x])[0],
+    "turned": x.T[::-1] * 2 + y.T,
+    "norms": sg.sqrt(sg.sum(sg.square(x - y), axis=1)) * sg.logsumexp(x, axis=1),
+}
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    monkeypatch.setattr(shares, "_WORTH", 1.0)
+
+
+def function(outputs, threads):
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    known = set(toposort(outputs))
+    inputs = [node for node in (x, y, v) if node in known]
+    return inputs, sg.function(inputs, outputs, options=sg.Options(threads=threads))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_as_many_threads_as_one_likes(eager, name):
+    rng = np.random.default_rng(0)
+    for shape in [(1, 1), (3, 5), (70, 33), (257, 300), (0, 4), (1000, 2), (2, 3000)]:
+        arrays = {x: rng.normal(size=shape), y: rng.normal(size=shape), v: rng.normal(size=shape[1])}
+        if name in ("extrema", "softmax down") and 0 in shape:
+            continue
+        expected = None
+        for threads in (1, 2, 3, 7):
+            inputs, f = function(PROGRAMS[name], threads)
+            given = [arrays[node].astype("float32") for node in inputs]
+            for _ in range(3):
+                found = f(*given)
+                expected = expected or found
+                for one, other in zip(expected, found, strict=True):
+                    np.testing.assert_array_equal(one, other)
+            code().settle()
+            for one, other in zip(expected, f(*given), strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_drawn_programs_by_many_threads(eager, group):
+    for _, program in draw_group(group, 8, 500):
+        given = [node for node, _ in program.inputs]
+        arrays = [array for _, array in program.inputs]
+        outputs = [node for node, _ in program.values]
+        one, many = (
+            sg.function(given, outputs, options=sg.Options(threads=threads))._program.executor
+            for threads in (1, 4)
+        )
+        for a, b in zip(one.run(arrays), many.run(arrays), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_work_that_is_worth_it_is_shared():
+    inputs, f = function(PROGRAMS["elementwise"], 3)
+    large = [np.ones((1000, 1000), np.float32), np.ones((1000, 1000), np.float32), np.ones(1000, np.float32)]
+    f(*large)
+
+    assert len(pool()._threads) >= 2
+
+
+def test_functions_that_share_called_by_many_threads(eager):
+    rng = np.random.default_rng(1)
+    given = [rng.normal(size=(200, 100)).astype("float32") for _ in range(2)]
+    _, f = function(PROGRAMS["product"], 4)
+    expected, wrong = f(*given)[0], []
+
+    def work():
+        for _ in range(60):
+            if not np.array_equal(f(*given)[0], expected):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_what_threads_need_is_stated():
+    _, one = function(PROGRAMS["product"], 1)
+    _, three = function(PROGRAMS["product"], 3)
+
+    assert one.memory(n=4, k=100).peak == three.memory(n=4, k=100).peak
+    assert one.memory(n=1000, k=400).peak < three.memory(n=1000, k=400).peak
+
+
+@pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2"])
+def test_threads_that_there_cannot_be(threads):
+    with pytest.raises(sg.ArgumentError, match="threads is"):
+        sg.Options(threads=threads)
