@@ -51,7 +51,7 @@ HEIGHT = 16 * ROWS
 """Rows of a block of A, which the second cache holds."""
 WIDTH = 512
 """Columns of a block of B, which the last cache holds."""
-FEW = 5
+FEW = 96
 """So many rows of A, or fewer, are not worth a copy of B."""
 
 
@@ -205,6 +205,7 @@ class _Blocks:
         self._p, self._count = p, body.intrinsic("smin", body.sub(self._k, p), DEPTH)
         self._begins = body.compare("eq", p, 0)
         start = body.select(self._direct, body.and_(self._width, -tile.columns), 0)
+        start = body.select(self._single, self._width, start)
         each(body, start, self._width, tile.columns, self._pack)
         each(body, self._first, self._last, HEIGHT, self._block)
 
@@ -238,15 +239,29 @@ class _Blocks:
         self._to = _Matrix(self._c.place(body, i, self._j), self._c.down, self._c.across)
         wide = body.select(self._single, body.and_(self._width, -tile.wide), 0)
         each(body, 0, wide, tile.wide, self._single_row)
-        each(body, wide, self._width, tile.columns, self._tiles)
+        either(
+            body,
+            self._single,
+            lambda: either(body, body.compare("lt", wide, self._width), lambda: self._rest_of_row(wide)),
+            lambda: each(body, 0, self._width, tile.columns, self._tiles),
+        )
 
-    def _single_row(self, j: Register) -> None:
+    def _single_row(self, j: Register, *width: Register, kind: str | None = None) -> None:
+        """Columns from one on: as many as the widest tile has, or so many of another kind's."""
         body, b, zero = self._body, self._b, integer(0)
         at = b.place(body, self._p, body.add(self._j, j))
         c = self._to.place(body, zero, j)
-        self._product(
-            product(1, self._tile.wide // self._tile.lanes), self._rows.at, zero, at, b.down, c, zero
-        )
+        kind = kind or product(1, self._tile.wide // self._tile.lanes)
+        self._product(kind, self._rows.at, zero, at, b.down, c, zero, *width)
+
+    def _rest_of_row(self, j: Register) -> None:
+        body, tile = self._body, self._tile
+        left = body.sub(self._width, j)
+        kinds = [f"@matmul_{product(1, vectors)}_some" for vectors in tile.some]
+        found = kinds[-1]
+        for vectors, kind in reversed(list(zip(tile.some[:-1], kinds[:-1], strict=True))):
+            found = pick(body, body.compare("le", left, vectors * tile.lanes), kind, found)
+        self._single_row(j, left, kind=found)
 
     def _tiles(self, j: Register) -> None:
         """One tile below the other."""
@@ -291,13 +306,22 @@ class _Blocks:
         each(body, 0, self._height, ROWS, one)
 
     def _product(
-        self, kind: str, a: str, last: Register, b: str, b_down: Register, c: str, c_down: Register
+        self,
+        kind: str,
+        a: str,
+        last: Register,
+        b: str,
+        b_down: Register,
+        c: str,
+        c_down: Register,
+        *width: Register,
     ) -> None:
         """Added to what is there, but for the first terms."""
         body, rows = self._body, self._rows
         base = pick(body, self._begins, "@matmul_zeros", c)
         base_down = body.select(self._begins, 0, c_down)
-        call(body, kind, a, last, rows.down, rows.across, b, b_down, self._count, c, c_down, base, base_down)
+        given: list[str | Register] = [a, last, rows.down, rows.across, b, b_down, self._count, c, c_down]
+        call(body, kind, *given, base, base_down, *width)
 
     def _kind(self, rows: Register) -> str:
         """The function for tiles of so many rows."""

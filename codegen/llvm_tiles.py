@@ -65,6 +65,11 @@ class Tile:
         """Columns of the tile of one row, whose sums take as many registers."""
         return 4 * self.columns
 
+    @property
+    def some(self) -> tuple[int, ...]:
+        """Vectors of tiles of one row whose last columns are left out."""
+        return self.vectors, 2 * self.vectors, 4 * self.vectors
+
 
 def functions(tile: Tile, machine: Machine) -> Iterator[tuple[str, frozenset[str]]]:
     """The texts of the functions, and what they declare."""
@@ -79,6 +84,10 @@ def functions(tile: Tile, machine: Machine) -> Iterator[tuple[str, frozenset[str
         body.declared.add(f"@matmul_zeros = private constant {zeros}")
         _write_product(body, tile, rows, vectors)
         yield function(body, product(rows, vectors), _PRODUCT)
+    for vectors in tile.some:
+        body = Body(fma=machine.fma)
+        _write_product(body, tile, 1, vectors, integer("%width"))
+        yield function(body, f"{product(1, vectors)}_some", f"{_PRODUCT}, i64 %width")
     for name, parameters, write in (
         ("pack", _PACK, _write_pack),
         ("unpack", _UNPACK, _write_unpack),
@@ -154,17 +163,19 @@ _PRODUCT = (
 )
 
 
-def _write_product(body: Body, tile: Tile, rows: int, vectors: int) -> None:
+def _write_product(body: Body, tile: Tile, rows: int, vectors: int, width: Register | None = None) -> None:
     """``c = base + a @ b``, where columns of b, c and base are neighbours; rows past the last are the last one again,
-    and computed and written again."""
+    and computed and written again. Columns from ``width`` on, if it is given, are left out."""
     a, c, base = (
         [_row(body, at, n, down) for n in range(rows)]
         for at, down in (("%a", "%a_down"), ("%c", "%c_down"), ("%base", "%base_down"))
     )
     places = list(itertools.product(range(rows), range(vectors)))
+    starts = [n * tile.lanes for n in range(vectors)]
+    masks = [None if width is None else _first(body, tile, width, integer(start)) for start in starts]
 
     def vector(at: str, n: int) -> Register:
-        return load(body, tile.row, address(body, at, n * tile.lanes * tile.size), tile.lanes, None)
+        return load(body, tile.row, address(body, at, starts[n] * tile.size), tile.lanes, masks[n])
 
     def turn(_: Register, given: list[Register]) -> list[Register]:
         x, y, sums = given[0], given[1], given[2:]
@@ -190,7 +201,7 @@ def _write_product(body: Body, tile: Tile, rows: int, vectors: int) -> None:
     sums = body.loop(start, integer("%k"), 1, carried, turn)[2:]
     found = [body.add(vector(base[i], j), x) for (i, j), x in zip(places, sums, strict=True)]
     for (i, j), x in zip(places, found, strict=True):
-        store(body, x, tile.row, address(body, c[i], j * tile.lanes * tile.size), None)
+        store(body, x, tile.row, address(body, c[i], starts[j] * tile.size), masks[j])
 
 
 def _row(body: Body, at: str, n: int, down: str) -> str:
@@ -328,7 +339,7 @@ def _write_dots(body: Body, tile: Tile) -> None:
 
 
 def _first(body: Body, tile: Tile, stop: Register, start: Register) -> Register:
-    """A mask of the lanes between two numbers, or of all."""
+    """A mask of the lanes between two numbers, or of all, or of none."""
     return body.compare("lt", counting(tile.lanes), body.spread(body.sub(stop, start), tile.lanes))
 
 

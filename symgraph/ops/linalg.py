@@ -110,6 +110,10 @@ matmul.numpy(summed_in_float32(np.matmul))
 def _(g: Node, a: Node, b: Node, out: Node) -> Slopes:
     if a.ndim == b.ndim == 1:
         return sum_to(g * conj(b), a.shape), sum_to(g * conj(a), b.shape)
+    if a.ndim == 2 and b.ndim == 1:
+        return expand_dims(g, 1) * conj(b), matmul.op(_adjoint(a), g)
+    if a.ndim == 1 and b.ndim == 2:
+        return matmul.op(g, _adjoint(b)), expand_dims(conj(a), 1) * g
     rows = a if a.ndim > 1 else expand_dims(a, 0)
     columns = b if b.ndim > 1 else expand_dims(b, 1)
     if a.ndim == 1:

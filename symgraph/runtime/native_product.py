@@ -25,14 +25,14 @@ Array = np.ndarray[Any, Any]
 
 
 def is_product(step: Step) -> bool:
-    """Whether a step multiplies two matrices of float32 or float64."""
+    """Whether a step multiplies two matrices or vectors of float32 or float64."""
     if not isinstance(step, Call) or step.node.op is not matmul.op:
         return False
-    return step.node.row in (FLOAT32, FLOAT64) and all(x.ndim == 2 for x in step.node.inputs)
+    return step.node.row in (FLOAT32, FLOAT64) and all(x.ndim in (1, 2) for x in step.node.inputs)
 
 
 class NativeProduct:
-    """A step that multiplies two matrices."""
+    """A step that multiplies two matrices, or a vector as a row from the left or as a column from the right."""
 
     def __init__(self, step: Call, threads: int = 1) -> None:
         self.step, self._threads = step, threads
@@ -43,21 +43,24 @@ class NativeProduct:
         """The room of a call."""
         first, second, _ = self.nodes
         try:
-            m, k, n = (evaluate_dim(size, sizes) for size in (*first.shape, second.shape[1]))
+            a, b = (tuple(evaluate_dim(size, sizes) for size in x.shape) for x in (first, second))
         except UnboundSize:
             return Needs()
+        (m, k), (_, n) = _as_row(a, 1), _as_column(b, 1)
         return Needs(self._shares(m, n, k, sizes).bytes, True)
 
     def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> NativeCall:
         """For arrays of these shapes and strides, with its room at one place of the arena."""
         a, b, c = arrays
-        if a.shape[1] != b.shape[0]:
+        (m, k), (other, n) = _as_row(a.shape, 1), _as_column(b.shape, 1)
+        if k != other:
             raise ValueError(f"{a.shape} @ {b.shape}")
         (function,) = code().functions([self.printed_for(arrays, sizes)])
         self.functions.add(function)
-        tail = [a.shape[0], b.shape[1], a.shape[1], *a.strides, *b.strides, c.strides[0]]
-        shared = self._shares(a.shape[0], b.shape[1], a.shape[1], sizes)
-        return NativeCall(function, 3, tail, blocks(a.shape[0]), room, shared, fails=False, chunks=1)
+        down = c.strides[0] if a.ndim == 2 else 0
+        tail = [m, n, k, *_as_row(a.strides, 0), *_as_column(b.strides, 0), down]
+        shared = self._shares(m, n, k, sizes)
+        return NativeCall(function, 3, tail, blocks(m), room, shared, fails=False, chunks=1)
 
     def _shares(self, m: int, n: int, k: int, sizes: Mapping[Size, int]) -> Shares:
         return shares(self.step, sizes, self._threads, room(m, n, k, self.nodes[0].row, host()))
@@ -65,6 +68,17 @@ class NativeProduct:
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
         """One text serves all products of a dtype."""
         return _printed(self.nodes[0].row)
+
+
+def _as_row(each: tuple[int, ...], other: int) -> tuple[int, int]:
+    """The sizes or strides of a matrix, or of a vector that is one row."""
+    first, second = each if len(each) == 2 else (other, *each)
+    return first, second
+
+
+def _as_column(each: tuple[int, ...], other: int) -> tuple[int, int]:
+    first, second = each if len(each) == 2 else (*each, other)
+    return first, second
 
 
 @cache

@@ -80,7 +80,7 @@ def test_drawn_programs_by_many_threads(eager, group):
 
 
 def test_work_that_is_worth_it_is_shared():
-    inputs, f = function(PROGRAMS["elementwise"], 3)
+    _, f = function(PROGRAMS["elementwise"], 3)
     large = [np.ones((1000, 1000), np.float32), np.ones((1000, 1000), np.float32), np.ones(1000, np.float32)]
     f(*large)
 

@@ -1,0 +1,50 @@
+"""Products of matrices and vectors as steps of machine code: of any sizes, however the operands lie."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import symgraph as sg
+from symgraph.runtime.native_product import NativeProduct
+
+FORMS = {
+    "matrices": (("m", "k"), ("k", "n")),
+    "matrix and vector": (("m", "k"), ("k",)),
+    "vector and matrix": (("k",), ("k", "n")),
+    "vectors": (("k",), ("k",)),
+}
+SIZES = [(1, 1, 1), (0, 3, 2), (3, 0, 2), (2, 3, 0), (1000, 20, 7), (7, 33, 200), (64, 784, 96), (97, 65, 33)]
+LYING = {
+    "in order": np.copy,
+    "backwards": lambda x: x[::-1],
+    "turned": np.asfortranarray,
+    "apart": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("form", FORMS)
+def test_products_are_numpys(form, dtype):
+    rng = np.random.default_rng(0)
+    x, y = (sg.placeholder(dtype, shape, name=name) for shape, name in zip(FORMS[form], "xy", strict=True))
+    f = sg.function([x, y], x @ y)
+    assert [type(made) for made in f._program.executor.compiled.codes.values()] == [NativeProduct]
+    for m, k, n in SIZES:
+        sizes = {"m": m, "k": k, "n": n}
+        a, b = (rng.normal(size=[sizes[size] for size in shape]).astype(dtype) for shape in FORMS[form])
+        terms = np.abs(a).astype("float64") @ np.abs(b).astype("float64")
+        for lying in LYING.values():
+            for other in LYING.values():
+                found, expected = f(lying(a), other(b)), lying(a) @ other(b)
+                assert found.shape == expected.shape
+                assert found.dtype == expected.dtype
+                assert np.all(np.abs(found - expected) <= 4 * np.finfo(dtype).eps * (terms + 1))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_sizes_that_do_not_fit_are_refused(form):
+    one, two = (tuple(f"{size}_{n}" for size in shape) for n, shape in enumerate(FORMS[form]))
+    x, y = sg.placeholder("float64", one, name="x"), sg.placeholder("float64", two, name="y")
+    with pytest.raises(sg.ShapeError, match="test_products"):
+        sg.function([x, y], x @ y)(np.ones((3,) * len(one)), np.ones((2,) * len(two)))
