@@ -9,7 +9,8 @@
 ;    2  arguments   how many
 ;    3  expected    the address of 3 words for each argument: its dtype object, its rank, the address of its sizes
 ;    4  results     how many; those that variables become come last
-;    5  made        the address of 3 words for each result, as above
+;    5  made        the address of 5 words for each result: three as above; how many pages there are for it, and the address
+;                   of 2 words for each of them: the object, and where in it the numbers begin
 ;    6  slots       the address of a word for each argument, each variable that is read and each result: where its numbers
 ;                   begin
 ;    7  objects     the address of a word for each of them: the array
@@ -36,9 +37,14 @@
 ;   25  wrap        a callable that makes of the tuple of results what a call gives, or 0
 ;   26  share       the function of `pool.ll` that lets threads share a loop
 ;   27  pool        what it needs
+;   28  form        NumPy's PyArray_NewFromDescr
+;   29  base        NumPy's PyArray_SetBaseObject
 ;
-; The fields of an array, as NumPy 2 keeps them since 1.7: type at byte 8 of the object, data at 16, rank (32 bits) at 24,
-; sizes at 32, dtype at 56, flags (32 bits) at 64.
+; Pages are memory that a result lies in, and after it another: where nobody else refers to their object, no result does.
+;
+; The references to an object are counted in its first 32 bits, for as long as they are few. The fields of an array, as
+; NumPy 2 keeps them since 1.7: type at byte 8 of the object, data at 16, rank (32 bits) at 24, sizes at
+; 32, dtype at 56, flags (32 bits) at 64.
 
 @_Py_FalseStruct = external global i8
 @_Py_TrueStruct = external global i8
@@ -305,8 +311,6 @@ start:
   %made.count = load i64, ptr %made.count.at
   %made.at = getelementptr i64, ptr %state, i64 5
   %made = load ptr, ptr %made.at
-  %make.at = getelementptr i64, ptr %state, i64 14
-  %make = load ptr, ptr %make.at
   %objects.at = getelementptr i64, ptr %state, i64 7
   %objects = load ptr, ptr %objects.at
   %heavy.at = getelementptr i64, ptr %state, i64 12
@@ -320,16 +324,9 @@ more.results:
   br i1 %enough, label %patches, label %result
 
 result:
-  %m.row = mul i64 %m, 3
+  %m.row = mul i64 %m, 5
   %as = getelementptr i64, ptr %made, i64 %m.row
-  %as.dtype = load ptr, ptr %as
-  %as.rank.at = getelementptr i64, ptr %as, i64 1
-  %as.rank = load i64, ptr %as.rank.at
-  %as.rank.short = trunc i64 %as.rank to i32
-  %as.sizes.at = getelementptr i64, ptr %as, i64 2
-  %as.sizes = load ptr, ptr %as.sizes.at
-  call void @Py_IncRef(ptr %as.dtype)             ; the array keeps it
-  %new = call ptr %make(i32 %as.rank.short, ptr %as.sizes, ptr %as.dtype, i32 0)
+  %new = call ptr @make(ptr %state, ptr %as)
   %failed = icmp eq ptr %new, null
   br i1 %failed, label %undo, label %given
 
@@ -570,6 +567,67 @@ wrapped:
   %whole = call ptr @PyObject_CallOneArg(ptr %wrap, ptr %tuple)
   call void @Py_DecRef(ptr %tuple)
   ret ptr %whole
+}
+
+; A new array of this form, in pages that nobody refers to if there are some.
+define internal ptr @make(ptr %state, ptr %as) {
+start:
+  %dtype = load ptr, ptr %as
+  %rank.at = getelementptr i64, ptr %as, i64 1
+  %rank = load i64, ptr %rank.at
+  %rank.short = trunc i64 %rank to i32
+  %sizes.at = getelementptr i64, ptr %as, i64 2
+  %sizes = load ptr, ptr %sizes.at
+  %count.at = getelementptr i64, ptr %as, i64 3
+  %count = load i64, ptr %count.at
+  %pages.at = getelementptr i64, ptr %as, i64 4
+  %pages = load ptr, ptr %pages.at
+  call void @Py_IncRef(ptr %dtype)                ; the array keeps it
+  br label %more
+
+more:
+  %n = phi i64 [ 0, %start ], [ %n.next, %taken ]
+  %none = icmp eq i64 %n, %count
+  br i1 %none, label %empty, label %look
+
+look:
+  %row = mul i64 %n, 2
+  %page.at = getelementptr ptr, ptr %pages, i64 %row
+  %page = load ptr, ptr %page.at
+  %references = load i32, ptr %page
+  %free = icmp eq i32 %references, 1
+  br i1 %free, label %use, label %taken
+
+taken:
+  %n.next = add i64 %n, 1
+  br label %more
+
+use:
+  %data.at = getelementptr ptr, ptr %page.at, i64 1
+  %data = load ptr, ptr %data.at
+  %type.at = getelementptr i64, ptr %state, i64 13
+  %type = load ptr, ptr %type.at
+  %form.at = getelementptr i64, ptr %state, i64 28
+  %form = load ptr, ptr %form.at
+  %seen = call ptr %form(ptr %type, ptr %dtype, i32 %rank.short, ptr %sizes, ptr null, ptr %data, i32 1281, ptr null)
+  %failed = icmp eq ptr %seen, null
+  br i1 %failed, label %fail, label %keep
+
+keep:                                             ; the pages stay as long as the array
+  call void @Py_IncRef(ptr %page)
+  %base.at = getelementptr i64, ptr %state, i64 29
+  %base = load ptr, ptr %base.at
+  %ignored = call i32 %base(ptr %seen, ptr %page)
+  ret ptr %seen
+
+fail:
+  ret ptr null
+
+empty:
+  %make.at = getelementptr i64, ptr %state, i64 14
+  %make = load ptr, ptr %make.at
+  %new = call ptr %make(i32 %rank.short, ptr %sizes, ptr %dtype, i32 0)
+  ret ptr %new
 }
 
 ; An array stands at one place of slots and objects.

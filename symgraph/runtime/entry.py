@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,12 +14,17 @@ import numpy as np
 from symgraph.runtime.code import BEST, Function, code
 from symgraph.runtime.cpu import Loader
 from symgraph.runtime.kept import Kept, lies_in_order
+from symgraph.runtime.memory import Pages
 from symgraph.runtime.pool import pool
 
 Array = np.ndarray[Any, Any]
 
-_EMPTY = 184
-"""Where PyArray_Empty stands in NumPy's table of functions for C."""
+_EMPTY, _FORM, _BASE = 184, 94, 282
+"""Where PyArray_Empty, PyArray_NewFromDescr and PyArray_SetBaseObject stand in NumPy's table of functions for C."""
+_PAGED = 1 << 15
+"""Bytes from which on results have pages: what is freed below that, the C library has at once for the next."""
+_PAGES = 2
+"""How many there are for each: one to write while the caller still has the other."""
 _MOST = 16
 """For so many shapes of arguments there may be states."""
 _ROW = 6
@@ -105,7 +111,7 @@ class State:
             len(arguments),
             self._words(self._described(arguments)),
             len(results),
-            self._words(self._described(results)),
+            self._words([word for x in results for word in (*self._described([x]), *self._pages(x))]),
             slots,
             objects,
             len(patches) // 3,
@@ -128,6 +134,8 @@ class State:
             0 if answer.wrap is None else id(answer.wrap),
             pool().share if is_shared else 0,
             pool().address if is_shared else 0,
+            _numpy_function(_FORM),
+            _numpy_function(_BASE),
         ]
         self.address = self._words(words)
 
@@ -142,6 +150,13 @@ class State:
         made = np.array([*words, 0], np.int64)
         self._alive.append(made)
         return int(made.ctypes.data)
+
+    def _pages(self, form: Form) -> tuple[int, int]:
+        """How many pages there are for a result, and the address of what is to be known of them."""
+        size = prod(form.shape) * form.dtype.itemsize
+        made = [Pages.of(size) for _ in range(_PAGES if size >= _PAGED else 0)]
+        self._alive.append(made)
+        return len(made), self._words([word for pages in made for word in (id(pages), pages.begin)])
 
     def _described(self, forms: Sequence[Form]) -> list[int]:
         return [word for form in forms for word in (id(form.dtype), len(form.shape), self._words(form.shape))]

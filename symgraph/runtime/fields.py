@@ -30,7 +30,8 @@ def lie_as_expected() -> bool:
             return False
         flags = ctypes.c_int.from_address(at + _FLAGS).value
         known = (
-            ctypes.c_void_p.from_address(at + 8).value == id(np.ndarray)
+            ctypes.c_uint32.from_address(at).value == sys.getrefcount(x) - 1
+            and ctypes.c_void_p.from_address(at + 8).value == id(np.ndarray)
             and ctypes.c_void_p.from_address(at + _DATA).value == x.ctypes.data
             and ctypes.c_void_p.from_address(at + _DTYPE).value == id(x.dtype)
             and bool(flags & 1) == x.flags.c_contiguous

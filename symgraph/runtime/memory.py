@@ -25,6 +25,19 @@ _MOST_IDLE = 4
 class Pages(np.ndarray[Any, Any]):
     """Bytes that a result lies in, and after it another."""
 
+    @classmethod
+    def of(cls, size: int) -> Pages:
+        return cls((size + ALIGNMENT,), np.uint8)
+
+    @property
+    def begin(self) -> int:
+        """The first address that is a multiple of `ALIGNMENT`."""
+        return -(-self.ctypes.data // ALIGNMENT) * ALIGNMENT
+
+    def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+        """An array from there on."""
+        return np.ndarray(shape, dtype, self, self.begin - self.ctypes.data)
+
 
 def is_own(array: Array) -> bool:
     """Whether nobody else can reach the memory of a result."""
@@ -94,13 +107,13 @@ class Memory:
             return np.empty(shape, dtype)
         with self._lock:
             idle = [pages for pages in self._pages if getrefcount(pages) == _UNSEEN]
-            found = next((pages for pages in idle if pages.nbytes == size), None)
+            found = next((pages for pages in idle if pages.nbytes == size + ALIGNMENT), None)
             if found is None:
                 if len(idle) >= _MOST_IDLE:
                     self._pages = [pages for pages in self._pages if getrefcount(pages) != _UNSEEN]
-                found = Pages((size,), np.uint8)
+                found = Pages.of(size)
                 self._pages.append(found)
-            return np.ndarray(shape, dtype, found)
+            return found.array(shape, dtype)
 
 
 def _references() -> int:

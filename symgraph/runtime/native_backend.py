@@ -18,7 +18,7 @@ from symgraph.runtime.entry import Answer, Called, Form, State
 from symgraph.runtime.entry import Step as NativeStep
 from symgraph.runtime.kept import Kept
 from symgraph.runtime.kernel import Compiled
-from symgraph.runtime.memory import LARGE, Arena, Memory
+from symgraph.runtime.memory import Arena, Memory
 from symgraph.runtime.native import NativeCall, NativeKernel
 from symgraph.runtime.native_product import NativeProduct, is_product
 from symgraph.runtime.pool import processors
@@ -33,7 +33,7 @@ _HEAVY = 20_000.0
 
 
 _MOST = 1 << 22
-"""Bytes of an arena that are kept for calls with arguments of one shape."""
+"""Bytes of an arena, or of a result, that are kept for calls with arguments of one shape."""
 
 
 class NativeProgram(PlanProgram):
@@ -97,7 +97,7 @@ class NativeProgram(PlanProgram):
         arena = Memory().arena(prepared.storage.arena.size)
         rehearsal = prepared.rehearsed(given, arena)
         results = rehearsal.results
-        if results is None or any(x.nbytes >= LARGE for x in results):
+        if results is None or any(x.nbytes > _MOST for x in results):
             return None
         steps: list[NativeStep | Called] = []
         for turn, lying in rehearsal.turns:

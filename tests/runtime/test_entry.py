@@ -196,6 +196,40 @@ def test_every_update_of_every_thread_counts(n):
     np.testing.assert_array_equal(pair.value, [1800, 1800])
 
 
+@pytest.mark.parametrize("n", [4096, 100_000, 500_000])
+def test_memory_is_used_again_once_nobody_has_it(n):
+    a, b = arrays(n)
+    f = learned(compiled(), a, b)
+    expected = a * b + 1
+    held = [f(a, b) for _ in range(6)]
+    for k, x in enumerate(held):
+        assert not any(np.may_share_memory(x, y) for y in held[:k])
+        assert x.ctypes.data % 64 == 0 or x.base is None
+        assert x.flags.writeable
+        x[:] = k
+    assert [float(x[0]) for x in held] == list(range(6))
+    view = held[0][5:10].reshape(5, 1)
+    del held, x
+    for _ in range(6):
+        np.testing.assert_array_equal(expected, f(a, b))
+    np.testing.assert_array_equal(view, np.zeros((5, 1)))
+
+    places = set()
+    for _ in range(20):
+        places.add(f(a, b).ctypes.data)
+    assert len(places) <= 2
+
+
+def test_large_variables_are_updated_in_turn():
+    total = sg.variable(np.zeros(50_000), name="total")
+    f = learned(sg.function([], total.max(), {total: total + 1}))
+    before = total._array
+    for n in range(3, 10):
+        assert f() == n
+    np.testing.assert_array_equal(before, np.full(50_000, 3.0))
+    np.testing.assert_array_equal(total.value, np.full(50_000, 10.0))
+
+
 def test_who_holds_the_lock_of_a_variable_keeps_calls_from_writing():
     total = sg.variable(np.zeros(2), name="total")
     f = learned(sg.function([], total.sum(), {total: total + 1}))
