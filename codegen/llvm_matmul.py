@@ -55,17 +55,22 @@ FEW = 96
 """So many rows of A, or fewer, are not worth a copy of B."""
 
 
-def print_matmul(row: DType, machine: Machine) -> Native:
-    """The function for float32 or float64; its name follows from its text."""
+def print_matmul(row: DType, machine: Machine, *, many: bool = False) -> Native:
+    """The function for float32 or float64; its name follows from its text.
+
+    The one of ``many`` products takes a range of them. Its table goes on with 8 bytes for each of these: how many there
+    are in a group, the bytes from an A, B and C of a group to the next, and those from a group to the next.
+    """
     tile = Tile.of(row, machine)
-    body, entry = Body(fma=machine.fma), Body(fma=machine.fma)
+    body, entry, all_ = (Body(fma=machine.fma) for _ in range(3))
     _Blocks(body, tile).write()
     _write_entry(entry, tile)
-    parts = [
-        *functions(tile, machine),
-        function(body, "blocks", _BLOCKS),
-        function(entry, "", "ptr %table, i64 %begin, i64 %end", linkage=""),
-    ]
+    parts = [*functions(tile, machine), function(body, "blocks", _BLOCKS)]
+    if many:
+        _write_many(all_)
+        parts += [function(entry, "one", _RANGE), function(all_, "", _RANGE, linkage="")]
+    else:
+        parts.append(function(entry, "", _RANGE, linkage=""))
     text = "\n".join(text for text, _ in parts)
     name = f"matmul_{sha256(text.encode()).hexdigest()[:16]}"
     declared = {line.replace("@matmul", f"@{name}") for _, lines in parts for line in lines}
@@ -84,6 +89,30 @@ def room(m: int, n: int, k: int, row: DType, machine: Machine) -> int:
     copies = min(k, DEPTH) * (HEIGHT * tile.size + panels * tile.pitch)
     vector = k * tile.size if 1 in (m, n) else 0
     return tile.bytes + max(copies, vector)
+
+
+_RANGE = "ptr %table, i64 %begin, i64 %end"
+_WORDS = 12
+"""Of the table of one product."""
+
+
+def _write_many(body: Body) -> None:
+    """A table for each product, and its call."""
+    own = body.named(f"alloca [{_WORDS} x i64]")
+    words = [integer(_word(body, n, "i64")) for n in range(_WORDS + 7)]
+    inside, steps, jumps = words[_WORDS], words[_WORDS + 1 : _WORDS + 4], words[_WORDS + 4 :]
+    rows = body.sub(body.add(words[4], ROWS), 1)
+
+    def product(n: Register) -> None:
+        group, place = body.div(n, inside), body.rem(n, inside)
+        for which, (x, step, jump) in enumerate(zip(words[:3], steps, jumps, strict=True)):
+            there = body.add(body.mul(group, jump), body.mul(place, step))
+            body.emit(f"store i64 {body.add(x, there).text}, ptr {address(body, own, 8 * which)}, align 8")
+        call(body, "one", own, integer(0), body.div(rows, ROWS))
+
+    for n in range(3, _WORDS):
+        body.emit(f"store i64 {words[n].text}, ptr {address(body, own, 8 * n)}, align 8")
+    each(body, integer("%begin"), integer("%end"), 1, product)
 
 
 def _write_entry(body: Body, tile: Tile) -> None:

@@ -170,7 +170,7 @@ def arranged(
     variables = [loop.variable for loop in (*kernel.rows, *columns_of(kernel))]
     found = accesses(kernel)
     strides = [_strides(access, arrays[access.param], variables, sizes) for access in found]
-    groups = _merged(sizes, strides, len(rows))
+    groups = merged(sizes, strides, len(rows))
     steps = [[own[group[-1]] for group in groups] for own in strides]
     count = sum(group[0] < len(rows) for group in groups)
     each = (
@@ -201,7 +201,7 @@ def _strides(access: Access, array: Array, variables: Sequence[Size], sizes: Seq
     return found
 
 
-def _merged(sizes: Sequence[int], strides: Sequence[Sequence[int]], rows: int) -> list[list[int]]:
+def merged(sizes: Sequence[int], strides: Sequence[Sequence[int]], rows: int) -> list[list[int]]:
     """Groups of neighbouring loops that are one; those over rows and over columns stay apart."""
     groups: list[list[int]] = []
     for axis, size in enumerate(sizes):

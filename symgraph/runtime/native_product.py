@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,21 +19,21 @@ from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Call, Step
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
-from symgraph.runtime.native import NativeCall
+from symgraph.runtime.memory import Arena
+from symgraph.runtime.native import NativeCall, merged
+from symgraph.runtime.prepared import KernelCall
 from symgraph.runtime.shares import Shares, shares
 
 Array = np.ndarray[Any, Any]
 
 
 def is_product(step: Step) -> bool:
-    """Whether a step multiplies two matrices or vectors of float32 or float64."""
-    if not isinstance(step, Call) or step.node.op is not matmul.op:
-        return False
-    return step.node.row in (FLOAT32, FLOAT64) and all(x.ndim in (1, 2) for x in step.node.inputs)
+    """Whether a step multiplies matrices or vectors of float32 or float64."""
+    return isinstance(step, Call) and step.node.op is matmul.op and step.node.row in (FLOAT32, FLOAT64)
 
 
 class NativeProduct:
-    """A step that multiplies two matrices, or a vector as a row from the left or as a column from the right."""
+    """A step that multiplies matrices; a vector is a row from the left, and a column from the right."""
 
     def __init__(self, step: Call, threads: int = 1) -> None:
         self.step, self._threads = step, threads
@@ -47,40 +48,83 @@ class NativeProduct:
         except UnboundSize:
             return Needs()
         (m, k), (_, n) = _as_row(a, 1), _as_column(b, 1)
+        if len(b) == 2:  # the matrices of a may become one
+            m *= prod(a[:-2])
         return Needs(self._shares(m, n, k, sizes).bytes, True)
 
-    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> NativeCall:
+    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> KernelCall:
         """For arrays of these shapes and strides, with its room at one place of the arena."""
-        a, b, c = arrays
+        a, b, c = _stacked(*arrays)
         (m, k), (other, n) = _as_row(a.shape, 1), _as_column(b.shape, 1)
         if k != other:
             raise ValueError(f"{a.shape} @ {b.shape}")
-        (function,) = code().functions([self.printed_for(arrays, sizes)])
+        many = a.ndim > 2 or b.ndim > 2
+        (function,) = code().functions([_printed(self.step.node.row, many)])
         self.functions.add(function)
-        down = c.strides[0] if a.ndim == 2 else 0
+        down = c.strides[-1 if b.ndim == 1 else -2] if a.ndim > 1 else 0
         tail = [m, n, k, *_as_row(a.strides, 0), *_as_column(b.strides, 0), down]
         shared = self._shares(m, n, k, sizes)
-        return NativeCall(function, 3, tail, blocks(m), room, shared, fails=False, chunks=1)
-
-    def _shares(self, m: int, n: int, k: int, sizes: Mapping[Size, int]) -> Shares:
-        return shares(self.step, sizes, self._threads, room(m, n, k, self.nodes[0].row, host()))
+        if not many:
+            return NativeCall(function, 3, tail, blocks(m), room, shared, fails=False, chunks=1)
+        counts, steps = _groups(a, b, c)
+        if len(counts) > 2:
+            return _by_numpy
+        tail += [counts[1], *(own[1] for own in steps), *(own[0] for own in steps)]
+        return NativeCall(function, 3, tail, prod(counts), room, shared, fails=False)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
-        """One text serves all products of a dtype."""
-        return _printed(self.nodes[0].row)
+        """One text serves all products of a dtype, and one those of batches."""
+        a, b, _ = _stacked(*arrays)
+        return _printed(self.step.node.row, a.ndim > 2 or b.ndim > 2)
+
+    def _shares(self, m: int, n: int, k: int, sizes: Mapping[Size, int]) -> Shares:
+        return shares(self.step, sizes, self._threads, room(m, n, k, self.step.node.row, host()))
+
+
+def _by_numpy(arrays: Sequence[Array], arena: Arena) -> None:
+    a, b, c = arrays
+    np.matmul(a, b, out=c)
 
 
 def _as_row(each: tuple[int, ...], other: int) -> tuple[int, int]:
-    """The sizes or strides of a matrix, or of a vector that is one row."""
-    first, second = each if len(each) == 2 else (other, *each)
+    """The sizes or strides of a matrix, the last of several, or of a vector that is one row."""
+    first, second = each[-2:] if len(each) > 1 else (other, *each)
     return first, second
 
 
 def _as_column(each: tuple[int, ...], other: int) -> tuple[int, int]:
-    first, second = each if len(each) == 2 else (*each, other)
+    first, second = each[-2:] if len(each) > 1 else (*each, other)
     return first, second
 
 
+def _stacked(a: Array, b: Array, c: Array) -> tuple[Array, Array, Array]:
+    """The same, where matrices that lie below each other and have one factor are one matrix."""
+    if a.ndim > 2 >= b.ndim and a.flags.c_contiguous:
+        rows = prod(a.shape[:-1])
+        return a.reshape(rows, a.shape[-1]), b, c.reshape(rows, *c.shape[a.ndim - 1 :])
+    return a, b, c
+
+
+def _groups(a: Array, b: Array, c: Array) -> tuple[list[int], list[list[int]]]:
+    """The sizes of the loops over products, two at least, and the bytes that a turn of each goes in each array."""
+    sizes = c.shape[: c.ndim - (a.ndim > 1) - (b.ndim > 1)]
+    strides = [_along(x, sizes, x.ndim - 2) for x in (a, b)] + [list(c.strides[: len(sizes)])]
+    long = [axis for axis, size in enumerate(sizes) if size != 1]
+    counts, strides = [sizes[axis] for axis in long], [[own[axis] for axis in long] for own in strides]
+    groups = merged(counts, strides, -1)
+    missing = max(0, 2 - len(groups))
+    steps = [[0] * missing + [own[group[-1]] for group in groups] for own in strides]
+    return [1] * missing + [prod(counts[axis] for axis in group) for group in groups], steps
+
+
+def _along(x: Array, sizes: Sequence[int], rank: int) -> list[int]:
+    """The bytes that a turn of each loop goes in an array whose first axes lie along the last loops."""
+    own = [stride if size != 1 else 0 for stride, size in zip(x.strides, x.shape, strict=True)][
+        : max(rank, 0)
+    ]
+    return [0] * (len(sizes) - len(own)) + own
+
+
 @cache
-def _printed(row: DType) -> Native:
-    return print_matmul(row, host())
+def _printed(row: DType, many: bool) -> Native:
+    return print_matmul(row, host(), many=many)

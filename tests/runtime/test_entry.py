@@ -1,6 +1,7 @@
 """Calls without Python: what they take, what they leave to the slow way, and that they leave nothing behind."""
 
 import gc
+import os
 import sys
 import threading
 import weakref
@@ -281,19 +282,30 @@ def test_a_step_that_fails_changes_nothing(n):
     assert count.value == 4
 
 
-def test_nothing_is_left_behind():
-    a, b = arrays(6)
-    f = learned(compiled(lambda x, y: (x + y, x * y)), a, b)
-    dtype, objects = np.dtype(float), [a, b]
-    for _ in range(100):
-        f(a, b)
-    gc.collect()
-    before = [sys.getrefcount(x) for x in (*objects, dtype, None, np.ndarray)]
-    for _ in range(100_000):
-        f(a, b)
-    after = [sys.getrefcount(x) for x in (*objects, dtype, None, np.ndarray)]
+def resident():
+    """The memory that this process has, in bytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    assert all(abs(x - y) < 50 for x, y in zip(before, after, strict=True))
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_million_calls_leave_nothing_behind():
+    a, b = arrays(6)
+    total = sg.variable(np.zeros(6), name="total")
+    x, y = (sg.placeholder("float64", ("n",), name=name) for name in "xy")
+    reads = learned(compiled(lambda x, y: (x + y, x * y)), a, b)
+    writes = learned(sg.function([x, y], x + total, {total: (total + y) * 0.5}), a, b)
+    objects = [a, b, np.dtype(float), None, np.ndarray, True, False, reads, writes]
+    for f in (reads, writes):
+        for _ in range(1000):
+            f(a, b)
+        gc.collect()
+        before, memory = [sys.getrefcount(each) for each in objects], resident()
+        for _ in range(1_000_000):
+            f(a, b)
+        assert resident() - memory < 1 << 20
+        after = [sys.getrefcount(each) for each in objects]
+        assert all(abs(x - y) < 50 for x, y in zip(before, after, strict=True))
 
 
 def test_a_function_that_nobody_has_goes():

@@ -42,6 +42,42 @@ def test_products_are_numpys(form, dtype):
                 assert np.all(np.abs(found - expected) <= 4 * np.finfo(dtype).eps * (terms + 1))
 
 
+BATCHES = [
+    ((4,), (4,)),
+    ((4,), ()),
+    ((), (4,)),
+    ((2, 3), (2, 3)),
+    ((2, 3), (3,)),
+    ((2, 1), (1, 3)),
+    ((2, 1, 3), (1, 4, 1)),
+    ((0, 2), (1,)),
+    ((1, 1), (1,)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batches", BATCHES, ids=str)
+def test_batches_of_products_are_numpys(batches, dtype):
+    rng = np.random.default_rng(1)
+    for m, k, n in [(5, 7, 3), (1, 4, 9), (8, 0, 2), (17, 33, 65)]:
+        for one, other in [((m, k), (k, n)), ((m, k), (k,)), ((k,), (k, n))]:
+            if (len(one) == 1 and batches[0]) or (len(other) == 1 and batches[1]):
+                continue
+            a, b = (
+                rng.normal(size=batch + shape).astype(dtype)
+                for batch, shape in zip(batches, (one, other), strict=True)
+            )
+            x, y = (
+                sg.placeholder(dtype, array.shape, name=name)
+                for array, name in zip((a, b), "xy", strict=True)
+            )
+            f = sg.function([x, y], x @ y, options=sg.Options(threads=2))
+            for lying in LYING.values():
+                found, expected = f(lying(a), lying(b)), lying(a) @ lying(b)
+                assert found.shape == expected.shape
+                np.testing.assert_allclose(found, expected, rtol=0, atol=np.finfo(dtype).eps * 40 * (k + 1))
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_sizes_that_do_not_fit_are_refused(form):
     one, two = (tuple(f"{size}_{n}" for size in shape) for n, shape in enumerate(FORMS[form]))
