@@ -39,6 +39,7 @@
 ;   27  pool        what it needs
 ;   28  form        NumPy's PyArray_NewFromDescr
 ;   29  base        NumPy's PyArray_SetBaseObject
+;   30  trouble     the address of a word that a step sets where an index is out of bounds
 ;
 ; Pages are memory that a result lies in, and after it another: where nobody else refers to their object, no result does.
 ;
@@ -59,6 +60,7 @@ declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
+declare ptr @PyErr_Occurred()
 declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
 declare i32 @PyErr_ExceptionMatches(ptr)
@@ -101,6 +103,11 @@ done:
   ret ptr %answer
 
 broken:                                           ; the slow way fails again, and says at which line of the user's
+  %error = call ptr @PyErr_Occurred()
+  %unsaid = icmp eq ptr %error, null              ; an index is out of bounds
+  br i1 %unsaid, label %slow, label %raised
+
+raised:
   %kind = load ptr, ptr @PyExc_Exception
   %matches = call i32 @PyErr_ExceptionMatches(ptr %kind)
   %is.usual = icmp ne i32 %matches, 0
@@ -367,6 +374,9 @@ begin:
   %step.count = load i64, ptr %step.count.at
   %steps.at = getelementptr i64, ptr %state, i64 11
   %steps = load ptr, ptr %steps.at
+  %trouble.at = getelementptr i64, ptr %state, i64 30
+  %trouble = load ptr, ptr %trouble.at
+  store i64 0, ptr %trouble
   br i1 %is.heavy, label %release, label %more.steps
 
 release:
@@ -399,7 +409,16 @@ native:
 
 run.alone:
   call void %function(ptr %table, i64 0, i64 %turns)
-  br label %more.steps
+  %noted = load i64, ptr %trouble
+  %is.well = icmp eq i64 %noted, 0
+  br i1 %is.well, label %more.steps, label %troubled
+
+troubled:
+  br i1 %is.heavy, label %stop, label %undo
+
+stop:
+  call void @PyEval_RestoreThread(ptr %saved)
+  br label %undo
 
 run.together:
   %chunk.at = getelementptr i64, ptr %s.at, i64 3
@@ -448,7 +467,7 @@ done:
   ret i1 true
 
 undo:
-  %some = phi i64 [ %m, %result ], [ %made.count, %call ]
+  %some = phi i64 [ %m, %result ], [ %made.count, %call ], [ %made.count, %troubled ], [ %made.count, %stop ]
   %made.objects = getelementptr ptr, ptr %objects, i64 %before
   call void @let.go(ptr %made.objects, i64 %some)
   %held = getelementptr ptr, ptr %objects, i64 %arguments

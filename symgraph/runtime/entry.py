@@ -69,7 +69,10 @@ Called: TypeAlias = Callable[..., object]
 
 
 class State:
-    """What `entry.ll` knows of calls whose arguments have these forms and lie in order."""
+    """What `entry.ll` knows of calls whose arguments have these forms and lie in order.
+
+    Steps set the word ``trouble`` where they find an index out of bounds.
+    """
 
     def __init__(
         self,
@@ -80,11 +83,13 @@ class State:
         kept: Kept,
         answer: Answer,
         *,
+        trouble: Array,
         heavy: bool,
     ) -> None:
         locked = heavy and bool(kept.written)
         enter, leave = kept.enter, kept.leave
-        self._alive: list[object] = [*alive, arguments, results, steps, kept, enter, leave, answer]
+        own = (arguments, results, steps, kept, enter, leave, answer, trouble)
+        self._alive: list[object] = [*alive, *own]
         count = len(arguments) + len(kept.read) + len(results)
         slots, objects = self._words([0] * count), self._words([0] * count)
         rows: list[tuple[int, ...]] = []
@@ -136,6 +141,7 @@ class State:
             pool().address if is_shared else 0,
             _numpy_function(_FORM),
             _numpy_function(_BASE),
+            int(trouble.ctypes.data),
         ]
         self.address = self._words(words)
 

@@ -108,8 +108,9 @@ class NativeKernel:
 class NativeCall:
     """A function of machine code on arrays of these shapes and strides.
 
-    Its table has the addresses of the arrays and of its room, and the words of ``tail``. Threads that share its first
-    loop have a table each, since each has a room of its own.
+    Its table has the addresses of the arrays and of its room, and the words of ``tail``; if it ``checks`` indices, the
+    address of a word that is not 0 once one was out of bounds. Threads that share its first loop have a table each,
+    since each has a room of its own.
     """
 
     def __init__(
@@ -122,9 +123,10 @@ class NativeCall:
         shared: Shares,
         *,
         fails: bool,
+        checks: bool = False,
         chunks: int | None = None,
     ) -> None:
-        self.function, self.fails, self._room = function, fails, room
+        self.function, self.fails, self.checks, self._room = function, fails, checks, room
         self._address, self._call = 0, _CALL(0)
         self.turns = turns
         """Of the first loop."""
@@ -132,22 +134,19 @@ class NativeCall:
         """Turns that a thread claims at a time."""
         self._shared = shared if self.chunk < turns else Shares()
         self._tail = list(tail)
-        self._type = (ctypes.c_int64 * (arrays + 1 + len(self._tail))) * self._shared.threads
+        self._type = (ctypes.c_int64 * (arrays + 1 + len(self._tail) + checks)) * self._shared.threads
 
-    def tables(self, addresses: Sequence[int], arena: Arena) -> list[list[int]]:
-        """The words that the function reads in each thread, for arrays at these addresses."""
+    def tables(self, addresses: Sequence[int], arena: Arena, trouble: int) -> list[list[int]]:
+        """The words that the function reads in each thread, for arrays and a word for trouble at these addresses."""
         room = arena.memory.ctypes.data + self._room
+        last = [trouble] if self.checks else []
         every = range(self._shared.threads)
-        return [[*addresses, room + self._shared.room_of(n), *self._tail] for n in every]
+        return [[*addresses, room + self._shared.room_of(n), *self._tail, *last] for n in every]
 
     def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
         if self.fails:
             raise ValueError("there is no extremum along an axis of size 0")
-        tables = arena.cache.get(self)
-        if tables is None:
-            tables = arena.cache[self] = self._type()
-            for table, words in zip(tables, self.tables([0] * len(arrays), arena), strict=True):
-                table[:] = words
+        tables, trouble = arena.cache.get(self) or self._made(len(arrays), arena)
         for n, x in enumerate(arrays):
             address = begin_of(x)
             for table in tables:
@@ -159,6 +158,19 @@ class NativeCall:
             self._address = self.function.address
             self._call = _CALL(self._address)
         self._call(ctypes.addressof(tables), 0, self.turns)
+        if trouble.value:
+            trouble.value = 0
+            raise IndexError("an index is out of bounds")
+
+    def _made(self, arrays: int, arena: Arena) -> tuple[Any, ctypes.c_int64]:
+        """The tables and the word for trouble of calls in this arena."""
+        tables, trouble = self._type(), ctypes.c_int64()
+        for table, words in zip(
+            tables, self.tables([0] * arrays, arena, ctypes.addressof(trouble)), strict=True
+        ):
+            table[:] = words
+        arena.cache[self] = tables, trouble
+        return tables, trouble
 
 
 def arranged(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,12 +20,14 @@ from symgraph.runtime.kept import Kept
 from symgraph.runtime.kernel import Compiled
 from symgraph.runtime.memory import Arena, Memory
 from symgraph.runtime.native import NativeCall, NativeKernel
+from symgraph.runtime.native_gather import NativeGather, is_gather
 from symgraph.runtime.native_product import NativeProduct, is_product
 from symgraph.runtime.pool import processors
 from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepared
 from symgraph.runtime.program import PlanProgram
 
 Array = np.ndarray[Any, Any]
+_Native: TypeAlias = NativeKernel | NativeProduct | NativeGather
 
 
 _HEAVY = 20_000.0
@@ -60,6 +62,8 @@ class NativeProgram(PlanProgram):
                     codes[step], self.left[step] = Compiled(step, DEFAULT.block), why
             elif isinstance(step, Call) and is_product(step):
                 codes[step] = NativeProduct(step, threads)
+            elif isinstance(step, Call) and is_gather(step):
+                codes[step] = NativeGather(step)
         super().__init__(plan, codes, memory, donated=donated, limit=limit)
 
     def explain(self) -> str:
@@ -77,13 +81,13 @@ class NativeProgram(PlanProgram):
         natives = [
             turn.made.printed_for(given, sizes)
             for turn, given in rehearsal.turns
-            if isinstance(turn, KernelTurn) and isinstance(turn.made, NativeKernel | NativeProduct)
+            if isinstance(turn, KernelTurn) and isinstance(turn.made, _Native)
         ]
-        code().functions(natives)
+        code().functions([native for native in natives if native is not None])
 
     def often(self, prepared: Prepared) -> None:
         """Better code is worth its time."""
-        natives = [made for made in self.codes.values() if isinstance(made, NativeKernel | NativeProduct)]
+        natives = [made for made in self.codes.values() if isinstance(made, _Native)]
         code().improve([function for made in natives for function in made.functions])
 
     def state(self, arrays: Sequence[Array], kept: Kept, answer: Answer) -> State | None:
@@ -99,12 +103,13 @@ class NativeProgram(PlanProgram):
         results = rehearsal.results
         if results is None or any(x.nbytes > _MOST for x in results):
             return None
+        trouble = np.zeros(1, np.int64)
         steps: list[NativeStep | Called] = []
         for turn, lying in rehearsal.turns:
             call = turn.call(lying, prepared.sizes)
             places = [_place(x, [*given, *results]) for x in lying]
             if isinstance(call, NativeCall) and not call.fails:
-                tables = call.tables([x.ctypes.data for x in lying], arena)
+                tables = call.tables([x.ctypes.data for x in lying], arena, trouble.ctypes.data)
                 slots = [(n, *place) for n, place in enumerate(places) if place is not None]
                 steps.append(NativeStep(call.function, tables, slots, call.turns, call.chunk))
             else:
@@ -113,12 +118,15 @@ class NativeProgram(PlanProgram):
         self.often(prepared)  # what is called so will not be counted
         arguments, made = ([Form(x.shape, x.dtype) for x in each] for each in (asked, results))
         work = sum(step_cost(turn.step, prepared.sizes) for turn in prepared.storage.turns)
-        return State(arguments, made, steps, [rehearsal, arena], kept, answer, heavy=work > _HEAVY)
+        return State(
+            arguments, made, steps, [rehearsal, arena], kept, answer, trouble=trouble, heavy=work > _HEAVY
+        )
 
     def text(self) -> str:
-        """The module of all kernels, as it is or will be for arrays in order."""
-        kernels = [made for made in self.codes.values() if isinstance(made, NativeKernel)]
-        return module([native for made in kernels for native in made.texts()], host())
+        """The module of all functions, as they are or will be for arrays in order."""
+        made = [each for each in self.codes.values() if isinstance(each, _Native)]
+        natives = {native.name: native for each in made for native in each.texts()}
+        return module(list(natives.values()), host())
 
     def assembly(self) -> str:
         return assembly(self.text())

@@ -77,6 +77,10 @@ class NativeProduct:
         a, b, _ = _stacked(*arrays)
         return _printed(self.step.node.row, a.ndim > 2 or b.ndim > 2)
 
+    def texts(self) -> list[Native]:
+        """That of its products."""
+        return [_printed(self.step.node.row, any(x.ndim > 2 for x in self.step.node.inputs))]
+
     def _shares(self, m: int, n: int, k: int, sizes: Mapping[Size, int]) -> Shares:
         return shares(self.step, sizes, self._threads, room(m, n, k, self.step.node.row, host()))
 

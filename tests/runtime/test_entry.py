@@ -13,6 +13,7 @@ pytest.importorskip("llvmlite")
 
 import symgraph as sg
 from symgraph.runtime.code import code
+from symgraph.runtime.entry import _ROW, Step
 
 
 def compiled(outputs=lambda x, y: x * y + 1):
@@ -280,6 +281,106 @@ def test_a_step_that_fails_changes_nothing(n):
     assert count.value == 3
     np.testing.assert_array_equal([2, 2], f(array, good))
     assert count.value == 4
+
+
+def embedding(library):
+    """A training step of an embedding, with a step of a library's in its middle or without."""
+    table = sg.variable(np.arange(40.0).reshape(10, 4), name="table")
+    steps = sg.variable(np.zeros((), "int64"), name="steps")
+    words, labels = (sg.placeholder("int64", ("n",), name=name) for name in ("words", "labels"))
+    picked = table[words]
+    logits = sg.cumsum(picked, axis=0) if library else sg.tanh(picked)
+    loss = sg.cross_entropy(logits, labels).mean()
+    (slope,) = sg.grad(loss, [table])
+    f = sg.function([words, labels], loss, {table: table - slope, steps: steps + 1})
+    return f, table, steps
+
+
+@pytest.mark.parametrize("library", [False, True])
+@pytest.mark.parametrize("n", [5, 3000])
+def test_an_index_out_of_bounds_changes_nothing(n, library):
+    f, table, steps = embedding(library)
+    words, labels = np.arange(n) % 10, np.arange(n) % 4
+    learned(f, words, labels)
+    before, counts = table.value, [sys.getrefcount(x) for x in (words, labels)]
+    for given, place, wrong in [
+        (0, 0, 10),
+        (0, n - 1, -11),
+        (1, n // 2, 4),
+        (1, n - 1, 2**62),
+        (0, 2, -(2**63)),
+    ]:
+        arrays = [words.copy(), labels.copy()]
+        arrays[given][place] = wrong
+        with pytest.raises(sg.OutOfBoundsError, match="test_entry"):
+            f(*arrays)
+        np.testing.assert_array_equal(before, table.value)
+        assert steps.value == 3
+    assert counts == [sys.getrefcount(x) for x in (words, labels)]
+    g, other, _ = embedding(library)
+    for _ in range(4):
+        expected = g(words, labels)
+
+    np.testing.assert_array_equal(expected, f(words, labels))
+    np.testing.assert_array_equal(other.value, table.value)
+    assert steps.value == 4
+
+
+def test_reads_and_writes_by_indices_are_machine_code():
+    f, _, _ = embedding(library=False)
+    learned(f, np.arange(5), np.arange(5) % 4)
+    (state,) = f._entry._states
+
+    assert all(isinstance(step, Step) for step in state._steps)
+    assert sum(step.function.name.startswith(("gather_", "scatter_")) for step in state._steps) >= 4
+
+
+def test_no_step_of_python_sees_what_an_index_out_of_bounds_left():
+    x, i = sg.placeholder("float64", ("n",), name="x"), sg.placeholder("int64", ("k",), name="i")
+    f = sg.function([x, i], sg.cumsum(sg.tanh(x[i]), axis=0))
+    a, good = np.arange(4.0), np.array([1, 1, 2])
+    learned(f, a, good)
+    (state,) = f._entry._states
+    seen = []
+    (n,) = (n for n, step in enumerate(state._steps) if not isinstance(step, Step))
+    spy = state._steps[n]
+    state._run[_ROW * n + 1] = id(watched := lambda *given: (seen.append(1), spy(*given))[1])
+    f(a, good)
+    assert seen == [1]
+    with pytest.raises(sg.OutOfBoundsError):
+        f(a, np.array([1, 4, 2]))
+    assert seen == [1]
+    assert watched is not None
+
+
+@pytest.mark.parametrize("n", [6, 3000])
+def test_threads_of_which_some_fail(n):
+    f, table, steps = embedding(library=False)
+    words, labels = np.arange(n) % 10, np.arange(n) % 4
+    learned(f, words, labels)
+    bad, wrong, failed = words - 11, [], []
+
+    def work(each):
+        for _ in range(40):
+            try:
+                f(bad if each % 2 else words, labels)
+                wrong.extend([each] * (each % 2))
+            except sg.OutOfBoundsError:
+                failed.append(each)
+
+    threads = [threading.Thread(target=work, args=(each,)) for each in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    g, other, _ = embedding(library=False)
+    for _ in range(163):
+        g(words, labels)
+
+    assert not wrong
+    assert len(failed) == 160
+    assert steps.value == 163
+    np.testing.assert_array_equal(other.value, table.value)
 
 
 def resident():

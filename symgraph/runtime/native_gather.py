@@ -1,0 +1,271 @@
+"""Reads and writes by arrays of indices as machine code: ``x[i]``, ``x.at[i].set(value)``, ``x.at[i].add(value)``, …"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from symgraph.codegen.layout import Step as Stride
+from symgraph.codegen.llvm_gather import Indices, Loops, Move, combines, moved_as, print_move
+from symgraph.codegen.llvm_printer import Native
+from symgraph.graph.binding import UnboundSize, evaluate_dim
+from symgraph.graph.dims import Size
+from symgraph.graph.evaluate import attributes_of
+from symgraph.graph.node import Node, type_symbols
+from symgraph.graph.types import DType, dtype
+from symgraph.ops.index import index
+from symgraph.ops.keys import Gather, Item, Slice, numpy_key
+from symgraph.ops.update import update
+from symgraph.optimizations.cost import typical
+from symgraph.optimizations.lives import Needs
+from symgraph.optimizations.plan import Call, Step, View
+from symgraph.runtime.code import Function, code
+from symgraph.runtime.cpu import host
+from symgraph.runtime.native import NativeCall
+from symgraph.runtime.shares import Shares
+
+Array = np.ndarray[Any, Any]
+
+
+def is_gather(step: Step) -> bool:
+    """Whether a step reads or writes by indices, arrays of sizes that are known before the call."""
+    if not isinstance(step, Call) or isinstance(step, View):
+        return False
+    node = step.node
+    if node.op is update.op:
+        mode = node.attrs.mode  # type: ignore[union-attr]
+        if mode != "set" and not combines(mode, node.row):
+            return False
+    elif node.op is not index.op:
+        return False
+    return all(size.source is None for size in _symbols(node))
+
+
+class NativeGather:
+    """A step that reads or writes by indices."""
+
+    def __init__(self, step: Call) -> None:
+        self.step, self.node = step, step.node
+        self.nodes = (*step.node.inputs, step.node)
+        self.functions: set[Function] = set()
+        self._attributes = attributes_of(step.node)
+        self._printed: dict[str, Native] = {}
+
+    def needs(self, sizes: Mapping[Size, int]) -> Needs:
+        """No room; what is updated may be written over."""
+        try:
+            for x in self.nodes:
+                for size in x.shape:
+                    evaluate_dim(size, sizes)
+        except UnboundSize:
+            return Needs()
+        return Needs(0, True, ((self.node.inputs[0], self.node),) if self.node.op is update.op else ())
+
+    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> NativeCall:
+        """For arrays of these shapes and strides. Raises IndexError and ValueError for shapes that NumPy refuses."""
+        move, tail, turns = self._moved(arrays, sizes)
+        (function,) = code().functions([self._native(move)])
+        self.functions.add(function)
+        checks = bool(move.indices)
+        return NativeCall(function, len(arrays), tail, turns, room, Shares(), fails=False, checks=checks)
+
+    def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native | None:
+        """The text for arrays of these shapes and strides; None for shapes that NumPy refuses."""
+        try:
+            return self._native(self._moved(arrays, sizes)[0])
+        except (IndexError, ValueError):
+            return None
+
+    def texts(self) -> list[Native]:
+        """What has been printed until now; if nothing, the text for arrays in order."""
+        if not self._printed:
+            arrays = [np.empty(tuple(map(typical, x.shape)), x.dtype) for x in self.nodes]
+            sizes = {size: typical(size) for size in _symbols(self.node)}
+            self.printed_for(arrays, sizes)
+        return list(self._printed.values())
+
+    def _native(self, move: Move) -> Native:
+        native = print_move(move, host())
+        return self._printed.setdefault(native.name, native)
+
+    def _moved(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> tuple[Move, list[int], int]:
+        """The function for such arrays, the words of its table after the addresses, and the turns of its first loop."""
+        *read, y = arrays
+        attributes = self._attributes(sizes)
+        items, row = attributes["items"], self.node.row
+        if self.node.op is index.op:
+            return _read(row, read[0], read[1:], y, items)
+        return _written(row, read[0], read[1], read[2:], y, items, attributes["mode"])
+
+
+def _symbols(node: Node) -> frozenset[Size]:
+    """The sizes that a step depends on."""
+    assert node.attrs is not None
+    return node.attrs.symbols().union(*(type_symbols(x.type) for x in (*node.inputs, node)))
+
+
+def _read(
+    row: DType, x: Array, indices: Sequence[Array], y: Array, items: Sequence[Item]
+) -> tuple[Move, list[int], int]:
+    picked = _picked(x, indices, items)
+    if y.shape != picked.sizes:
+        raise ValueError(f"{picked.sizes} elements for {y.shape}")
+    loops = _loops(picked, indices, [picked.strides, _strides(y), *picked.along])
+    moved, parts = moved_as(row)
+    move = Move(moved, parts, "read", loops.form(row, indices, plain=1), loops.indices(indices))
+    return move, [*picked.words, *loops.words], loops.sizes[0]
+
+
+def _written(
+    row: DType,
+    x: Array,
+    value: Array,
+    indices: Sequence[Array],
+    y: Array,
+    items: Sequence[Item],
+    mode: str,
+) -> tuple[Move, list[int], int]:
+    picked = _picked(y, indices, items)
+    loops = _loops(picked, indices, [_spread(value, picked.sizes), picked.strides, *picked.along])
+    copied = _merged(x.shape, [_strides(x), _strides(y)])
+    moved, parts = moved_as(row) if mode == "set" else (row, 1)
+    form = loops.form(row, indices, plain=0)
+    move = Move(moved, parts, mode, form, loops.indices(indices), copied.form(row))
+    return move, [*copied.words, *picked.words, *loops.words], loops.sizes[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Picked:
+    """The elements that a key picks from an array, in their order."""
+
+    sizes: tuple[int, ...]
+    strides: list[int]
+    """The bytes that a turn of each loop over them goes in the array."""
+    along: list[list[int]]
+    """The same of each array of indices."""
+    gathered: tuple[int, ...]
+    """The shape of the arrays of indices, broadcast against one another."""
+    at: int
+    """How many loops stand before those over it."""
+    start: int
+    """How many bytes after the array's first element the first lies if all indices are 0."""
+    axes: list[tuple[int, int]]
+    """For each array of indices the size of its axis, and the bytes from one place there to the next."""
+
+    @property
+    def words(self) -> list[int]:
+        return [self.start, *(word for axis in self.axes for word in axis)]
+
+
+def _picked(x: Array, indices: Sequence[Array], items: Sequence[Item]) -> _Picked:
+    """Raises IndexError and ValueError where NumPy does, but for what stands in the arrays of indices."""
+    whole = tuple(Slice() if isinstance(item, Gather) else item for item in items)
+    seen = x[(*numpy_key(whole, ()), ...)]
+    gathered = np.broadcast_shapes(*(each.shape for each in indices))
+    parts = iter(zip(seen.shape, _strides(seen), strict=True))
+    plain: list[tuple[int, int]] = []
+    axes = [(0, 0)] * len(indices)
+    places: list[int] = []
+    at = 0
+    for place, item in enumerate(items):
+        if isinstance(item, int | Gather):
+            at = at if places else len(plain)
+            places.append(place)
+        if isinstance(item, Gather):
+            axes[item.array] = next(parts)
+        elif not isinstance(item, int):
+            plain.append(next(parts))
+    if places and places[-1] - places[0] + 1 != len(places):
+        at = 0  # apart, their axes stand in front
+    first, last = plain[:at], plain[at:]
+    sizes = (*(size for size, _ in first), *gathered, *(size for size, _ in last))
+    strides = [*(stride for _, stride in first), *[0] * len(gathered), *(stride for _, stride in last)]
+    along = [[*[0] * at, *_spread(each, gathered), *[0] * len(last)] for each in indices]
+    return _Picked(sizes, strides, along, gathered, at, seen.ctypes.data - x.ctypes.data, axes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loops:
+    """The sizes of loops, and the bytes that a turn of each goes: in what is read, in what is written, and in each
+    array of indices."""
+
+    sizes: list[int]
+    strides: list[list[int]]
+    depths: list[int]
+    """Of how many loops each array of indices stands inside."""
+
+    @property
+    def words(self) -> list[int]:
+        rows = zip(self.sizes, *self.strides, strict=True)
+        return [word for row in rows for word in row]
+
+    def form(self, row: DType, arrays: Sequence[Array] = (), *, plain: int = 1) -> Loops:
+        """What the text depends on; the indices do not name places of what is read (``plain`` is 0) or written (1)."""
+        size, count = row.numpy.itemsize, len(self.sizes)
+        last = [own[-1] for own in self.strides]
+        if count in self.depths:
+            own = zip(arrays, self.depths, last[2:], strict=True)
+            near = all(step == x.itemsize for x, depth, step in own if depth == count)
+            return Loops(count, Stride.FAR, near and last[plain] == size)
+        read, written = last[:2]
+        if written != size or read not in (0, size) or (read == 0 and size > 8):
+            return Loops(count, Stride.FAR)
+        return Loops(count, Stride.UNIT if read else Stride.NONE)
+
+    def indices(self, arrays: Sequence[Array]) -> tuple[Indices, ...]:
+        return tuple(Indices(dtype(x.dtype), depth) for x, depth in zip(arrays, self.depths, strict=True))
+
+
+def _loops(picked: _Picked, indices: Sequence[Array], strides: Sequence[Sequence[int]]) -> _Loops:
+    """Loops over what is picked; where that is nothing, over the indices that NumPy looks at all the same."""
+    if prod(picked.sizes):
+        return _merged(picked.sizes, strides)
+    if prod(picked.gathered):
+        end = picked.at + len(picked.gathered)
+        none = [0] * (len(picked.gathered) + 1)
+        along = [[*own[picked.at : end], 0] for own in picked.along]
+        return _merged((*picked.gathered, 0), [none, none, *along])
+    return _Loops([0], [[0] for _ in strides], [min(each.ndim, 1) for each in indices])
+
+
+def _merged(sizes: Sequence[int], strides: Sequence[Sequence[int]]) -> _Loops:
+    """Neighbours that all arrays go through as through one are one loop."""
+    merged: list[int] = []
+    found: list[list[int]] = [[] for _ in strides]
+    for size, *steps in zip(sizes, *strides, strict=True):
+        if merged and all(own[-1] == step * size for own, step in zip(found, steps, strict=True)):
+            merged[-1] *= size
+            for own, step in zip(found, steps, strict=True):
+                own[-1] = step
+        else:
+            merged.append(size)
+            for own, step in zip(found, steps, strict=True):
+                own.append(step)
+    if not merged:
+        merged, found = [1], [[0] for _ in strides]
+    depths = [max((n + 1 for n, step in enumerate(own) if step), default=0) for own in found[2:]]
+    return _Loops(merged, found, depths)
+
+
+def _strides(x: Array) -> list[int]:
+    """The bytes from one element to the next along each axis; where there is one, as in an array in order, so that one
+    text serves all sizes."""
+    found, inner = [], x.itemsize
+    for size, stride in reversed(list(zip(x.shape, x.strides, strict=True))):
+        if size != 1:
+            inner = stride
+        found.append(inner)
+        inner *= size
+    return found[::-1]
+
+
+def _spread(x: Array, sizes: Sequence[int]) -> list[int]:
+    """The same for the axes of a shape that an array is broadcast to. Raises ValueError where it does not fit."""
+    if np.broadcast_shapes(x.shape, tuple(sizes)) != tuple(sizes):
+        raise ValueError(f"{x.shape} does not broadcast to {tuple(sizes)}")
+    own = zip(x.shape, _strides(x), sizes[len(sizes) - x.ndim :], strict=True)
+    return [*[0] * (len(sizes) - x.ndim), *(0 if size == 1 != to else step for size, step, to in own)]
