@@ -51,7 +51,7 @@ def _numpy_update(x: Any, value: Any, key: Any, mode: Any = "set") -> Any:
     if mode == "set":
         x[plain_key(key)] = value
     else:
-        MODES[mode].at(x, plain_key(key), np.asarray(value, x.dtype))
+        combine(mode, x, plain_key(key), np.asarray(value, x.dtype))
     return x
 
 
@@ -70,6 +70,15 @@ _UPDATE_CASES = [
     case(draw(2, 3), draw(2, 1), ([0, 1], slice(None)), mode="multiply"),
     case(draw(4), draw(0), slice(0, 0)),
 ]
+
+
+def combine(mode: str, out: Array, key: Any, value: Array) -> None:
+    """One element of the value after the other into those that a key with arrays names.
+
+    The value is broadcast here, since ``ufunc.at`` of NumPy 2.4 reads past its end where an array of one axis is
+    indexed by one of two.
+    """
+    MODES[mode].at(out, key, np.broadcast_to(value, out[key].shape))
 
 
 @op(UpdateAttrs, dtypes=NUMBERS, reference=_numpy_update, cases=_UPDATE_CASES)
@@ -121,7 +130,7 @@ def _(x: Array, value: Array, *arrays: Array, items: tuple[Item, ...], mode: str
     if mode == "set":
         out[key] = value
     elif arrays:
-        MODES[mode].at(out, key, value)
+        combine(mode, out, key, value)
     else:
         out[key] = MODES[mode](out[key], value)
     return out.astype(x.dtype, copy=False)

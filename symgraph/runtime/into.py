@@ -18,7 +18,7 @@ from symgraph.ops.keys import Gather, Item, Slice, numpy_key
 from symgraph.ops.linalg import matmul, tensordot
 from symgraph.ops.scan import cumulative_prod, cumulative_sum
 from symgraph.ops.shape import reshape
-from symgraph.ops.update import MODES, update
+from symgraph.ops.update import MODES, combine, update
 
 Array = np.ndarray[Any, Any]
 Writer = Callable[..., None]
@@ -102,7 +102,7 @@ def _update(out: Array, x: Array, value: Array, *arrays: Array, items: tuple[Ite
     if mode == "set":
         out[key] = value
     elif arrays:
-        MODES[mode].at(out, key, value)
+        combine(mode, out, key, value)
     else:
         part = out[(*key, ...)]
         MODES[mode](part, value, out=part)
