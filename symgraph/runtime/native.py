@@ -96,8 +96,8 @@ class NativeKernel:
         return list(self._printed.values())
 
     def _shares(self, sizes: Mapping[Size, int], columns: Sequence[int]) -> Shares:
-        room = self._room.bytes(prod(columns))
-        return shares(self.kernel, sizes, self._threads if self.kernel.rows else 1, room)
+        rows, _ = self.space(sizes)
+        return shares(self.kernel, sizes, self._threads, prod(rows), self._room.bytes(prod(columns)))
 
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:

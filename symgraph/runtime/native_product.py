@@ -42,15 +42,15 @@ class NativeProduct:
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
         """The room of a call."""
-        first, second, _ = self.nodes
         try:
-            a, b = (tuple(evaluate_dim(size, sizes) for size in x.shape) for x in (first, second))
+            a, b, c = (tuple(evaluate_dim(size, sizes) for size in x.shape) for x in self.nodes)
         except UnboundSize:
             return Needs()
         (m, k), (_, n) = _as_row(a, 1), _as_column(b, 1)
-        if len(b) == 2:  # the matrices of a may become one
-            m *= prod(a[:-2])
-        return Needs(self._shares(m, n, k, sizes).bytes, True)
+        count = prod(c[: len(c) - (len(a) > 1) - (len(b) > 1)])
+        each = self._shares(m, n, k, count if max(len(a), len(b)) > 2 else blocks(m), sizes)
+        stacked = self._shares(m * count, n, k, blocks(m * count), sizes)
+        return Needs(max(each.bytes, stacked.bytes if len(a) > 2 >= len(b) else 0), True)
 
     def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> KernelCall:
         """For arrays of these shapes and strides, with its room at one place of the arena."""
@@ -63,13 +63,14 @@ class NativeProduct:
         self.functions.add(function)
         down = c.strides[-1 if b.ndim == 1 else -2] if a.ndim > 1 else 0
         tail = [m, n, k, *_as_row(a.strides, 0), *_as_column(b.strides, 0), down]
-        shared = self._shares(m, n, k, sizes)
         if not many:
+            shared = self._shares(m, n, k, blocks(m), sizes)
             return NativeCall(function, 3, tail, blocks(m), room, shared, fails=False, chunks=1)
         counts, steps = _groups(a, b, c)
         if len(counts) > 2:
             return _by_numpy
         tail += [counts[1], *(own[1] for own in steps), *(own[0] for own in steps)]
+        shared = self._shares(m, n, k, prod(counts), sizes)
         return NativeCall(function, 3, tail, prod(counts), room, shared, fails=False)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
@@ -81,8 +82,8 @@ class NativeProduct:
         """That of its products."""
         return [_printed(self.step.node.row, any(x.ndim > 2 for x in self.step.node.inputs))]
 
-    def _shares(self, m: int, n: int, k: int, sizes: Mapping[Size, int]) -> Shares:
-        return shares(self.step, sizes, self._threads, room(m, n, k, self.step.node.row, host()))
+    def _shares(self, m: int, n: int, k: int, turns: int, sizes: Mapping[Size, int]) -> Shares:
+        return shares(self.step, sizes, self._threads, turns, room(m, n, k, self.step.node.row, host()))
 
 
 def _by_numpy(arrays: Sequence[Array], arena: Arena) -> None:

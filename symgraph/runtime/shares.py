@@ -45,8 +45,9 @@ class Shares:
         return chunk if turns < _GRAIN * self.threads * each else -(-chunk // _GRAIN) * _GRAIN
 
 
-def shares(step: Step, sizes: Mapping[Size, int], threads: int, room: int) -> Shares:
-    """Those of a step of which each thread needs so much room."""
+def shares(step: Step, sizes: Mapping[Size, int], threads: int, turns: int, room: int) -> Shares:
+    """Those of a step whose first loop has so many turns at most, and of which each thread needs so much room."""
+    threads = min(threads, turns)
     if threads > 1:
-        threads = max(1, min(threads, int(step_cost(step, sizes) / _WORTH)))
-    return Shares(threads, room)
+        threads = min(threads, int(step_cost(step, sizes) / _WORTH))
+    return Shares(max(1, threads), room)
