@@ -75,6 +75,7 @@ def test_wheel_and_sdist(tmp_path):
         "symgraph/data/README.md",
         "symgraph/data/digits.npz",
         "symgraph/runtime/entry.ll",
+        "symgraph/runtime/pool.ll",
     }
     assert in_wheel == data | {
         f"{package.replace('.', '/')}/{path.relative_to(tree / folder).as_posix()}"

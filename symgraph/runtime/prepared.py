@@ -193,6 +193,18 @@ class CallTurn:
         state.values[self._slot] = out = self._place.array(state)
         return [*(state.values[slot] for slot in self._slots), out]
 
+    def pretend(self, state: _State) -> bool:
+        """Whether an array of the shape that the step is going to make is known; it stands there then."""
+        node = self.library.node
+        if not isinstance(node.type, TensorType):
+            return False
+        try:
+            shape = [evaluate_dim(size, state.sizes) for size in node.shape]
+        except UnboundSize:
+            return False
+        state.values[self._slot] = np.empty(shape, node.dtype)
+        return True
+
     def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> KernelCall:
         """The step for such arrays."""
 
@@ -318,16 +330,19 @@ class Prepared:
         """What a call with such arrays is going to do, found without computing anything."""
         state = _State([*arrays, *self._start[len(arrays) :]], self.sizes.copy(), arena, Memory(), ())
         found: list[tuple[KernelTurn | CallTurn, list[Array]]] = []
+        is_whole = not self._others
         for turn in self._turns:
             is_told = turn.is_known if isinstance(turn, KernelTurn) else bool(turn.places)
             if isinstance(turn, KernelTurn | CallTurn) and is_told:
                 found.append((turn, turn.arrays(state)))
             elif isinstance(turn, _ReshapeTurn) or (isinstance(turn, CallTurn) and turn.library.is_view):
                 turn.run(state)
+            elif isinstance(turn, CallTurn) and turn.pretend(state):
+                is_whole = False
             else:
                 return Rehearsal(found, None)
         results = [state.values[slot] for slot in self._results]
-        return Rehearsal(found, None if self._others else results)
+        return Rehearsal(found, results if is_whole else None)
 
     def _unshared(self, results: list[Any], arrays: Sequence[Array]) -> list[Array]:
         """The results, with copies of what is no new array of its own."""

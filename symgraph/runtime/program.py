@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.errors import MemoryLimitError, SymgraphError
+from symgraph.graph.collector import paused
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import bind_sizes, schedule
 from symgraph.graph.node import Node
@@ -93,8 +94,9 @@ class PlanProgram:
             raise
         if len(self._prepared) >= _KEPT:
             self._prepared.clear()
-        made = Prepared(self.plan, storage, sizes, self.codes, self._calls)
-        self.get_ready(made, arrays)
+        with paused():
+            made = Prepared(self.plan, storage, sizes, self.codes, self._calls)
+            self.get_ready(made, arrays)
         self._prepared[shapes] = made
         return made
 
