@@ -78,7 +78,7 @@ def combine(mode: str, out: Array, key: Any, value: Array) -> None:
     The value is broadcast here, since ``ufunc.at`` of NumPy 2.4 reads past its end where an array of one axis is
     indexed by one of two.
     """
-    MODES[mode].at(out, key, np.broadcast_to(value, out[key].shape))
+    MODES[mode].at(out, key, np.broadcast_to(value, np.shape(out[key])))
 
 
 @op(UpdateAttrs, dtypes=NUMBERS, reference=_numpy_update, cases=_UPDATE_CASES)
