@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symgraph.codegen.long_rows import in_parts
-from symgraph.codegen.loops import Compute, Load, LoopKernel, Statement, Store, statements
+from symgraph.codegen.loops import Compute, Load, LoopKernel, Statement, Store
 from symgraph.graph.dims import Dim
 
 
@@ -13,8 +13,7 @@ def in_place(kernel: LoopKernel) -> frozenset[tuple[str, str]]:
     Both are met at one index, the same; the kernel runs sweep after sweep, and keeps values where
     `symgraph.codegen.long_rows.in_parts` says.
     """
-    makers = {x.target.name: x for x, _, _ in statements(kernel) if not isinstance(x, Store)}
-    parts = in_parts(kernel, makers)
+    parts = in_parts(kernel)
     read: dict[str, dict[tuple[Dim, ...], int]] = {}
     written: dict[str, dict[tuple[Dim, ...], int]] = {}
     time = 0
@@ -34,10 +33,9 @@ def in_place(kernel: LoopKernel) -> frozenset[tuple[str, str]]:
         for each in section if isinstance(section, tuple) else (section,):
             time += 1
             do(each)
-    return frozenset(
-        (a, b)
-        for a, reads in read.items()
-        for b, writes in written.items()
-        if len(reads) == len(writes) == 1 and reads.keys() == writes.keys()
-        if max(reads.values()) < min(writes.values())
-    )
+    first: dict[tuple[Dim, ...], list[tuple[str, int]]] = {}
+    for name, writes in written.items():
+        for index, at in writes.items() if len(writes) == 1 else ():
+            first.setdefault(index, []).append((name, at))
+    last = [(name, *reads.popitem()) for name, reads in read.items() if len(reads) == 1]
+    return frozenset((a, b) for a, index, end in last for b, at in first.get(index, ()) if end < at)

@@ -108,6 +108,8 @@ def guarded(
 
     A guard is left out where a sweep does something else too, or makes what is ``kept`` for others.
     """
+    if not known:
+        return [(item, None) for item in items]
     split = {guard for item in items for guard in known if _is_split(item, guard, kept)}
     found: list[tuple[Item, Guard | None]] = []
     waiting: dict[Guard, list[Item]] = {guard: [] for guard in known if guard not in split}

@@ -17,14 +17,14 @@ from symgraph.codegen.loops import (
     Sweep,
     Value,
     in_order,
+    makers,
+    of_kernel,
     operands,
 )
 from symgraph.optimizations.cost import weight
 
 DEAR = 4.0
 """A value that costs so many plain operations is written and read again rather than computed again."""
-
-Makers = Mapping[str, Load | Compute | Reduce]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,18 @@ class Row:
     """The values that later sweeps read, and the array that has room for each; None where no array has."""
 
 
-def in_parts(kernel: LoopKernel, makers: Makers) -> Row:
+@of_kernel
+def in_parts(kernel: LoopKernel) -> Row:
     """The sections of a row: each sweep computes what it stores and reduces, from arrays and from what is kept."""
     sweeps = [part for part in kernel.body if isinstance(part, Sweep)]
-    return _Rows(kernel, makers, {name for sweep in sweeps for name in _made(sweep.body)}).run()
+    if not sweeps:
+        return Row(tuple(in_order(kernel)), {})
+    return _Rows(kernel, {name for sweep in sweeps for name in _made(sweep.body)}).run()
 
 
 class _Rows:
-    def __init__(self, kernel: LoopKernel, makers: Makers, swept: Collection[str]) -> None:
-        self._kernel, self._makers, self._swept = kernel, makers, swept
+    def __init__(self, kernel: LoopKernel, swept: Collection[str]) -> None:
+        self._kernel, self._makers, self._swept = kernel, makers(kernel), swept
         self._order = {id(x): n for n, x in enumerate(in_order(kernel))}
 
     def run(self) -> Row:

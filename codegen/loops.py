@@ -24,9 +24,11 @@ fastest: the first turn of several, and the first with NaN if there is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -36,6 +38,8 @@ from symgraph.graph.literals import spell_constant
 from symgraph.graph.op import Attrs, Op, constant
 from symgraph.graph.origin import Origin
 from symgraph.graph.types import DType, TensorType
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,8 @@ class LoopKernel:
     once: tuple[Statement, ...]
     rows: tuple[Loop, ...]
     body: tuple[Statement | Sweep, ...]
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was found out about it; see `of_kernel`."""
 
     def __str__(self) -> str:
         given = [f"{param.name}: {param.type}" for param in self.reads]
@@ -170,15 +176,75 @@ class LoopKernel:
         return "\n".join(lines) + "\n"
 
 
-def statements(kernel: LoopKernel) -> Iterator[tuple[Statement, tuple[Loop, ...], bool]]:
+def of_kernel(find: Callable[[LoopKernel], Found]) -> Callable[[LoopKernel], Found]:
+    """A function of a kernel and nothing else, which is asked for again and again: the kernel keeps what it gives."""
+
+    @wraps(find)
+    def ask(kernel: LoopKernel) -> Found:
+        if find not in kernel.known:
+            kernel.known[find] = find(kernel)
+        found: Found = kernel.known[find]
+        return found
+
+    return ask
+
+
+class Common:
+    """What is known of kernels that differ in names and lines alone."""
+
+    __slots__ = ("__weakref__", "known")
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Any] = {}
+
+
+_common: WeakValueDictionary[Any, Common] = WeakValueDictionary()
+
+
+@of_kernel
+def common(kernel: LoopKernel) -> Common:
+    """One object for all kernels that differ from this one in names and lines alone, as long as one of them lives."""
+    places = {param.name: n for n, param in enumerate((*kernel.reads, *kernel.writes))}
+
+    def spelled(x: Operand) -> str | Number:
+        return x.name if isinstance(x, Value) else x
+
+    def form(each: Statement) -> tuple[Any, ...]:
+        match each:
+            case Compute():
+                return each.target.name, each.op, *map(spelled, each.args), each.attrs, each.target.row
+            case Load():
+                return each.target.name, places[each.param.name], each.index
+            case Store():
+                return places[each.param.name], each.index, spelled(each.value)
+            case Reduce():
+                return each.target.name, each.op, spelled(each.arg), each.target.row
+
+    def forms(part: Statement | Sweep) -> tuple[Any, ...]:
+        return (part.loops, *map(form, part.body)) if isinstance(part, Sweep) else form(part)
+
+    params = [param.type.dtype for param in (*kernel.reads, *kernel.writes)]
+    key = len(kernel.reads), *params, *map(form, kernel.once), kernel.rows, *map(forms, kernel.body)
+    return _common.setdefault(key, Common())
+
+
+@of_kernel
+def statements(kernel: LoopKernel) -> Sequence[tuple[Statement, tuple[Loop, ...], bool]]:
     """Every statement, with the loops around it, and whether it stands in a sweep."""
-    for statement in kernel.once:
-        yield statement, (), False
+    found: list[tuple[Statement, tuple[Loop, ...], bool]] = [(each, (), False) for each in kernel.once]
     for part in kernel.body:
         if isinstance(part, Sweep):
-            yield from ((statement, kernel.rows + part.loops, True) for statement in part.body)
+            loops = kernel.rows + part.loops
+            found += [(each, loops, True) for each in part.body]
         else:
-            yield part, kernel.rows, False
+            found.append((part, kernel.rows, False))
+    return found
+
+
+@of_kernel
+def makers(kernel: LoopKernel) -> Mapping[str, Load | Compute | Reduce]:
+    """The statement that gives each value, in their order."""
+    return {x.target.name: x for x, _, _ in statements(kernel) if not isinstance(x, Store)}
 
 
 def columns_of(kernel: LoopKernel) -> tuple[Loop, ...]:
@@ -186,7 +252,8 @@ def columns_of(kernel: LoopKernel) -> tuple[Loop, ...]:
     return next((part.loops for part in kernel.body if isinstance(part, Sweep)), ())
 
 
-def in_order(kernel: LoopKernel) -> list[Statement]:
+@of_kernel
+def in_order(kernel: LoopKernel) -> Sequence[Statement]:
     """The statements for a row, those of sweeps among them."""
     return [x for part in kernel.body for x in (part.body if isinstance(part, Sweep) else (part,))]
 

@@ -19,6 +19,7 @@ from symgraph.codegen.loops import (
     Sweep,
     Value,
 )
+from symgraph.graph.collector import paused
 from symgraph.graph.constants import uniform
 from symgraph.graph.dims import Dim, Size, dim_min, symbol, symbols
 from symgraph.graph.node import Node
@@ -55,7 +56,8 @@ def lower(kernel: Kernel) -> LoopKernel:
                 out[i, j] = v3
     <BLANKLINE>
     """
-    return _Lowering(kernel).run()
+    with paused():
+        return _Lowering(kernel).run()
 
 
 def arrays_of(kernel: Kernel) -> tuple[Node, ...]:
@@ -75,6 +77,9 @@ class _Lowering:
         self._rows, self._columns = _loops(kernel, [array.type.shape for array in arrays])
         self._variables = {**self._rows, **self._columns}
         self._sweeps: dict[Node, int] = {}
+        self._homes: dict[Node, Where] = {}
+        self._places: dict[tuple[int, Axes], Where] = {}
+        self._numbers: dict[Node, Number | None] = {}
         self._values: dict[Node, Value] = {}
         self._computed: dict[tuple[Any, ...], Value] = {}
         self._loads: dict[tuple[Node, tuple[Dim, ...]], Value] = {}
@@ -84,7 +89,8 @@ class _Lowering:
     def run(self) -> LoopKernel:
         for node in self._kernel.nodes:
             self._sweeps[node] = self._sweep(node)
-        for node in sorted(self._kernel.nodes, key=self._home):
+            self._homes[node] = self._place(self._sweeps[node], self._lies(node))
+        for node in sorted(self._kernel.nodes, key=self._homes.__getitem__):
             self._add(node)
         for node, param in self._outputs.items():
             place = self._place(self._sweeps[node] + (node in self._kernel.over), self._kernel.along[node])
@@ -106,19 +112,17 @@ class _Lowering:
 
     def _sweep(self, node: Node) -> int:
         """How many sweeps are done before all that a node reads is known."""
-        sources = [read.source for read in self._reads[node] if read.source in self._sweeps]
-        return max((self._sweeps[x] + (x in self._kernel.over) for x in sources), default=0)
-
-    def _home(self, node: Node) -> Where:
-        return self._place(self._sweeps[node], self._lies(node))
+        sweeps, over = self._sweeps, self._kernel.over
+        sources = [read.source for read in self._reads[node]]
+        return max([sweeps[x] + (x in over) for x in sources if x in sweeps], default=0)
 
     def _lies(self, node: Node) -> Axes:
         """The axes along which a node is computed: those of its argument, for a reduction."""
         return self._kernel.over[node] if node in self._kernel.over else self._kernel.along[node]
 
     def _add(self, node: Node) -> None:
-        mine, place = self._lies(node), self._home(node)
-        args = tuple(self._operand(read, mine, place) for read in self._reads[node])
+        mine, place = self._lies(node), self._homes[node]
+        args = tuple([self._operand(read, mine, place) for read in self._reads[node]])
         reduces = node in self._kernel.over
         key = (node.op, None if reduces else node.attrs, args, place)
         if key in self._computed:  # a sum that keeps its axes, and one that does not
@@ -136,10 +140,12 @@ class _Lowering:
         source = read.source
         if source in self._values:
             return self._values[source]
-        number = _number(source)
+        if source not in self._numbers:
+            self._numbers[source] = _number(source)
+        number = self._numbers[source]
         if number is not None:
             return number
-        along = tuple(None if axis is None else mine[axis] for axis in read.axes)
+        along = read.along(mine)
         index = self._index(along, source.shape)
         if (source, index) not in self._loads:
             first = self._place(place[0], along)
@@ -165,9 +171,13 @@ class _Lowering:
 
     def _place(self, sweep: int, axes: Axes) -> Where:
         """Where a value that lies along these axes is computed, once ``sweep`` sweeps are done."""
-        if self._rows and all(axis is None for axis in axes):
-            return _ONCE
-        return sweep, any(axis in self._columns for axis in axes)
+        key = sweep, axes
+        found = self._places.get(key)
+        if found is None:
+            swept = any(axis in self._columns for axis in axes)
+            once = bool(self._rows) and all(axis is None for axis in axes)
+            found = self._places[key] = _ONCE if once else (sweep, swept)
+        return found
 
     def _name(self, node: Node) -> Value:
         self._count += 1

@@ -384,7 +384,7 @@ class _Printer:
 
     def _rows_in_parts(self) -> None:
         heads: list[int] = []
-        row = in_parts(self._kernel, self._makers)
+        row = in_parts(self._kernel)
         self._kept = row.kept
         swept = {id(x) for x in row.sections if isinstance(x, tuple)}
         items = [x if isinstance(x, tuple) else (x,) for x in row.sections]

@@ -20,6 +20,10 @@ class Read:
     source: Node
     axes: Axes
 
+    def along(self, mine: Axes) -> Axes:
+        """The axes along which the value lies, where its reader lies along these."""
+        return tuple([None if place is None else mine[place] for place in self.axes])
+
 
 def seen_through(x: Node) -> Read:
     """The value behind the moves at ``x``, and along which axes of ``x`` its own lie.
@@ -31,7 +35,7 @@ def seen_through(x: Node) -> Read:
     >>> seen_through(expand_dims(x, 1)).axes
     (0, 2)
     """
-    axes: Axes = tuple(None if size == 1 else axis for axis, size in enumerate(x.shape))
+    axes: Axes = tuple([None if size == 1 else axis for axis, size in enumerate(x.shape)])
     while (behind := _behind(x, axes)) is not None:
         x, axes = x.inputs[0], behind
     return Read(x, axes)
@@ -40,6 +44,8 @@ def seen_through(x: Node) -> Read:
 def aligned(read: Read, rank: int, reader: int) -> Read:
     """The read of an operand with ``rank`` axes, by an elementwise op whose result has ``reader`` axes."""
     shift = reader - rank
+    if not shift:
+        return read
     return Read(read.source, tuple(None if axis is None else axis + shift for axis in read.axes))
 
 

@@ -8,7 +8,7 @@ from functools import cache
 
 from symgraph.errors import ShapeError
 from symgraph.graph.binding import evaluate_dim
-from symgraph.graph.dims import Dim, Size, symbols
+from symgraph.graph.dims import Dim, Size, is_symbol, symbols
 from symgraph.graph.node import Node
 from symgraph.graph.op import ITEM, PACK, Op, placeholder
 from symgraph.graph.types import TupleType
@@ -105,6 +105,8 @@ def typical(size: Dim) -> int:
     """A size as a number."""
     if not isinstance(size, Size):
         return size
+    if is_symbol(size):
+        return TYPICAL
     try:
         return int(evaluate_dim(size, dict.fromkeys(symbols(size), TYPICAL)))
     except ShapeError:  # it meets a known size that is another

@@ -10,7 +10,6 @@ outside waits in between (greedy fusion as in XLA's; the test for cycles keeps t
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 
@@ -23,12 +22,14 @@ from symgraph.optimizations.groups import (
     MOST_ARRAYS,
     MOST_NODES,
     PLACES,
+    REDUCTIONS,
     Cut,
     Group,
     Misfit,
     deciders,
     is_computed,
     lay_out,
+    own_axes,
     reads_of,
     rows_first,
 )
@@ -63,14 +64,14 @@ class _Fusion:
         for node in toposort(roots, needs=self._needs):
             if node.op not in LEAVES:
                 self._add(node)
+                self._number(node)
         self._place = {x: i for i, x in enumerate(self._group)}
         return self._ordered()
 
     def run(self, roots: list[Node]) -> tuple[list[Group], list[Cut]]:
         for node in toposort(roots, needs=self._needs):
             if node.op not in LEAVES:
-                self._add(node)
-                self._take_in_sources(node)
+                self._enter(node)
         self._join_siblings()
         self._place = {x: i for i, x in enumerate(self._group)}
         self._sort_members()
@@ -92,39 +93,100 @@ class _Fusion:
         return source is None or not source.is_kernel
 
     def _needs(self, node: Node) -> tuple[Node, ...]:
+        """What a node reads, and what decides its sizes."""
         known = self._deps.get(node)
         if known is None:
             known = node.deps
             if is_computed(node):
-                self._reads[node] = reads_of(node)
-                known = (*(read.source for read in self._reads[node]), *deciders(node))
+                reads = self._reads[node] = reads_of(node)
+                known = (*[read.source for read in reads], *deciders(node))
             self._deps[node] = known
         return known
 
     # Growing
 
-    def _add(self, node: Node) -> None:
-        group = Group(1 << len(self._numbered), 0, [node])
-        self._groups[group] = None
-        self._numbered.append(group)
-        self._group[node] = group
-        for source in dict.fromkeys(self._needs(node)):
-            group.sources.add(source)
-            self._readers.setdefault(source, []).append(node)
-            if source in self._group:
-                group.before |= self._group[source].bits | self._group[source].before
-                self._group[source].readers.add(len(self._numbered) - 1)
-        if node not in self._reads:
-            return
-        group.reads[node] = self._reads[node]
-        lay_out(group, node)
+    def _enter(self, node: Node) -> None:
+        """Make a step of a node, and one of it and the kernels that it reads where that can be."""
+        reads = [read for read in self._reads.get(node, ()) if read.source in self._group]
+        if len(reads) > 1:
+            found = {read.source: read for read in reads}
+            reads = sorted(found.values(), key=lambda read: -read.source.ndim)
+        if not (reads and self._join(node, reads[0])):
+            self._add(node)
+        for read in reads:
+            self._take_in(node, read)
+        self._number(node)
 
-    def _take_in_sources(self, node: Node) -> None:
-        if node not in self._reads:
-            return
-        sources = {read.source: read for read in self._reads[node] if read.source in self._group}
-        for source in sorted(sources, key=lambda x: -x.ndim):
-            self._take_in(node, sources[source])
+    def _join(self, node: Node, read: Read) -> bool:
+        """Add a node to a kernel that it reads, where it lies as what it reads does; whether that can be.
+
+        `_take_in` comes to the same, of a kernel of this node alone and by way of more questions.
+        """
+        source, kernel = read.source, self._group[read.source]
+        deps = self._deps[node]
+        if not 1 < len(kernel.members) < MOST_NODES or not kernel.is_kernel or node.op in REDUCTIONS:
+            return False
+        if node.shape != source.shape or read.axes != own_axes(node.shape):
+            return False
+        if len(kernel.sources) + len(deps) > MOST_ARRAYS and len(kernel.sources.union(deps)) > MOST_ARRAYS:
+            return False
+        before = 0
+        outside = []
+        for x in deps:
+            group = self._group.get(x)
+            if group is not kernel:
+                outside.append(x)
+                if group is not None:
+                    before |= group.bits | group.before
+        if before & kernel.bits:
+            return False
+        along = kernel.along[source]
+        for each in self._reads[node]:
+            inside = each is not read and self._group.get(each.source) is kernel
+            if inside and each.along(along) != kernel.along[each.source]:
+                return False
+        self._group[node] = kernel
+        self._note_readers(node)
+        kernel.members.append(node)
+        kernel.along[node], kernel.reads[node] = along, self._reads[node]
+        kernel.sources.update(outside)
+        if before & ~kernel.before:
+            kernel.before |= before
+            self._tell_readers(kernel)
+        return True
+
+    def _add(self, node: Node) -> None:
+        """A step of this node alone."""
+        group = Group(0, 0, [node], sources=set(self._deps[node]))
+        self._groups[group] = None
+        self._group[node] = group
+        self._note_readers(node)
+        for source in group.sources:
+            before = self._group.get(source)
+            if before is not None:
+                group.before |= before.bits | before.before
+        if node in self._reads:
+            group.reads[node] = self._reads[node]
+            lay_out(group, node)
+
+    def _note_readers(self, node: Node) -> None:
+        for source in dict.fromkeys(self._deps[node]):
+            self._readers.setdefault(source, []).append(node)
+
+    def _number(self, node: Node) -> None:
+        """Give the step of a node a number, unless it was merged with one that has; the steps that it reads know it.
+
+        What has just been added runs before nothing, so that nobody asks for its number until then.
+        """
+        group = self._group[node]
+        if not group.bits:
+            group.bits = 1 << len(self._numbered)
+            self._numbered.append(group)
+        number = group.bits.bit_length() - 1
+        for source in self._deps[node]:
+            other = self._group.get(source)
+            if other is not None and other is not group:
+                other.readers.add(number)
 
     def _take_in(self, node: Node, read: Read) -> None:
         reader, producer = self._group[node], self._group[read.source]
@@ -147,21 +209,18 @@ class _Fusion:
             into, other, pairs = producer, reader, {b: a for a, b in pairs.items()}
         names = _united(into, other, pairs)
         along, over = _renamed(other.along, names), _renamed(other.over, names)
-        sizes = dict(into.sizes)
-        for axis, size in other.sizes.items():
-            sizes.setdefault(names[axis], size)
-        domains = into.domains | {frozenset(names[a] for a in domain) for domain in other.domains}
-        inner = _inner(sizes, domains, (into, into.inner), (other, frozenset(names[a] for a in other.inner)))
+        sizes, domains, inner = _space(into, other, names)
         if into is reader:
-            self._check(reader, producer, along, ChainMap(into.over, into.along))
+            self._check(reader, producer, along)
         else:
-            self._check(reader, producer, into.along, ChainMap(over, along))
+            self._check(reader, producer, into.along, along, over)
         if inner and not (into.reduces or other.reduces):
             _check_order(
                 along.values() if inner == into.inner else (*along.values(), *into.along.values()), inner
             )
-        sizes = rows_first(sizes, inner)
-        _check_places({**into.over, **over}, [axis for axis in sizes if axis in inner])
+        if sizes is not into.sizes:
+            sizes = rows_first(sizes, inner)
+            _check_places({**into.over, **over}, [axis for axis in sizes if axis in inner])
         into.along.update(along)
         into.over.update(over)
         into.reads.update(other.reads)
@@ -176,7 +235,8 @@ class _Fusion:
         into.bits, into.before = bits, before & ~bits
         for node in other.members:
             self._group[node] = into
-        into.sources = {x for x in into.sources | other.sources if self._group.get(x) is not into}
+        into.sources.difference_update(other.along)
+        into.sources.update([x for x in other.sources if self._group.get(x) is not into])
         del self._groups[other]
         for number in _numbers(other.bits):
             self._numbered[number] = into
@@ -197,28 +257,40 @@ class _Fusion:
     def _waits_between(self, producer: Group, reader: Group) -> bool:
         if producer.before & reader.bits:
             return True
-        inputs = {self._group[x] for x in reader.sources if x in self._group} - {producer, reader}
-        return any(group.before & producer.bits for group in inputs)
+        inputs = map(self._group.get, reader.sources)
+        return any(group.before & producer.bits for group in inputs if group and group is not producer)
 
     def _check_size(self, first: Group, second: Group) -> None:
-        if len(first.sources | second.sources) > MOST_ARRAYS:
+        most = len(first.sources) + len(second.sources)
+        if most > MOST_ARRAYS and len(first.sources | second.sources) > MOST_ARRAYS:
             raise Misfit(f"together they read more than {MOST_ARRAYS} arrays")
         if len(first.members) + len(second.members) > MOST_NODES:
             raise Misfit(f"together they have more than {MOST_NODES} operations")
 
     def _check(
-        self, reader: Group, producer: Group, lies: Mapping[Node, Axes], looks: Mapping[Node, Axes]
+        self,
+        reader: Group,
+        producer: Group,
+        lies: Mapping[Node, Axes],
+        along: Mapping[Node, Axes] | None = None,
+        over: Mapping[Node, Axes] | None = None,
     ) -> None:
-        """Whether every reader finds what it reads of the producer where that lies."""
-        for source in reader.sources:
-            if self._group.get(source) is not producer:
-                continue
-            for node in self._readers[source]:
-                if self._group[node] is not reader:
-                    continue
-                for read in self._reads[node]:
-                    if read.source is source and not _agree(looks[node], read, lies[source]):
-                        raise Misfit(f"{node.op.name} reads {source.op.name} along other axes")
+        """Whether every reader finds what it reads of the producer where that ``lies``; the reader's own nodes lie
+        where they do, or ``along`` and ``over`` other axes."""
+        along, over = along or reader.along, over or reader.over
+        for node in self._that_read(reader, producer):
+            mine = over[node] if node in over else along[node]
+            for read in self._reads[node]:
+                source = read.source
+                if self._group.get(source) is producer and read.along(mine) != lies[source]:
+                    raise Misfit(f"{node.op.name} reads {source.op.name} along other axes")
+
+    def _that_read(self, reader: Group, producer: Group) -> list[Node]:
+        """The members of the one that may read the other."""
+        if len(reader.members) == 1:
+            return reader.members
+        sources = [x for x in reader.sources if self._group.get(x) is producer]
+        return [node for x in sources for node in self._readers[x] if self._group[node] is reader]
 
     # Side by side
 
@@ -253,7 +325,7 @@ class _Fusion:
         """How many steps each waits for, one after the other."""
         levels = dict.fromkeys(self._groups, 0)
         for node, group in self._group.items():
-            for source in self._needs(node):
+            for source in self._deps[node]:
                 before = self._group.get(source)
                 if before is not None and before is not group:
                     levels[group] = max(levels[group], levels[before] + 1)
@@ -291,7 +363,7 @@ class _Fusion:
     def _cuts(self, between: Mapping[tuple[Group, Group], str]) -> Iterator[Cut]:
         """The values that pass between kernels; ``between`` says why two are not one."""
         for node, group in self._group.items():
-            for source in dict.fromkeys(self._needs(node)):
+            for source in dict.fromkeys(self._deps[node]):
                 other = self._group.get(source)
                 if other is None or other is group or source in group.along:
                     continue
@@ -322,6 +394,8 @@ def _united(into: Group, other: Group, pairs: dict[int, int]) -> dict[int, int]:
     for theirs, ours in pairs.items():
         if other.sizes[theirs] != into.sizes[ours]:
             raise Misfit(f"sizes {other.sizes[theirs]} and {into.sizes[ours]} may differ at the call")
+    if len(pairs) == len(other.sizes):
+        return pairs
     names = dict(pairs)
     rest = [axis for axis in other.sizes if axis not in names]
     free = [axis for axis in into.sizes if axis not in set(names.values())]
@@ -335,6 +409,22 @@ def _united(into: Group, other: Group, pairs: dict[int, int]) -> dict[int, int]:
     return names
 
 
+def _space(
+    into: Group, other: Group, names: Mapping[int, int]
+) -> tuple[dict[int, Dim], set[frozenset[int]], frozenset[int]]:
+    """The sizes, the domains and the axes of sweeps of two kernels together: those of ``into`` itself where the other
+    brings nothing new."""
+    renamed = {frozenset([names[a] for a in domain]) for domain in other.domains}
+    if not other.reduces and renamed <= into.domains:
+        return into.sizes, into.domains, into.inner
+    sizes = dict(into.sizes)
+    for axis, size in other.sizes.items():
+        sizes.setdefault(names[axis], size)
+    domains = into.domains | renamed
+    inner = _inner(sizes, domains, (into, into.inner), (other, frozenset(names[a] for a in other.inner)))
+    return sizes, domains, inner
+
+
 def _inner(
     sizes: dict[int, Dim], domains: set[frozenset[int]], *kernels: tuple[Group, frozenset[int]]
 ) -> frozenset[int]:
@@ -345,14 +435,6 @@ def _inner(
     if len(found) > 1:
         raise Misfit("they reduce, or have rows, along different axes")
     return next(iter(found), frozenset())
-
-
-def _agree(mine: Axes, read: Read, theirs: Axes) -> bool:
-    """Whether a member that lies along these axes finds what it reads there."""
-    return all(
-        own is None if place is None else mine[place] == own
-        for place, own in zip(read.axes, theirs, strict=True)
-    )
 
 
 def _check_order(members: Iterable[Axes], inner: frozenset[int]) -> None:
@@ -371,7 +453,7 @@ def _check_places(over: Mapping[Node, Axes], inner: list[int]) -> None:
 
 
 def _renamed(table: Mapping[Node, Axes], names: Mapping[int, int]) -> dict[Node, Axes]:
-    return {x: tuple(None if a is None else names[a] for a in axes) for x, axes in table.items()}
+    return {x: tuple([None if a is None else names[a] for a in axes]) for x, axes in table.items()}
 
 
 def _numbers(bits: int) -> Iterator[int]:

@@ -76,7 +76,8 @@ def reads_of(node: Node) -> tuple[Read, ...]:
     """What a member of a kernel reads, along the axes of its result, or of its argument if it is a reduction."""
     if node.op in REDUCTIONS:
         return (seen_through(argument(node)),)
-    return tuple(aligned(seen_through(x), x.ndim, node.ndim) for x in node.inputs)
+    rank = node.ndim
+    return tuple([aligned(seen_through(x), x.ndim, rank) for x in node.inputs])
 
 
 def argument(node: Node) -> Node:
@@ -112,16 +113,18 @@ def is_computed(node: Node) -> bool:
 
 def deciders(node: Node) -> tuple[Node, ...]:
     """The nodes whose run decides the sizes of this one."""
-    shapes = [node.shape] + [argument(node).shape] * (node.op in REDUCTIONS)
-    sizes = [size for shape in shapes for dim in shape if isinstance(dim, Size) for size in symbols(dim)]
-    return tuple(size.source for size in dict.fromkeys(sizes) if isinstance(size.source, Node))
+    shape = node.shape + argument(node).shape if node.op in REDUCTIONS else node.shape
+    sizes = [
+        size for dim in shape if isinstance(dim, Size) for size in symbols(dim) if size.source is not None
+    ]
+    return tuple([size.source for size in dict.fromkeys(sizes) if isinstance(size.source, Node)])
 
 
 def lay_out(group: Group, node: Node) -> None:
     """A kernel of one node, over the node's own axes, or its argument's."""
     reduction = node.op in REDUCTIONS
     shape = argument(node).shape if reduction else node.shape
-    axes: Axes = tuple(None if size == 1 else axis for axis, size in enumerate(shape))
+    axes = own_axes(shape)
     group.is_kernel, group.reduces = True, reduction
     group.sizes = {axis: size for axis, size in enumerate(shape) if size != 1}
     if reduction:
@@ -135,7 +138,14 @@ def lay_out(group: Group, node: Node) -> None:
         axes = (None,) * node.ndim if len(gone) == len(shape) else axes
         group.sizes = rows_first(group.sizes, gone)
     group.along[node] = axes
-    group.domains = {frozenset(a for a in axes if a is not None), frozenset(group.sizes)}
+    group.domains = {frozenset(group.sizes)}
+    if reduction:
+        group.domains.add(frozenset(a for a in axes if a is not None))
+
+
+def own_axes(shape: tuple[Dim, ...]) -> Axes:
+    """The axes of a kernel that has those of one value."""
+    return tuple([None if size == 1 else axis for axis, size in enumerate(shape)])
 
 
 def rows_first(sizes: dict[int, Dim], inner: Container[int]) -> dict[int, Dim]:

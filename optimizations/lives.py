@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -57,6 +58,8 @@ class Values:
         self.views = {step.node: step for step in plan.steps if isinstance(step, View)}
         self.shape = {x: shape_of(x, sizes) for step in needs for x in step.writes}
         self.donated = frozenset(donated)
+        self._bases: dict[Step, Counter[Node]] = {}
+        """How often each step reads what lies in the memory of a value."""
         self.arena = {
             x
             for step in needs
@@ -77,7 +80,9 @@ class Values:
 
     def is_alone(self, node: Node, step: Step) -> bool:
         """Whether nothing else that a step reads lies in the memory of this value."""
-        return sum(self.base(x) is node for x in step.needs) == 1
+        if step not in self._bases:
+            self._bases[step] = Counter(map(self.base, step.needs))
+        return self._bases[step][node] == 1
 
     def before(self, step: Step) -> Iterator[Node]:
         """What is written before a step: what it reads, and what decides the sizes of the views that it reads."""

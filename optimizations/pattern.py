@@ -230,11 +230,18 @@ def _matched(pairs: list[tuple[Node, Node]], nodes: dict[Node, Node]) -> dict[No
         nodes[part] = node
         if part.op.commutative and part.inputs[0] is not part.inputs[1]:
             (a, b), (x, y) = part.inputs, node.inputs
-            return _matched([*pairs, (b, y), (a, x)], dict(nodes)) or _matched(
-                [*pairs, (b, x), (a, y)], nodes
-            )
+            fits = _reads_as(a, x) and _reads_as(b, y)
+            found = _matched([*pairs, (b, y), (a, x)], dict(nodes)) if fits else None
+            if found is not None or not (_reads_as(a, y) and _reads_as(b, x)):
+                return found
+            return _matched([*pairs, (b, x), (a, y)], nodes)
         pairs.extend(zip(part.inputs[::-1], node.inputs[::-1], strict=True))
     return nodes
+
+
+def _reads_as(part: Node, node: Node) -> bool:
+    """False where the ops of the two tell that they do not match."""
+    return part.op is PLACEHOLDER or node.op is part.op or node.op in MOVES
 
 
 def _number(part: Node) -> Any:

@@ -32,8 +32,11 @@ def picked_first(roots: Iterable[Node]) -> list[Node]:
     ['x']
     """
     roots = list(roots)
+    order = toposort(roots)
+    if not any(map(_picks_few, order)):
+        return roots
     needed_whole = set(roots)
-    for node in toposort(roots):
+    for node in order:
         if not is_computed(node) and not _picks_few(node):
             needed_whole.update(node.inputs)
     return transform(

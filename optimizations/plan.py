@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from symgraph.errors import VerifyError
+from symgraph.graph.collector import paused
 from symgraph.graph.dims import Dim
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
@@ -127,20 +128,9 @@ def plan(program: Graph, given: Iterable[Node] = (), *, fuse: bool = True) -> Pl
             exp sum divide
         return v0
     """
-    results = tuple(picked_first(expanded(program.roots)))
-    groups, cuts = fused(results) if fuse else (apart(results), [])
-    left = _left(groups, results)
-    steps: list[Step] = []
-    numbers = itertools.count()
-    scattered: set[Node] = set()
-    for group in groups:
-        if group.is_kernel:
-            steps.append(_kernel(f"kernel_{next(numbers)}", group, left))
-        else:
-            (node,) = group.members
-            steps.append(_single(node, scattered))
     given = tuple(given) or tuple(dict.fromkeys([*program.inputs, *program.variables()]))
-    made = Plan(program.name, given, tuple(steps), results, tuple(cuts))
+    with paused():
+        made = _planned(program, given, fuse)
     verify_plan(made)
     return made
 
@@ -159,6 +149,22 @@ def verify_plan(made: Plan) -> None:
     for x in made.results:
         if x not in known and x.op is not CONSTANT:
             raise VerifyError(f"nothing writes {x!r}, a result of {made.name}")
+
+
+def _planned(program: Graph, given: tuple[Node, ...], fuse: bool) -> Plan:
+    results = tuple(picked_first(expanded(program.roots)))
+    groups, cuts = fused(results) if fuse else (apart(results), [])
+    left = _left(groups, results)
+    steps: list[Step] = []
+    numbers = itertools.count()
+    scattered: set[Node] = set()
+    for group in groups:
+        if group.is_kernel:
+            steps.append(_kernel(f"kernel_{next(numbers)}", group, left))
+        else:
+            (node,) = group.members
+            steps.append(_single(node, scattered))
+    return Plan(program.name, given, tuple(steps), results, tuple(cuts))
 
 
 def _left(groups: Iterable[Group], results: Iterable[Node]) -> set[Node]:

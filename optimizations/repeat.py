@@ -33,37 +33,59 @@ class _Cone:
 class _Moves:
     def __init__(self, groups: list[Group], results: set[Node]) -> None:
         self._groups, self._results = groups, results
-        self._readers: dict[Node, dict[Group, None]] = {}
+        self._readers: dict[Node, dict[Group, list[Node]]] = {}
+        """The groups that read a value from outside, and their nodes that do."""
+        self._counts: Counter[Node] = Counter()
+        """How often nodes of the group that is looked at read a value."""
         for group in groups:
             for source in group.sources:
-                self._readers.setdefault(source, {})[group] = None
+                self._readers.setdefault(source, {})[group] = []
+            for node, reads in group.reads.items():
+                self._note(group, node, reads)
 
     def run(self) -> list[Group]:
         for group in self._groups:
-            for value in reversed(group.members) if group.is_kernel else ():
-                if value in group.along and value not in self._results and self._readers.get(value):
-                    self._move(value, group)
+            if group.is_kernel:
+                self._run(group)
         return [group for group in self._groups if group.members]
 
+    def _run(self, group: Group) -> None:
+        values = [x for x in reversed(group.members) if x not in self._results and self._readers.get(x)]
+        if not values:
+            return
+        count = len(group.along)
+        self._counts = Counter(read.source for reads in group.reads.values() for read in reads)
+        for value in values:
+            if value in group.along and self._readers[value]:
+                self._move(value, group)
+        if len(group.along) < count:
+            self._shrink(group)
+
+    def _note(self, group: Group, node: Node, reads: Iterable[Read]) -> None:
+        """The node of the group reads what is not in it."""
+        for read in reads:
+            if read.source not in group.along:
+                self._readers.setdefault(read.source, {}).setdefault(group, []).append(node)
+
     def _move(self, value: Node, group: Group) -> None:
-        readers = list(self._readers[value])
+        readers = self._readers[value]
         cone = self._cone(value, group)
         if cone is None or not all(reader.is_kernel for reader in readers):
             return
-        found = [_placed(value, cone, group, reader) for reader in readers]
+        found = [_placed(value, cone, group, reader, nodes) for reader, nodes in readers.items()]
         placed = [axes for axes in found if axes is not None]
         if len(placed) < len(readers):
             return
         saved = _bytes(value) * (len(readers) + 1)
         saved -= sum(_bytes(leaf) for reader in readers for leaf in cone.leaves if leaf not in reader.sources)
-        stays = any(read.source is value for node in group.members for read in group.reads[node])
+        stays = self._counts[value] > 0
         work = sum(map(node_cost, cone.nodes)) * (len(readers) - (not stays))
         if saved <= 0 or OPERATION * work > BYTE * saved:
             return
+        del self._readers[value]
         for reader, axes in zip(readers, placed, strict=True):
             self._compute(value, cone, group, reader, axes)
-        del self._readers[value]
-        self._drop_dead(group)
+        self._drop(value, group)
 
     def _cone(self, value: Node, group: Group) -> _Cone | None:
         """None where more than a few nodes would be computed again, or a reduction."""
@@ -85,22 +107,34 @@ class _Moves:
         self, value: Node, cone: _Cone, group: Group, reader: Group, placed: dict[Node, Axes]
     ) -> None:
         """Let the reader compute the value."""
-        reader.members += [node for node in cone.nodes if node not in reader.along]
+        new = [node for node in cone.nodes if node not in reader.along]
+        reader.members += new
         reader.along |= placed
-        reader.reads |= {node: group.reads[node] for node in cone.nodes}
+        reader.reads |= {node: group.reads[node] for node in new}
         reader.sources.discard(value)
-        for leaf in cone.leaves:
-            reader.sources.add(leaf)
-            self._readers.setdefault(leaf, {})[reader] = None
+        reader.sources.update(cone.leaves)
+        for node in new:
+            self._note(reader, node, group.reads[node])
 
-    def _drop_dead(self, group: Group) -> None:
-        """Leave out what nothing reads any more."""
-        counts = Counter(read.source for reads in group.reads.values() for read in reads)
-        for node in reversed(list(group.members)):
-            if not counts[node] and node not in self._results and not self._readers.get(node):
-                del group.along[node]
-                group.over.pop(node, None)
-                counts.subtract(read.source for read in group.reads.pop(node))
+    def _drop(self, value: Node, group: Group) -> None:
+        """Leave out a value that nothing reads any more, and what nothing reads then."""
+        waiting = [value]
+        for node in waiting:
+            if (
+                node not in group.along
+                or self._counts[node]
+                or node in self._results
+                or self._readers.get(node)
+            ):
+                continue
+            del group.along[node]
+            group.over.pop(node, None)
+            for read in group.reads.pop(node):
+                self._counts[read.source] -= 1
+                waiting.append(read.source)
+
+    def _shrink(self, group: Group) -> None:
+        """The members that are left, and what these need."""
         group.members = [node for node in group.members if node in group.along]
         used = {axis for axes in (*group.along.values(), *group.over.values()) for axis in axes}
         group.sizes = {axis: size for axis, size in group.sizes.items() if axis in used}
@@ -115,27 +149,27 @@ class _Moves:
         group.sources = {x for x in sources if x not in group.along}
 
 
-def _placed(value: Node, cone: _Cone, group: Group, reader: Group) -> dict[Node, Axes] | None:
-    """Along which axes of the reader the nodes of the cone lie; None where they are not those of its own nodes."""
+def _placed(
+    value: Node, cone: _Cone, group: Group, reader: Group, nodes: Iterable[Node]
+) -> dict[Node, Axes] | None:
+    """Along which axes of the reader, whose ``nodes`` read the value, the cone lies; None where they are not those of
+    its own nodes."""
     placed: dict[Node, Axes] = {}
-    for node in reader.members:
-        for read in reader.reads[node]:
+    for node in nodes:
+        for read in reader.reads.get(node, ()):  # none where the node was left out
             if read.source is value:
-                mine = reader.over[node] if node in reader.over else reader.along[node]
-                if placed.setdefault(value, _seen(read, mine)) != _seen(read, mine):
+                axes = read.along(reader.over[node] if node in reader.over else reader.along[node])
+                if placed.setdefault(value, axes) != axes:
                     return None
+    inside = set(cone.nodes)
     for node in cone.nodes:
         for read in group.reads[node]:
-            if read.source in set(cone.nodes):
-                axes = _seen(read, placed[node])
+            if read.source in inside:
+                axes = read.along(placed[node])
                 if placed.setdefault(read.source, axes) != axes:
                     return None
     fits = len(reader.sources) + len(cone.leaves) <= MOST_ARRAYS and len(reader.members) < MOST_NODES
     return placed if fits and all(_fits(node, axes, reader) for node, axes in placed.items()) else None
-
-
-def _seen(read: Read, mine: Axes) -> Axes:
-    return tuple(None if place is None else mine[place] for place in read.axes)
 
 
 def _fits(node: Node, axes: Axes, reader: Group) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import is_
 
 from symgraph.errors import GraphError
 from symgraph.graph.collector import paused
@@ -29,7 +30,8 @@ def rewriting(*sets: Rules) -> Callable[[Graph, list[Fired]], Graph]:
     table = rules("+".join(each.name for each in sets), *sets)
 
     def run(program: Graph, log: list[Fired]) -> Graph:
-        roots = rewrite(program.roots, table, log=log)
+        concerned = None in table.roots or not table.roots.isdisjoint([x.op for x in program.nodes()])
+        roots = rewrite(program.roots, table, log=log) if concerned else list(program.roots)
         count = len(program.outputs)
         values = zip(program.updates, roots[count:], strict=True)
         updates = [Update(each.variable, value) for each, value in values if value is not each.variable]
@@ -119,7 +121,9 @@ class _Work:
 
     def _step(self, node: Node) -> Node:
         """The node on inputs in normal form, or what a rule makes of it; itself when nothing is left to do."""
-        built = rebuild(node, tuple(self._final[x] for x in node.inputs), self._sizes)
+        inputs = tuple([self._final[x] for x in node.inputs])
+        same = not self._sizes and all(map(is_, inputs, node.inputs))
+        built = node if same else rebuild(node, inputs, self._sizes)
         if built is not node:
             if node.op.binds_sizes:
                 rename_sizes(node, built, self._sizes)

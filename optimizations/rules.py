@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from symgraph.errors import GraphError
 from symgraph.graph.node import Node
@@ -42,16 +43,28 @@ class Rule:
     dtypes: tuple[str, ...]
     _example: Node | Callable[[], Node] | None
 
+    root: Op | None = field(init=False)
+    """The op that a node must have; None for any."""
     _screen: Screen | None = field(init=False)
     _order: tuple[Node, ...] = field(init=False)
     _wildcards: tuple[Node, ...] = field(init=False)
+    _written: tuple[Node, ...] = field(init=False)
+    """The wildcards that have the dtype of the pattern."""
+    _shares: bool = field(init=False)
+    """Whether a node has the dtype of what stands for these wildcards."""
 
     def __post_init__(self) -> None:
         left, right = self.left, self.right
+        parts = tuple(wildcards([left])) if isinstance(left, Node) else ()
+        within = [part for part in toposort([left]) if part.inputs] if isinstance(left, Node) else []
         known = {
+            "root": left.op if isinstance(left, Node) else left,
             "_screen": screen(left) if isinstance(left, Node) else None,
             "_order": tuple(toposort([right])) if isinstance(right, Node) else (),
-            "_wildcards": tuple(wildcards([left])) if isinstance(left, Node) else (),
+            "_wildcards": parts,
+            "_written": tuple(part for part in parts if part.row is parts[0].row),
+            "_shares": bool(parts)
+            and all(part.op.elementwise and part.row is parts[0].row for part in within),
         }
         for name, value in known.items():
             object.__setattr__(self, name, value)
@@ -65,17 +78,14 @@ class Rule:
         """False when the ops of the node and of its inputs tell that the rule does not hold."""
         return (self._screen is None or self._screen.passes(node)) and (self.ops is None or self.ops(node))
 
-    @property
-    def root(self) -> Op | None:
-        """The op that a node must have; None for any."""
-        return self.left.op if isinstance(self.left, Node) else self.left
-
     def apply(self, node: Node, once: Callable[[Node], bool] = lambda node: True) -> Node | None:
         """What the rule makes of a node, of the same type; None where it does not hold.
 
         ``once`` tells whether a node is read only once in the program.
         """
         if self.ops is not None and not self.ops(node):
+            return None
+        if self._shares and node.row.name not in self.dtypes:
             return None
         found = match(self.left, node, once) if isinstance(self.left, Node) else Match(node, {}, once)
         if found is None or not self._admits(found) or not self.when(found):
@@ -97,10 +107,7 @@ class Rule:
 
     def _admits(self, found: Match) -> bool:
         """Whether what stands for the wildcards has a dtype of the rule's."""
-        if not self._wildcards:
-            return True
-        written = self.written
-        return all(found[part].row.name in self.dtypes for part in self._wildcards if part.row is written)
+        return all(found[part].row.name in self.dtypes for part in self._written)
 
 
 def rule(
@@ -146,13 +153,22 @@ class Rules:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    _rooted: dict[Op, list[Rule]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def roots(self) -> frozenset[Op | None]:
+        """The ops that some rule is for; with None, where one is for any."""
+        return frozenset(rule.root for rule in self.rules)
+
     def of(self, node: Node) -> list[Rule]:
         """The rules that can hold for a node, by its op and the ops of its inputs."""
         inputs = node.inputs
         key = (node.op, *[x.op for x in inputs]) if len(inputs) <= 3 else (node.op,)
         found = self._known.get(key)
         if found is None:
-            found = [rule for rule in self.rules if rule.root in (None, node.op)]
+            found = self._rooted.get(node.op)
+            if found is None:
+                found = self._rooted[node.op] = [x for x in self.rules if x.root is None or x.root is node.op]
             if len(inputs) <= 3:
                 found = [rule for rule in found if rule.can_hold(node)]
             self._known[key] = found

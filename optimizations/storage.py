@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from symgraph.errors import MemoryLimitError
+from symgraph.graph.collector import paused
 from symgraph.graph.node import Node, type_symbols
 from symgraph.optimizations import order
 from symgraph.optimizations.lives import (
@@ -116,6 +117,17 @@ def store(
     `recompute.schedules` that fits, so that a smaller limit never needs more.
     Raises MemoryLimitError, with the least that is possible, where none fits.
     """
+    with paused():
+        return _store(plan, sizes, needs_of, donated, limit)
+
+
+def _store(
+    plan: Plan,
+    sizes: Sizes,
+    needs_of: Callable[[Step], Needs],
+    donated: Collection[Node],
+    limit: int | None,
+) -> Storage:
     steps = [step for step in plan.steps if not isinstance(step, View)]
     values = Values(plan, sizes, {step: needs_of(step) for step in steps}, donated)
     rows, bytes_, kept = _rows(steps, values)
@@ -179,9 +191,10 @@ def _impossible(limit: int, least: Storage) -> str:
 def _deciders(step: Step) -> Iterator[Node]:
     """The nodes of other steps whose runs decide sizes that a step asks for."""
     nodes = step.nodes if isinstance(step, Kernel) else (step.node,)
-    for node in nodes:
-        for size in type_symbols(node.type):
-            if isinstance(size.source, Node) and size.source is not node:
+    own = set(nodes)
+    for type in dict.fromkeys([node.type for node in nodes]):
+        for size in type_symbols(type):
+            if isinstance(size.source, Node) and size.source not in own:
                 yield size.source
 
 

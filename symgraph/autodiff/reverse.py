@@ -119,15 +119,16 @@ def _active(order: Iterable[Node], wanted: set[Node], opaque: bool) -> set[Node]
     """The nodes through which a change of the wanted ones can reach an output."""
     active: set[Node] = set()
     for node in order:
-        through = not (opaque and node in wanted) and any(x in active for x in node.inputs)
+        through = not (opaque and node in wanted) and not active.isdisjoint(node.inputs)
         if node in wanted or (through and _is_inexact(node)):
             active.add(node)
     return active
 
 
 def _is_inexact(node: Node) -> bool:
-    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-    return any(type.dtype.is_inexact for type in types)
+    if isinstance(node.type, TupleType):
+        return any(type.dtype.is_inexact for type in node.type.items)
+    return node.row.is_inexact
 
 
 def _push(node: Node, active: set[Node], sums: _Sums) -> None:

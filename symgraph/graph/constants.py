@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
 
 MOVES = frozenset({"broadcast_to", "reshape", "expand_dims", "squeeze", "transpose", "index"})
 """The ops that choose, order and repeat elements and compute nothing: by name, as they are declared above."""
-
-_LARGEST = 1 << 16
 
 
 def uniform(node: Node) -> Any:
@@ -24,13 +20,7 @@ def uniform(node: Node) -> Any:
         node = node.inputs[0]
     if node.op is not CONSTANT:
         return None
-    value: np.ndarray[Any, Any] = node.attrs.value  # type: ignore[union-attr]
-    if value.size == 1:
-        return value.reshape(())[()]
-    if value.size == 0 or value.size > _LARGEST:
-        return None
-    first = value.flat[0]
-    return first if value.tobytes() == first.tobytes() * value.size else None
+    return node.attrs.number  # type: ignore[union-attr]
 
 
 def is_zero(node: Node) -> bool:

@@ -43,12 +43,13 @@ MOST_CHOICES = 64
 class Size:
     """A symbolic integer, made by `symbol`, `fresh` and arithmetic; equal means ``is``."""
 
-    __slots__ = ("__weakref__", "depth", "form", "key", "source")
+    __slots__ = ("__weakref__", "depth", "form", "key", "source", "symbols")
     __array_ufunc__ = None  # np.int64(2) * size asks the size
 
     form: Symbol | Call | Polynomial
     key: tuple[int, str]  # orders sizes: symbols first, then by text
     depth: int
+    symbols: frozenset[Size]  # those that occur in it; none in a symbol, which would hold itself
     source: object | None
     """The node whose run decides this size; None for a size bound by an input. Set at most once."""
 
@@ -56,6 +57,7 @@ class Size:
         object.__setattr__(self, "form", form)
         object.__setattr__(self, "key", (0 if isinstance(form, Symbol) else 1, text))
         object.__setattr__(self, "depth", depth)
+        object.__setattr__(self, "symbols", frozenset().union(*map(symbols, _parts(form))))
         object.__setattr__(self, "source", None)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -170,8 +172,11 @@ def is_symbol(dim: Dim) -> TypeGuard[Size]:
 def symbols(dim: Dim) -> frozenset[Size]:
     """The symbols that occur in it."""
     if isinstance(dim, int):
-        return frozenset()
-    return frozenset((dim,)) if is_symbol(dim) else frozenset().union(*map(symbols, _parts(dim.form)))
+        return _NONE
+    return frozenset((dim,)) if isinstance(dim.form, Symbol) else dim.symbols
+
+
+_NONE: frozenset[Size] = frozenset()
 
 
 def dim_max(*dims: Dim) -> Dim:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -12,7 +12,7 @@ from symgraph.errors import DTypeError, GraphError
 from symgraph.graph.binding import substitute_dim
 from symgraph.graph.dims import Dim, Size, same
 from symgraph.graph.node import Node, located, make, type_symbols
-from symgraph.graph.op import PLACEHOLDER, VARIABLE, PlaceholderAttrs
+from symgraph.graph.op import PLACEHOLDER, VARIABLE, InnerGraph, PlaceholderAttrs
 from symgraph.graph.types import TensorType
 from symgraph.graph.walk import toposort, transform
 
@@ -26,22 +26,25 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
-class Graph:
+class Graph(InnerGraph):
     """Inputs are placeholders; outputs and updates are expressions of them and of variables; nothing has effects."""
 
     name: str
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
     updates: tuple[Update, ...]
+    _nodes: tuple[Node, ...] = field(default=(), init=False)
 
     @property
     def roots(self) -> tuple[Node, ...]:
         """What a run has to compute."""
         return self.outputs + tuple(update.value for update in self.updates)
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> tuple[Node, ...]:
         """Every node, each after what it needs; unused inputs are not among them."""
-        return toposort(self.roots)
+        if not self._nodes:
+            object.__setattr__(self, "_nodes", tuple(toposort(self.roots)))
+        return self._nodes
 
     def variables(self) -> tuple[Node, ...]:
         """The variables read or updated, in the order they are met."""

@@ -40,7 +40,8 @@ class Node(Operators):
     @property
     def shape(self) -> tuple[Dim, ...]:
         """The sizes, each an int or a symbolic ``Size``."""
-        return self.tensor.shape
+        type = self.type
+        return type.shape if isinstance(type, TensorType) else self.tensor.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -48,7 +49,7 @@ class Node(Operators):
 
     @property
     def ndim(self) -> int:
-        return len(self.tensor.shape)
+        return len(self.shape)
 
     @property
     def size(self) -> Dim:
@@ -68,7 +69,8 @@ class Node(Operators):
     @property
     def row(self) -> DType:
         """The dtype as symgraph's own row."""
-        return self.tensor.dtype
+        type = self.type
+        return type.dtype if isinstance(type, TensorType) else self.tensor.dtype
 
     @property
     def name(self) -> str | None:
@@ -187,4 +189,5 @@ def _own_sizes(node: Node) -> None:
 def type_symbols(type: Type) -> frozenset[Size]:
     """Every symbol in the sizes of a type."""
     items = type.items if isinstance(type, TupleType) else (type,)
-    return frozenset(size for item in items for dim in item.shape for size in symbols(dim))
+    found = [symbols(dim) for item in items for dim in item.shape if not isinstance(dim, int)]
+    return found[0] if len(found) == 1 else frozenset().union(*found)

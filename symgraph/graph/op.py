@@ -7,9 +7,9 @@ import functools
 import itertools
 import keyword
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +19,16 @@ from symgraph.graph.node import Node, located, made_here, make
 from symgraph.graph.types import DType, TensorType, TupleType, Type, as_shape, dtype
 
 
-@runtime_checkable
-class InnerGraph(Protocol):
+class InnerGraph:
     """What a graph among the attributes has to answer for."""
 
-    def free_sizes(self) -> frozenset[Size]: ...
-    def map_sizes(self, change: Callable[[Size], Dim]) -> Any: ...
+    __slots__ = ()
+
+    def free_sizes(self) -> frozenset[Size]:
+        raise NotImplementedError
+
+    def map_sizes(self, change: Callable[[Size], Dim]) -> Any:
+        raise NotImplementedError
 
 
 class Attrs:
@@ -39,9 +43,7 @@ class Attrs:
 
     def symbols(self) -> frozenset[Size]:
         """Every symbol in the sizes among the values."""
-        return frozenset(
-            size for value in self.fields().values() for dim in _sizes_in(value) for size in symbols(dim)
-        )
+        return _symbols_in(tuple(self.fields().values()))
 
     def map_sizes(self, change: Callable[[Size], Dim]) -> Attrs:
         """These attributes with every symbolic size replaced; itself when there is none."""
@@ -57,18 +59,15 @@ def _field_names(attrs: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(attrs))
 
 
-def _sizes_in(value: Any) -> Iterator[Size]:
-    match value:
-        case Size():
-            yield value
-        case InnerGraph():
-            yield from value.free_sizes()
-        case tuple():
-            for part in value:
-                yield from _sizes_in(part)
-        case Attrs():
-            for part in value.fields().values():
-                yield from _sizes_in(part)
+def _symbols_in(value: Any) -> frozenset[Size]:
+    if isinstance(value, tuple):
+        found = [some for part in value if (some := _symbols_in(part))]
+        return found[0] if len(found) == 1 else frozenset().union(*found)
+    if isinstance(value, Size):
+        return symbols(value)
+    if isinstance(value, Attrs):
+        return value.symbols()
+    return value.free_sizes() if isinstance(value, InnerGraph) else frozenset()
 
 
 def _map_sizes(value: Any, change: Callable[[Size], Dim]) -> Any:
@@ -158,10 +157,11 @@ class VariableAttrs(Attrs):
 class ConstantAttrs(Attrs):
     """An array, compared by dtype, shape and bytes, because ``0.0 == -0.0`` and ``nan != nan``."""
 
-    __slots__ = ("_key", "value")
+    __slots__ = ("_key", "_number", "value")
 
     def __init__(self, value: np.ndarray[Any, Any]) -> None:
         self.value = value
+        self._number: Any = ...
         content = value.tobytes()
         if len(content) > 1024:
             content = _hashed(content, 32)
@@ -173,6 +173,13 @@ class ConstantAttrs(Attrs):
         dtype, shape, content = self._key
         return _hashed(repr((dtype.name, shape)).encode() + content, 8).hex()
 
+    @property
+    def number(self) -> Any:
+        """The NumPy scalar that every element is, or None where that is not known."""
+        if self._number is ...:
+            self._number = _number_of(self.value)
+        return self._number
+
     def fields(self) -> dict[str, Any]:
         return {"value": self.value}
 
@@ -181,6 +188,19 @@ class ConstantAttrs(Attrs):
 
     def __hash__(self) -> int:
         return hash(self._key)
+
+
+_LARGEST = 1 << 16
+"""Elements; of more, nobody asks whether they are all the same."""
+
+
+def _number_of(value: np.ndarray[Any, Any]) -> Any:
+    if value.size == 1:
+        return value.reshape(())[()]
+    if value.size == 0 or value.size > _LARGEST:
+        return None
+    first = value.flat[0]
+    return first if value.tobytes() == first.tobytes() * value.size else None
 
 
 def _hashed(content: bytes, size: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ class Origin:
     @property
     def place(self) -> str:
         """``train.py:12``."""
-        return f"{Path(self.file).name}:{self.line}"
+        return f"{os.path.basename(self.file)}:{self.line}"
 
     @property
     def text(self) -> str:

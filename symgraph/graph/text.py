@@ -73,9 +73,9 @@ def _loose(nodes: tuple[Node, ...]) -> Graph:
     return Graph("main", tuple(node for node in toposort(nodes) if node.op is PLACEHOLDER), nodes, ())
 
 
-def _orders(graph: Graph) -> dict[Graph, list[Node]]:
+def _orders(graph: Graph) -> dict[Graph, tuple[Node, ...]]:
     """The nodes of the graph, and of those among the attributes at any depth."""
-    orders: dict[Graph, list[Node]] = {}
+    orders: dict[Graph, tuple[Node, ...]] = {}
     waiting = [graph]
     while waiting:
         current = waiting.pop()
@@ -85,7 +85,7 @@ def _orders(graph: Graph) -> dict[Graph, list[Node]]:
     return orders
 
 
-def _variable_names(orders: dict[Graph, list[Node]]) -> dict[str, Node]:
+def _variable_names(orders: dict[Graph, tuple[Node, ...]]) -> dict[str, Node]:
     taken = _Names(node.name or "" for graph in orders for node in graph.inputs)
     read = [node for order in orders.values() for node in order if node.op is VARIABLE]
     updated = [update.variable for graph in orders for update in graph.updates]
@@ -149,7 +149,7 @@ class _Body:
 class _Printer:
     def __init__(
         self,
-        orders: dict[Graph, list[Node]],
+        orders: dict[Graph, tuple[Node, ...]],
         variables: dict[str, Node],
         origins: bool,
         arrays: MutableMapping[str, Array],

@@ -144,8 +144,8 @@ def broadcast_shapes(*shapes: tuple[Dim, ...]) -> tuple[Dim, ...]:
 
     Raises ShapeError naming the axis when known sizes disagree.
     """
-    first = shapes[0]
-    if all(shape is first or shape == first for shape in shapes):
+    first, *others = [shape for shape in shapes if shape] or [()]
+    if all(shape is first or shape == first for shape in others):
         return first
     rank = max(map(len, shapes))
     sizes: list[Dim] = []

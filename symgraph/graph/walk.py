@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
+from operator import attrgetter
 
 from symgraph.graph.binding import substitute_dim
 from symgraph.graph.dims import Dim, Size
@@ -14,7 +15,7 @@ from symgraph.graph.types import TupleType
 def toposort(
     roots: Iterable[Node],
     stop: Container[Node] = (),
-    needs: Callable[[Node], tuple[Node, ...]] = lambda node: node.deps,
+    needs: Callable[[Node], tuple[Node, ...]] = attrgetter("deps"),
 ) -> list[Node]:
     """Every node that the roots need, each after what it needs; nodes in ``stop`` are entered but not passed.
 
@@ -22,21 +23,20 @@ def toposort(
     """
     order: list[Node] = []
     done: set[Node] = set()
+    stack: list[Node] = []
     for root in roots:
-        if root in done:
-            continue
-        stack: list[tuple[Node, int]] = [(root, 0)]
+        stack.append(root)
         while stack:
-            node, position = stack.pop()
-            deps = () if stop and node in stop else needs(node)
-            while position < len(deps) and deps[position] in done:
-                position += 1
-            if position < len(deps):
-                stack.append((node, position + 1))
-                stack.append((deps[position], 0))
-            elif node not in done:
+            node = stack[-1]
+            if node not in done:
+                deps = () if stop and node in stop else needs(node)
+                waiting = [x for x in deps if x not in done]
+                if waiting:
+                    stack.extend(reversed(waiting))
+                    continue
                 done.add(node)
                 order.append(node)
+            stack.pop()
     return order
 
 

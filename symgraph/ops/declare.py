@@ -299,6 +299,10 @@ def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
 
 def promoted(find: Callable[..., Loop], args: Sequence[Any]) -> list[Node]:
     """The arguments as nodes of the dtypes that the op takes; Python numbers are weak."""
+    if all(isinstance(x, Node) for x in args):
+        given = tuple([x.row for x in args])
+        rows, _ = find(*given)
+        return list(args) if rows == given else [cast_to(x, row) for x, row in zip(args, rows, strict=True)]
     weak = (int, float, complex)
     values = [x if type(x) in weak else as_node(x) for x in args]
     if not any(isinstance(x, Node) for x in values):

@@ -150,3 +150,27 @@ def test_a_kernel_whose_sweeps_all_move_to_their_reader_has_rows_alone():
 
     assert [(1, 0), (1, 1)] == [(len(kernel.rows), len(kernel.columns)) for kernel in f.plan.kernels]
     np.testing.assert_allclose(np.full(3, 2 + 2 * np.tanh(1)), f(np.ones(2), np.ones((2, 3)))[1])
+
+
+def test_a_value_that_only_others_compute_leaves_no_kernel_behind():
+    p = sg.placeholder("float64", ("n",), name="p")
+    total = p
+    for factor in range(60):
+        total = total * 0.5 + sg.sin(p * factor)
+
+    plan = sg.function([p], [total, *sg.grad(total.sum(), [p])]).plan
+
+    assert all(kernel.writes for kernel in plan.kernels)
+
+
+def test_a_cheap_value_is_computed_where_it_is_read_and_nowhere_else():
+    p = sg.placeholder("float64", ("n",), name="p")
+    y = p
+    for _ in range(100):
+        y = sg.sin(y)
+
+    plan = sg.function([p], [y.sum(), *sg.grad(y.sum(), [p])]).plan
+    computed = [node for kernel in plan.kernels for node in kernel.nodes if node.op.name == "cos"]
+
+    assert len(computed) == len(set(computed))
+    assert not any(node.op.name == "cos" for kernel in plan.kernels for node in kernel.writes)
