@@ -1,4 +1,5 @@
-"""How the arrays of a call lie along the loops of a kernel: what its native code depends on, and no size among it."""
+"""How the arrays of a call lie along the loops of a kernel: what its native code depends on, and of sizes only whether
+they are too large for the caches."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from symgraph.codegen.loops import Load, LoopKernel, Store, columns_of, statements
+from symgraph.codegen.loops import Load, LoopKernel, Store, columns_of, of_kernel, statements
 from symgraph.graph.dims import Dim, Size, symbols
 
 
@@ -43,6 +44,8 @@ class Layout:
     upright: bool
     steps: tuple[tuple[Step, ...], ...]
     """For each of `accesses`, one for each loop."""
+    streams: bool = False
+    """Whether results pass by the caches; see `symgraph.codegen.streams`."""
 
     @property
     def vector(self) -> int:
@@ -51,22 +54,29 @@ class Layout:
         return self.rows - 1 + (self.columns if inner else 0)
 
 
+@of_kernel
 def accesses(kernel: LoopKernel) -> tuple[Access, ...]:
     """Every array by every index, in the order of the statements."""
-    found = (Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Load | Store))
+    found = [Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Load | Store)]
     return tuple(dict.fromkeys(found))
 
 
 def axis_of(dim: Dim, variables: Sequence[Size]) -> int | None:
     """Which loop an index follows; None where it follows none."""
-    used = symbols(dim) if isinstance(dim, Size) else ()
-    return next((axis for axis, variable in enumerate(variables) if variable in used), None)
+    if isinstance(dim, int):
+        return None
+    used = symbols(dim)
+    for axis, variable in enumerate(variables):
+        if variable in used:
+            return axis
+    return None
 
 
 FEW = 8
 """Rows that are known to be no longer are worked on side by side."""
 
 
+@of_kernel
 def is_upright(kernel: LoopKernel) -> bool:
     """Whether neighbours in memory are neighbouring rows, in most arrays that lie along rows and columns; or rows are
     known to be short."""

@@ -19,13 +19,13 @@ Meaning: TypeAlias = Callable[..., Register]
 
 def is_spoken(op: Op, args: Sequence[DType], row: DType) -> bool:
     """Whether `compute` knows an op of operands of these dtypes that gives another."""
-    if any(each.is_complex for each in (*args, row)):
+    if row.is_complex or any(each.is_complex for each in args):
         return False
-    if op is astype.op or op.name in _MEANINGS or op.name in _COMPARISONS:
+    last, name = args[-1], op.name
+    own = _OF_FLOATS if last.is_float else _OF_MASKS if last is BOOL else _OF_INTEGERS
+    if name in own or (last.is_float and name in FUNCTIONS):
         return True
-    if args[-1].is_float:
-        return op.name in _OF_FLOATS or op.name in FUNCTIONS
-    return op.name in (_OF_MASKS if args[-1] is BOOL else _OF_INTEGERS)
+    return op is astype.op or name in _MEANINGS or name in _COMPARISONS
 
 
 def compute(

@@ -12,9 +12,7 @@ of each loop goes. One loop is worked on in vectors, the last of which leaves la
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
@@ -23,33 +21,34 @@ from symgraph.codegen.guards import Guard, Item, guarded, guards
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import (
     INT64,
+    Lanes,
     address,
-    computed_in,
-    counting,
-    gather,
-    load,
-    scatter,
-    store,
+    all_or_first,
+    fence,
+    first_lanes,
+    only,
+    replaced,
 )
-from symgraph.codegen.llvm_ops import compute, is_spoken
+from symgraph.codegen.llvm_ops import is_spoken
 from symgraph.codegen.llvm_reductions import TURNS, Reduction, State, reduces, reduction
-from symgraph.codegen.long_rows import in_parts
+from symgraph.codegen.llvm_statements import ZERO, Statements, name_of
+from symgraph.codegen.llvm_transposes import LONG, Strip, Turned, turned
 from symgraph.codegen.loops import (
     Compute,
     Load,
     LoopKernel,
-    Operand,
     Reduce,
     Statement,
     Store,
-    Value,
+    common,
     operands,
     statements,
 )
 from symgraph.codegen.machine import Machine
-from symgraph.codegen.vectorized import followed, lanes_of, makers, room_of
+from symgraph.codegen.streams import first_whole
+from symgraph.codegen.vectorized import has_short_sweep, lanes_of, room_of
 from symgraph.codegen.vectors import Body, Register, declarations
-from symgraph.graph.types import BOOL, DType
+from symgraph.graph.collector import paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,58 +83,48 @@ def module(kernels: Sequence[Native], machine: Machine) -> str:
 
 def print_native(kernel: LoopKernel, layout: Layout, machine: Machine) -> Native:
     """The function of a kernel for a layout; its name follows from its text, so that equal ones are one."""
-    return _Printer(kernel, layout, machine).run()
+    known, key = common(kernel).known, (print_native, layout, machine)
+    if key not in known:
+        with paused():
+            known[key] = _Printer(kernel, layout, machine).run()
+    printed: Native = known[key]
+    return printed
 
-
-_SHORT = 6
-"""What a kernel computes more often is a function that is called: a call takes time, compiling it anew takes more."""
 
 Inside: TypeAlias = Callable[[list[Register]], list[Register]]
 """What stands in a loop: it takes what is carried from the turn before, and gives it on."""
 
-_ZERO = Register("0", INT64, 0)
+Turn: TypeAlias = Callable[[Register, list[Register]], list[Register]]
+"""The same for one turn, whose number it takes too."""
 
 
-@dataclass(slots=True)
-class _Scope:
-    """What is known at a place: where the arrays are, and values."""
-
-    places: dict[Access | str, str]
-    values: dict[str, Register]
-    wide: dict[str, Register]
-    """Numbers in every lane."""
-    mask: Register | None = None
-    """The lanes that count; None for all."""
-    turn: Register | None = None
-    """How many turns the loops over columns have done, those further in not counted; None where nobody asks."""
-
-
-class _Printer:
+class _Printer(Statements):
     def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine) -> None:
-        self._kernel, self._layout, self._machine = kernel, layout, machine
-        self._body, self._lanes = Body(fma=machine.fma), lanes_of(kernel, machine)
+        self._turned, self._machine = turned(kernel, layout), machine
+        lanes = lanes_of(kernel, machine, turned=self._turned is not None)
+        super().__init__(kernel, layout, Body(fma=machine.fma), lanes)
         self._sizes: list[Register] = []
-        self._row_of = {param.name: param.type.dtype for param in (*kernel.reads, *kernel.writes)}
-        self._makers = makers(kernel)
-        parts = in_parts(kernel, self._makers)
-        self._sections, self._homes = parts.sections, parts.kept
         self._room = room_of(kernel, machine, upright=layout.vector < layout.rows)
-        self._steps: dict[Access | str, tuple[Step, ...]] = dict(
-            zip(accesses(kernel), layout.steps, strict=True)
+        stored = [Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Store)]
+        is_last = layout.vector == layout.rows + layout.columns - 1 >= 0
+        self._streamed = (
+            [x for x in stored if self._steps[x][-1] is Step.UNIT] if layout.streams and is_last else []
         )
-        self._strides: dict[Access | str, list[Register]] = {}
-        self._depths, self._vectors = followed(kernel, layout, self._homes)
+        self._strips: list[Strip] = []
         self._guards = guards(kernel)
-        self._counts = Counter(x.op for x, _, _ in statements(kernel) if isinstance(x, Compute))
-        self._scope = _Scope({}, {}, {})
 
     def run(self) -> Native:
         self._prologue()
         for each in self._kernel.once:
             self._statement(each)
-        self._rows(0)
+        if self._turned is None:
+            self._rows(0)
+        else:
+            self._in_strips(self._turned, 0, ZERO)
+        if self._streamed:
+            fence(self._body)
         self._body.emit("ret void")
-        lines = "\n".join(self._body.lines)
+        lines = "\n".join([*(strip.line for strip in self._strips), *self._body.lines])
         name = f"kernel_{sha256(lines.encode()).hexdigest()[:16]}"
         text = f"define void @{name}(ptr %table, i64 %begin, i64 %end) #0 {{\nentry:\n{lines}\n}}\n"
         return Native(name, text, frozenset(self._body.declared))
@@ -145,16 +134,17 @@ class _Printer:
     def _prologue(self) -> None:
         """The words of the table; nothing of it is read again."""
         place = iter(range(1 << 20))
-        for param in (*self._kernel.reads, *self._kernel.writes):
-            base = self._word(next(place), "ptr")
-            for access in self._steps:
-                if isinstance(access, Access) and access.param == param.name:
-                    self._scope.places[access] = base
+        bases = {
+            param.name: self._word(next(place), "ptr")
+            for param in (*self._kernel.reads, *self._kernel.writes)
+        }
+        for access in accesses(self._kernel):
+            self._scope.places[access] = bases[access.param]
         room = next(place)
         count = self._layout.rows + self._layout.columns
         self._sizes = [Register(self._word(next(place), "i64"), INT64, 0) for _ in range(count)]
-        for access, steps in self._steps.items():
-            self._strides[access] = [
+        for key, steps in self._steps.items():
+            self._strides[key] = [
                 Register(self._word(n, "i64") if step is Step.FAR else "0", INT64, 0)
                 for step, n in zip(steps, place, strict=False)
             ]
@@ -191,13 +181,76 @@ class _Printer:
             self._row()
             return
         self._hoist(self._before_sweeps(), level)
-        begin, end = ("%begin", "%end") if level == 0 else ("0", self._sizes[level].text)
 
         def inside(carried: list[Register]) -> list[Register]:
             self._rows(level + 1)
             return carried
 
-        self._turns(level, Register(begin, INT64, 0), Register(end, INT64, 0), [], inside)
+        self._turns(level, *self._range(level), [], inside)
+
+    def _range(self, level: int) -> tuple[Register, Register]:
+        """The first number of a loop, and what follows the last."""
+        if not level:
+            return Register("%begin", INT64, 0), Register("%end", INT64, 0)
+        return ZERO, self._sizes[level]
+
+    def _in_strips(self, turned: Turned, level: int, first: Register) -> None:
+        """The loops from one on where arrays are read across their rows. One goes in blocks, of which ``first`` is the
+        first row; its turns are the innermost but those in vectors."""
+        body, vector = self._body, self._layout.vector
+        begin, end = self._range(level)
+        if level == vector:
+            body.loop(begin, end, LONG, [], lambda n, _: self._strip(turned, first, n))
+        elif level == turned.loop:
+            body.loop(begin, end, self._lanes, [], lambda n, _: self._block(turned, level, n))
+        else:
+
+            def inside(carried: list[Register]) -> list[Register]:
+                self._in_strips(turned, level + 1, first)
+                return carried
+
+            self._turns(level, begin, end, [], inside)
+
+    def _block(self, turned: Turned, level: int, first: Register) -> list[Register]:
+        self._in_strips(turned, level + 1, first)
+        return []
+
+    def _strip(self, turned: Turned, first: Register, start: Register) -> list[Register]:
+        """The rows of a block, from one element of theirs on, along a strip."""
+        body, vector = self._body, self._layout.vector
+        rows = body.intrinsic("smin", body.sub(self._range(turned.loop)[1], first), self._lanes)
+        stop = body.intrinsic("smin", body.add(start, LONG), self._sizes[vector])
+        columns = body.sub(stop, start)
+        strips = []
+        for n, access in enumerate(turned.arrays):
+            row = self._row_of[access.param]
+            strip, stride = Strip(f"%strip{n}", row, self._lanes), self._strides[access][vector]
+            at = body.add(body.mul(first, row.numpy.itemsize), body.mul(start, stride))
+            strip.fill(body, address(body, self._scope.places[access], at), stride, rows, columns)
+            strips.append(strip)
+        self._strips = strips
+
+        def one(n: Register, _: list[Register]) -> list[Register]:
+            with self._scoped() as scope:
+                for access, strip in zip(turned.arrays, strips, strict=True):
+                    back = body.mul(start, -strip.row.numpy.itemsize)
+                    offset = body.add(body.mul(n, strip.pitch), back)
+                    scope.places[access] = address(body, strip.place, offset)
+                    self._steps[access] = tuple(
+                        Step.UNIT if level == vector else Step.NONE for level in range(vector + 1)
+                    )
+                return self._turn(turned.loop, body.add(first, n), None, [], inside)
+
+        def inside(carried: list[Register]) -> list[Register]:
+            self._hoist(self._before_sweeps(), vector)
+
+            def row(carried: list[Register]) -> list[Register]:
+                self._row()
+                return carried
+
+            return self._turns(vector, start, stop, [], row)
+
+        return body.loop(0, rows, 1, [], one)
 
     def _row(self) -> None:
         items = [section if isinstance(section, tuple) else (section,) for section in self._sections]
@@ -224,8 +277,9 @@ class _Printer:
         asked, past = body.label("asked"), body.label("past")
         condition = self._operand(guard.condition, self._lanes_of(guard.condition))
         wanted = condition if guard.wanted else body.not_(condition)
-        if wanted.lanes and self._scope.mask is not None:
-            wanted = body.and_(wanted, self._scope.mask)
+        mask = only(self._scope.mask)
+        if wanted.lanes and mask is not None:
+            wanted = body.and_(wanted, mask)
         body.emit(f"br i1 {body.any(wanted)}, label %{asked}, label %{past}")
         body.begin(asked)
         with self._scoped() as scope:
@@ -245,7 +299,7 @@ class _Printer:
         body, last = self._body, self._layout.rows + self._layout.columns - 1
         across = self._layout.vector == last
         reduced = [
-            reduction(x, self._lanes if across or _name(x.arg) in self._vectors else 0)
+            reduction(x, self._lanes if across or name_of(x.arg) in self._vectors else 0)
             for x in section
             if isinstance(x, Reduce)
         ]
@@ -267,16 +321,16 @@ class _Printer:
             self._hoist(section, level)
             if level < last:
                 return self._turns(
-                    level, _ZERO, self._sizes[level], carried, lambda given: nest(level + 1, given)
+                    level, ZERO, self._sizes[level], carried, lambda given: nest(level + 1, given)
                 )
             if has_total:
-                return body.loop(_ZERO, self._sizes[last], step, carried, some_turns)
-            return turns(_ZERO, self._sizes[last], carried)
+                return body.loop(ZERO, self._sizes[last], step, carried, some_turns)
+            return turns(ZERO, self._sizes[last], carried)
 
         step = TURNS * (self._lanes if across else 1)
         all_totals = [each.total(body) if has_total else each.start(body) for each in reduced]
         with self._scoped() as scope:
-            scope.turn = _ZERO if any(each.wants_place for each in reduced) else None
+            scope.turn = ZERO if any(each.wants_place for each in reduced) else None
             found = _parted(nest(self._layout.rows, _joined(all_totals)), all_totals)
         for each, total in zip(reduced, found, strict=True):
             state = each.result(body, total) if has_total else total
@@ -287,26 +341,20 @@ class _Printer:
     ) -> list[Register]:
         """What one turn of a sweep does, and what is carried to the next."""
         body, across = self._body, self._layout.vector >= self._layout.rows
-        states = iter(zip(reduced, carried, strict=True))
-        found = []
         for each in section:
             if not isinstance(each, Reduce):
                 self._statement(each)
-                continue
-            how, state = next(states)
-            x = self._operand(each.arg, how.lanes)
-            new = how.take(body, state, x, self._number(how.lanes) if how.wants_place else None)
-            mask = self._scope.mask if across else None
-            if mask is not None:
-                new = [body.select(mask, a, b) for a, b in zip(new, state, strict=True)]
-            found.append(new)
-        return _joined(found)
-
-    def _number(self, lanes: int) -> Register:
-        """How many turns of the sweep came before this one, in each lane."""
-        found = self._body.spread(self._scope.turn or _ZERO, lanes)
-        across = self._layout.vector >= self._layout.rows
-        return self._body.add(found, counting(lanes)) if lanes and across else found
+        given = [self._operand(how.each.arg, how.lanes) for how in reduced]
+        mask = self._scope.mask if across and reduced else None
+        if (
+            mask is not None
+        ):  # of two equal places the first counts, and those of the lanes left out come last
+            neutral = [how.start(body)[-1] for how in reduced]
+            given = replaced(body, given, neutral, mask)
+        return _joined(
+            how.take(body, state, x, self._number(how.lanes) if how.wants_place else None)
+            for how, state, x in zip(reduced, carried, given, strict=True)
+        )
 
     def _hoist(self, section: Sequence[Statement], level: int) -> None:
         """What does not follow a loop, nor those inside of it, is done before it."""
@@ -316,7 +364,7 @@ class _Printer:
         if level != self._layout.vector:
             return
         for each in section:  # numbers that vectors meet are spread once
-            for name in map(_name, operands(each)) if self._is_vector(each) else ():
+            for name in map(name_of, operands(each)) if self._is_vector(each) else ():
                 found = self._scope.values.get(name)
                 if found is not None and name not in self._scope.wide:
                     self._scope.wide[name] = self._body.spread(found, self._lanes)
@@ -335,18 +383,61 @@ class _Printer:
         def whole(n: Register, given: list[Register]) -> list[Register]:
             return self._turn(level, n, None, given, inside)
 
-        def some(n: Register, given: list[Register]) -> list[Register]:
-            return self._turn(level, n, self._first_lanes(body.sub(end, n)), given, inside)
+        def some(n: Register, given: list[Register], stop: Register = end) -> list[Register]:
+            count, masks = body.sub(stop, n), self._machine.masks
+            either = masks and not is_short
+            mask = (
+                all_or_first(body, count, lanes) if either else first_lanes(body, count, lanes, masks=masks)
+            )
+            return self._turn(level, n, mask, given, inside)
 
+        is_short = has_short_sweep(self._kernel)
         if level != self._layout.vector:
             return body.loop(begin, end, 1, carried, whole)
-        if self._machine.masks:
+        if self._streamed:
+            self._streaming(begin, end, whole, some)
+            return []
+        if self._machine.masks and not is_short:
             return body.loop(begin, end, lanes, carried, some)
         middle = body.add(begin, body.and_(body.sub(end, begin), -lanes))
         return body.loop(middle, end, lanes, body.loop(begin, middle, lanes, carried, whole), some)
 
+    def _streaming(
+        self,
+        begin: Register,
+        end: Register,
+        whole: Turn,
+        some: Callable[[Register, list[Register], Register], list[Register]],
+    ) -> None:
+        """A loop in vectors that carries nothing. What it streams is written in whole lines of the cache; the turns
+        before and after them are the usual ones, and all are where the lines of its arrays do not begin together."""
+        body, lanes = self._body, self._lanes
+        arrays = [(self._scope.places[x], self._row_of[x.param].numpy.itemsize) for x in self._streamed]
+        first, together = first_whole(body, begin, arrays, lanes)
+        if not self._machine.masks:  # the usual turns but the last are whole ones
+            middle = body.add(begin, body.and_(body.sub(end, begin), -lanes))
+            begin, start = body.select(together, begin, middle), begin
+            body.loop(start, begin, lanes, [], whole)
+        first = body.select(together, body.intrinsic("smin", first, end), end)
+        middle = body.add(first, body.and_(body.sub(end, first), -lanes))
+
+        def streaming(n: Register, given: list[Register]) -> list[Register]:
+            with self._scoped() as scope:
+                scope.streams = True
+                return whole(n, given)
+
+        def part(number: Register, _: list[Register]) -> list[Register]:
+            last = body.compare("ne", number, 0)
+            stop = body.select(last, end, first)
+            body.loop(
+                body.select(last, middle, begin), stop, lanes, [], lambda n, given: some(n, given, stop)
+            )
+            return body.loop(body.select(last, end, first), middle, lanes, [], streaming)
+
+        body.loop(0, body.constant(INT64, 2, 0), 1, [], part)
+
     def _turn(
-        self, level: int, n: Register, mask: Register | None, carried: list[Register], inside: Inside
+        self, level: int, n: Register, mask: Lanes, carried: list[Register], inside: Inside
     ) -> list[Register]:
         with self._scoped() as scope:
             for key, steps in self._steps.items():
@@ -365,98 +456,8 @@ class _Printer:
                 scope.turn = self._body.add(before, n)
             return inside(carried)
 
-    @contextmanager
-    def _scoped(self) -> Iterator[_Scope]:
-        """What becomes known inside is forgotten after it."""
-        outer = self._scope
-        self._scope = _Scope(dict(outer.places), dict(outer.values), dict(outer.wide), outer.mask, outer.turn)
-        try:
-            yield self._scope
-        finally:
-            self._scope = outer
 
-    def _first_lanes(self, count: Register) -> Register:
-        """A mask of so many lanes, or of all."""
-        body, lanes = self._body, self._lanes
-        if not self._machine.masks:
-            return body.compare("lt", counting(lanes), body.spread(count, lanes))
-        missing = body.sub(lanes, body.intrinsic("smin", count, lanes))
-        word = f"i{lanes}"
-        shift = missing.text if lanes == 64 else body.named(f"trunc i64 {missing.text} to {word}")
-        bits = body.named(f"lshr {word} -1, {shift}")
-        return Register(body.named(f"bitcast {word} {bits} to <{lanes} x i1>"), BOOL, lanes)
-
-    # Statements
-
-    def _statement(self, each: Statement) -> None:
-        scope = self._scope
-        if isinstance(each, Store):
-            self._write(Access(each.param.name, each.index), each.param.type.dtype, each.value)
-            return
-        name = each.target.name
-        if name in scope.values:  # it was done before a loop
-            return
-        if isinstance(each, Load):
-            found = self._read(Access(each.param.name, each.index), each.target.row)
-        elif isinstance(each, Reduce):  # of one element, where there are no columns
-            how = reduction(each, self._lanes_of(each.arg))
-            state = how.take(
-                self._body, how.start(self._body), self._operand(each.arg, how.lanes), self._number(how.lanes)
-            )
-            found = state[0]
-        else:
-            lanes = max((self._lanes_of(x) for x in each.args), default=0)
-            args = [self._operand(x, lanes) for x in each.args]
-            rows = [x.row for x in each.args]
-            apart = self._counts[each.op] > _SHORT
-            found = compute(self._body, each.op, args, rows, each.target.row, apart=apart)
-        scope.values[name] = found
-        if name in self._homes:
-            self._keep(each.target)
-
-    def _keep(self, value: Value) -> None:
-        """What later sweeps read is written where it has room, unless it is stored there anyway."""
-        home = self._homes[value.name]
-        if home is None:
-            self._write(value.name, value.row, value)
-        elif home.value != value:
-            self._write(Access(home.param.name, home.index), value.row, value)
-
-    def _lanes_of(self, x: Operand) -> int:
-        return self._lanes if _name(x) in self._vectors else 0
-
-    def _operand(self, x: Operand, lanes: int) -> Register:
-        """A register of so many lanes; what an earlier sweep kept is read again."""
-        if not isinstance(x, Value):
-            return self._body.constant(computed_in(x.row), x.value, lanes)
-        if x.name not in self._scope.values:
-            home = self._homes[x.name]
-            key = x.name if home is None else Access(home.param.name, home.index)
-            self._scope.values[x.name] = self._read(key, x.row)
-        found = self._scope.values[x.name]
-        if lanes and not found.lanes and x.name in self._scope.wide:
-            return self._scope.wide[x.name]
-        return self._body.spread(found, lanes)
-
-    def _read(self, key: Access | str, row: DType) -> Register:
-        place, scope, vector = self._scope.places[key], self._scope, self._layout.vector
-        step = self._steps[key][vector] if vector >= 0 else Step.NONE
-        if step is Step.FAR:
-            return gather(self._body, row, place, self._strides[key][vector], self._lanes, scope.mask)
-        unit = step is Step.UNIT
-        return load(self._body, row, place, self._lanes if unit else 0, scope.mask if unit else None)
-
-    def _write(self, key: Access | str, row: DType, value: Operand) -> None:
-        place, scope, vector = self._scope.places[key], self._scope, self._layout.vector
-        step = self._steps[key][vector] if vector >= 0 else Step.NONE
-        x = self._operand(value, 0 if step is Step.NONE else self._lanes)
-        if step is Step.FAR:
-            scatter(self._body, x, row, place, self._strides[key][vector], scope.mask)
-        else:
-            store(self._body, x, row, place, scope.mask if step is Step.UNIT else None)
-
-
-def _joined(states: Sequence[State]) -> list[Register]:
+def _joined(states: Iterable[State]) -> list[Register]:
     return [x for state in states for x in state]
 
 
@@ -464,7 +465,3 @@ def _parted(registers: Sequence[Register], like: Sequence[State]) -> list[State]
     """Registers as states again."""
     left = iter(registers)
     return [[next(left) for _ in state] for state in like]
-
-
-def _name(x: Operand) -> str:
-    return x.name if isinstance(x, Value) else ""

@@ -20,6 +20,11 @@ class Machine:
     """Whether reading and writing some lanes of a vector costs no more than all of them."""
 
     @property
+    def registers(self) -> int:
+        """How many vectors it holds."""
+        return 16 if self.triple.startswith(("x86_64", "i386", "i686")) and not self.masks else 32
+
+    @property
     def attributes(self) -> str:
         """The attributes of functions, in the language of LLVM.
 

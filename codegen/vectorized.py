@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import computed_in
 from symgraph.codegen.long_rows import in_parts
-from symgraph.codegen.loops import Compute, Load, LoopKernel, Reduce, Store, Value, operands, statements
+from symgraph.codegen.loops import (
+    Compute,
+    Load,
+    LoopKernel,
+    Reduce,
+    Store,
+    Sweep,
+    Value,
+    makers,
+    of_kernel,
+    operands,
+    statements,
+)
 from symgraph.codegen.machine import Machine
 from symgraph.optimizations.cost import weight
 
@@ -16,16 +28,48 @@ _LIGHT = 12.0
 """A sweep with reductions whose turn has no more operations than so many works on four vectors at a time: one alone
 would wait for its own accumulator."""
 
+_LONG = 45.0
+"""A turn of up to so many operations is worth compiling for two vectors at a time: the operations of one follow each
+other, and a processor has done them before it sees the next."""
 
-def lanes_of(kernel: LoopKernel, machine: Machine) -> int:
-    """The numbers of a vector: as many of the widest as fit into a register, or into four."""
-    every = [x for x, _, _ in statements(kernel)]
-    rows = [(x.param.type.dtype if isinstance(x, Store) else x.target.row) for x in every]
-    widest = max((computed_in(row).bits // 8 for row in rows), default=8)
+_BUSY = 4.0
+"""Operations for each reading or writing, below which memory is waited for."""
+
+
+def lanes_of(kernel: LoopKernel, machine: Machine, *, turned: bool = False) -> int:
+    """The numbers of a vector: as many of the widest as fit into a register, into two or into four; into one where
+    squares are ``turned`` in registers."""
+    widest, vectors = _numbers(kernel)
+    if turned:
+        vectors = 1
     lanes = machine.bytes // max(4, widest)
-    work = sum(weight(x.op, len(x.args)) for x in every if isinstance(x, Compute))
-    reduces = any(isinstance(x, Reduce) for x in every)
-    return 4 * lanes if reduces and work <= _LIGHT else lanes
+    return (1 if vectors == 2 and machine.registers < 32 else vectors) * lanes
+
+
+@of_kernel
+def _numbers(kernel: LoopKernel) -> tuple[int, int]:
+    """The bytes of the widest number, and how many vectors are worked on at a time where there are registers enough."""
+    every = [x for x, _, _ in statements(kernel)]
+    rows = {x.param.type.dtype if isinstance(x, Store) else x.target.row for x in every}
+    widest = max((computed_in(row).bits // 8 for row in rows), default=8)
+    work = _work(kernel)
+    if any(isinstance(x, Reduce) for x in every):
+        return widest, 4 if work <= _LIGHT else 2 if work <= _LONG else 1
+    moves = sum(isinstance(x, Load | Store) for x in every)
+    return widest, 2 if _BUSY * moves <= work <= _LONG else 1
+
+
+@of_kernel
+def has_short_sweep(kernel: LoopKernel) -> bool:
+    """Whether it is one sweep that reduces, and does little else: its last turn is code of its own, since any branch in
+    the others costs time that they do not have."""
+    sweeps = [part for part in kernel.body if isinstance(part, Sweep)]
+    return len(sweeps) == 1 and any(isinstance(x, Reduce) for x in sweeps[0].body) and _work(kernel) <= _LIGHT
+
+
+@of_kernel
+def _work(kernel: LoopKernel) -> float:
+    return sum(weight(x.op, len(x.args)) for x, _, _ in statements(kernel) if isinstance(x, Compute))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +85,7 @@ class Room:
 
 def room_of(kernel: LoopKernel, machine: Machine, *, upright: bool) -> Room:
     known = makers(kernel)
-    homes = in_parts(kernel, known).kept
+    homes = in_parts(kernel).kept
     kept = tuple(known[name].target for name, home in homes.items() if home is None)
     return Room(kept, lanes_of(kernel, machine) if upright and kernel.rows else 1)
 
@@ -53,22 +97,22 @@ def followed(
 
     What is ``kept`` of a row is kept of each of its elements.
     """
-    steps = dict(zip(accesses(kernel), layout.steps, strict=True))
     vector, rows = layout.vector, layout.rows
+    followed_by = {
+        access: (_deepest(steps), vector >= 0 and steps[vector] is not Step.NONE)
+        for access, steps in zip(accesses(kernel), layout.steps, strict=True)
+    }
     depths: dict[str, int] = {}
     vectors: set[str] = set()
     for name, x in makers(kernel).items():
         behind = [y.name for y in operands(x) if isinstance(y, Value)]
+        is_vector = not vectors.isdisjoint(behind)
         if isinstance(x, Load):
-            found = steps[Access(x.param.name, x.index)]
-            depths[name] = max((n for n, step in enumerate(found) if step is not Step.NONE), default=-1)
-            is_vector = vector >= 0 and found[vector] is not Step.NONE
+            depths[name], is_vector = followed_by[Access(x.param.name, x.index)]
         elif isinstance(x, Reduce):
-            depths[name] = rows - 1
-            is_vector = vector < rows and any(y in vectors for y in behind)
+            depths[name], is_vector = rows - 1, is_vector and vector < rows
         else:
-            depths[name] = max((depths[y] for y in behind), default=-1)
-            is_vector = any(y in vectors for y in behind)
+            depths[name] = max([depths[y] for y in behind], default=-1)
         if name in kept:
             depths[name], is_vector = rows + layout.columns - 1, True
         if is_vector:
@@ -76,6 +120,6 @@ def followed(
     return depths, frozenset(vectors)
 
 
-def makers(kernel: LoopKernel) -> dict[str, Load | Compute | Reduce]:
-    """The statement that gives each value, in their order."""
-    return {x.target.name: x for x, _, _ in statements(kernel) if not isinstance(x, Store)}
+def _deepest(steps: Sequence[Step]) -> int:
+    """The number of the last loop that goes anywhere; -1 where none does."""
+    return max((n for n, step in enumerate(steps) if step is not Step.NONE), default=-1)

@@ -402,6 +402,7 @@ def _phi(x: Register, before: str, first: Register, end: str, last: Register) ->
     return f"{x.text} = phi {x.type} [ {first.text}, %{before} ], [ {last.text}, %{end} ]"
 
 
+@cache
 def type_of(row: DType, lanes: int) -> str:
     """The type of a register; a bool is one bit there, and a byte in memory."""
     if row.is_float:
@@ -411,6 +412,7 @@ def type_of(row: DType, lanes: int) -> str:
     return f"<{lanes} x {scalar}>" if lanes else scalar
 
 
+@cache
 def suffix(row: DType, lanes: int) -> str:
     """How the names of intrinsics end."""
     short = f"f{row.bits}" if row.is_float else "i1" if row is BOOL else f"i{row.bits}"

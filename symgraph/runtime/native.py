@@ -15,6 +15,7 @@ from symgraph.codegen.layout import Access, Layout, Step, accesses, axis_of, is_
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import LoopKernel, Reduce, columns_of, statements
 from symgraph.codegen.lower import arrays_of, lower
+from symgraph.codegen.streams import streams
 from symgraph.codegen.vectorized import room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
@@ -189,8 +190,10 @@ def arranged(
         tuple(_step(stride, arrays[access.param].itemsize) for stride in own)
         for access, own in zip(found, steps, strict=True)
     )
-    layout = Layout(count, len(groups) - count, is_upright(kernel), tuple(each))
-    return layout, [prod(sizes[axis] for axis in group) for group in groups], steps
+    turns = [prod(sizes[axis] for axis in group) for group in groups]
+    by_caches = streams(kernel, sum(array.nbytes for array in arrays.values()), turns[-1] if turns else 0)
+    layout = Layout(count, len(groups) - count, is_upright(kernel), tuple(each), by_caches)
+    return layout, turns, steps
 
 
 def _step(stride: int, itemsize: int) -> Step:

@@ -170,3 +170,17 @@ def test_what_only_some_rows_ask_for(axis, strange):
         expected = scale * np.linalg.norm(array / scale[:, None], axis=1)
 
     np.testing.assert_allclose(f(array if axis else array.T.copy()), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan, -0.0, 0.0])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 70), (70, 2), (1, 1)])
+def test_lanes_that_are_left_out_are_no_element(value, shape):
+    x = sg.placeholder("float32", ("n", "m"), name="x")
+    array = np.full(shape, value, "float32")
+    for axis in (0, 1):
+        for reduce in (sg.max, sg.min, sg.sum, sg.prod, sg.argmax, sg.argmin):
+            f = sg.function([x], reduce(x, axis=axis), options=sg.Options(backend="llvm"))
+            with np.errstate(invalid="ignore"):
+                expected = getattr(np, reduce.__name__)(array, axis=axis)
+
+            np.testing.assert_array_equal(f(array), expected, err_msg=reduce.__name__)

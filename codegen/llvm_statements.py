@@ -1,0 +1,167 @@
+"""Statements of kernels as LLVM IR, in a scope: where arrays are, and what is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from symgraph.codegen.layout import Access, Layout, Step, accesses
+from symgraph.codegen.llvm_memory import (
+    INT64,
+    Lanes,
+    computed_in,
+    counting,
+    gather,
+    load,
+    scatter,
+    store,
+    stream,
+)
+from symgraph.codegen.llvm_ops import compute
+from symgraph.codegen.llvm_reductions import reduction
+from symgraph.codegen.long_rows import in_parts
+from symgraph.codegen.loops import (
+    Compute,
+    Load,
+    LoopKernel,
+    Operand,
+    Reduce,
+    Statement,
+    Store,
+    Value,
+    statements,
+)
+from symgraph.codegen.vectorized import followed
+from symgraph.codegen.vectors import Body, Register
+from symgraph.graph.types import DType
+
+ZERO = Register("0", INT64, 0)
+
+_SHORT = 6
+"""What a kernel computes more often is a function that is called: a call takes time, compiling it anew takes more."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """What is known at a place: where the arrays are, and values."""
+
+    places: dict[Access | str, str]
+    values: dict[str, Register]
+    wide: dict[str, Register]
+    """Numbers in every lane."""
+    mask: Lanes = None
+    """The lanes that count; None for all."""
+    streams: bool = False
+    """Whether results pass by the caches."""
+    turn: Register | None = None
+    """How many turns the loops over columns have done, those further in not counted; None where nobody asks."""
+
+
+class Statements:
+    """What stands in the loops of a kernel; ``lanes`` numbers at a time where it follows the loop in vectors."""
+
+    def __init__(self, kernel: LoopKernel, layout: Layout, body: Body, lanes: int) -> None:
+        self._kernel, self._layout, self._body, self._lanes = kernel, layout, body, lanes
+        parts = in_parts(kernel)
+        self._sections, self._homes = parts.sections, parts.kept
+        self._row_of = {param.name: param.type.dtype for param in (*kernel.reads, *kernel.writes)}
+        self._steps: dict[Access | str, tuple[Step, ...]] = dict(
+            zip(accesses(kernel), layout.steps, strict=True)
+        )
+        self._strides: dict[Access | str, list[Register]] = {}
+        self._depths, self._vectors = followed(kernel, layout, self._homes)
+        self._counts = Counter(x.op for x, _, _ in statements(kernel) if isinstance(x, Compute))
+        self._scope = Scope({}, {}, {})
+
+    @contextmanager
+    def _scoped(self) -> Iterator[Scope]:
+        """What becomes known inside is forgotten after it."""
+        outer = self._scope
+        self._scope = Scope(
+            dict(outer.places), dict(outer.values), dict(outer.wide), outer.mask, outer.streams, outer.turn
+        )
+        try:
+            yield self._scope
+        finally:
+            self._scope = outer
+
+    def _statement(self, each: Statement) -> None:
+        scope = self._scope
+        if isinstance(each, Store):
+            self._write(Access(each.param.name, each.index), each.param.type.dtype, each.value)
+            return
+        name = each.target.name
+        if name in scope.values:  # it was done before a loop
+            return
+        if isinstance(each, Load):
+            found = self._read(Access(each.param.name, each.index), each.target.row)
+        elif isinstance(each, Reduce):  # of one element, where there are no columns
+            how = reduction(each, self._lanes_of(each.arg))
+            state = how.take(
+                self._body, how.start(self._body), self._operand(each.arg, how.lanes), self._number(how.lanes)
+            )
+            found = state[0]
+        else:
+            lanes = max((self._lanes_of(x) for x in each.args), default=0)
+            args = [self._operand(x, lanes) for x in each.args]
+            rows = [x.row for x in each.args]
+            apart = self._counts[each.op] > _SHORT
+            found = compute(self._body, each.op, args, rows, each.target.row, apart=apart)
+        scope.values[name] = found
+        if name in self._homes:
+            self._keep(each.target)
+
+    def _keep(self, value: Value) -> None:
+        """What later sweeps read is written where it has room, unless it is stored there anyway."""
+        home = self._homes[value.name]
+        if home is None:
+            self._write(value.name, value.row, value)
+        elif home.value != value:
+            self._write(Access(home.param.name, home.index), value.row, value)
+
+    def _lanes_of(self, x: Operand) -> int:
+        return self._lanes if name_of(x) in self._vectors else 0
+
+    def _operand(self, x: Operand, lanes: int) -> Register:
+        """A register of so many lanes; what an earlier sweep kept is read again."""
+        if not isinstance(x, Value):
+            return self._body.constant(computed_in(x.row), x.value, lanes)
+        if x.name not in self._scope.values:
+            home = self._homes[x.name]
+            key = x.name if home is None else Access(home.param.name, home.index)
+            self._scope.values[x.name] = self._read(key, x.row)
+        found = self._scope.values[x.name]
+        if lanes and not found.lanes and x.name in self._scope.wide:
+            return self._scope.wide[x.name]
+        return self._body.spread(found, lanes)
+
+    def _read(self, key: Access | str, row: DType) -> Register:
+        place, scope, vector = self._scope.places[key], self._scope, self._layout.vector
+        step = self._steps[key][vector] if vector >= 0 else Step.NONE
+        if step is Step.FAR:
+            return gather(self._body, row, place, self._strides[key][vector], self._lanes, scope.mask)
+        unit = step is Step.UNIT
+        return load(self._body, row, place, self._lanes if unit else 0, scope.mask if unit else None)
+
+    def _write(self, key: Access | str, row: DType, value: Operand) -> None:
+        place, scope, vector = self._scope.places[key], self._scope, self._layout.vector
+        step = self._steps[key][vector] if vector >= 0 else Step.NONE
+        x = self._operand(value, 0 if step is Step.NONE else self._lanes)
+        if step is Step.FAR:
+            scatter(self._body, x, row, place, self._strides[key][vector], scope.mask)
+        elif scope.streams and step is Step.UNIT:
+            stream(self._body, x, row, place)
+        else:
+            store(self._body, x, row, place, scope.mask if step is Step.UNIT else None)
+
+    def _number(self, lanes: int) -> Register:
+        """How many turns of the sweep came before this one, in each lane."""
+        found = self._body.spread(self._scope.turn or ZERO, lanes)
+        across = self._layout.vector >= self._layout.rows
+        return self._body.add(found, counting(lanes)) if lanes and across else found
+
+
+def name_of(x: Operand) -> str:
+    return x.name if isinstance(x, Value) else ""
