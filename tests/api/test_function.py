@@ -1,14 +1,15 @@
 """function(): the contract of a call."""
 
 import gc
-import threading
 import weakref
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import symgraph as sg
+from tests.concurrency import together
 
 
 def vector(name="x", dtype="float64", size="n"):
@@ -223,11 +224,7 @@ def test_concurrent_updates_are_not_lost():
         for _ in range(300):
             f()
 
-    threads = [threading.Thread(target=work, args=(f,)) for f in (one, two, one, two)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*(partial(work, f) for f in (one, two, one, two)))
 
     assert (1200, 1200) == (w.value, v.value)
 

@@ -3,7 +3,7 @@
 import ctypes
 import itertools
 import os
-import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ from symgraph.runtime.cpu import Loader, compiled, host
 from symgraph.runtime.memory import Arena
 from symgraph.runtime.native_gather import NativeGather, is_gather
 from tests.codegen.test_llvm_bounds import Guarded
+from tests.concurrency import together
 
 pytestmark = pytest.mark.cpu
 
@@ -477,11 +478,7 @@ def test_threads():
 
     for _ in range(3):
         f(array, rng.integers(-50, 50, 40))
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*(partial(work, seed) for seed in range(8)))
     assert not wrong
 
 

@@ -2,13 +2,13 @@
 
 import gc
 import inspect
-import threading
 import weakref
 
 import numpy as np
 import pytest
 
 import symgraph as sg
+from tests.concurrency import together
 
 
 def line():
@@ -108,11 +108,7 @@ def test_threads_make_one_node():
             node = sg.tanh(node * (i + 0.125))
         made.append(node)
 
-    threads = [threading.Thread(target=build) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*[build] * 8)
 
     assert 1 == len(set(map(id, made)))
 

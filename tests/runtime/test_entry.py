@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("llvmlite")
 import symgraph as sg
 from symgraph.runtime.code import code
 from symgraph.runtime.entry import _ROW, Step
+from tests.concurrency import together
 
 
 def compiled(outputs=lambda x, y: x * y + 1):
@@ -187,11 +189,7 @@ def test_every_update_of_every_thread_counts(n):
             with pair.lock:
                 pair.value = pair.value + 1
 
-    threads = [threading.Thread(target=each) for each in [work] * 5 + [write]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*[work] * 5, write)
 
     assert not any(differences)
     assert total.value == 1500
@@ -368,11 +366,7 @@ def test_threads_of_which_some_fail(n):
             except sg.OutOfBoundsError:
                 failed.append(each)
 
-    threads = [threading.Thread(target=work, args=(each,)) for each in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*(partial(work, each) for each in range(8)))
     g, other, _ = embedding(library=False)
     for _ in range(163):
         g(words, labels)
@@ -432,11 +426,7 @@ def test_threads(n):
             if not np.array_equal(f(a, b), expected):
                 wrong.append(n)
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*[work] * 8)
     assert not wrong
 
 

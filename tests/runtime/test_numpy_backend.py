@@ -1,7 +1,5 @@
 """Plans that run as Python functions of NumPy calls."""
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from symgraph.graph.op import as_node
 from symgraph.optimizations.plan import plan
 from symgraph.options import Target
 from symgraph.runtime.numpy_backend import NumpyProgram
+from tests.concurrency import together
 
 x = sg.placeholder("float64", ("n", "k"), name="x")
 
@@ -88,11 +87,7 @@ def test_threads_share_a_function():
             if not np.array_equal(expected, f(array)):
                 wrong.append(1)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*[work] * 4)
 
     assert not wrong
 

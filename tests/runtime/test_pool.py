@@ -11,6 +11,7 @@ pytest.importorskip("llvmlite")
 
 from symgraph.runtime.cpu import Loader, compiled
 from symgraph.runtime.pool import Pool, pool, processors
+from tests.concurrency import together
 
 COUNT = """
 define void @count(ptr %table, i64 %begin, i64 %end) {
@@ -78,11 +79,7 @@ def test_many_calls_of_many_threads(count):
         if (numbers != 500).any():
             wrong.append(numbers)
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*[work] * 6)
     assert not wrong
 
 

@@ -1,7 +1,5 @@
 """Kernels that threads share: the same bits for any number of them."""
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -12,6 +10,7 @@ from symgraph.graph.walk import toposort
 from symgraph.runtime import shares
 from symgraph.runtime.code import code
 from symgraph.runtime.pool import pool
+from tests.concurrency import together
 from tests.fuzz.drawing import draw_group
 
 x = sg.placeholder("float32", ("n", "k"), name="x")
@@ -98,11 +97,7 @@ def test_functions_that_share_called_by_many_threads(eager):
             if not np.array_equal(f(*given)[0], expected):
                 wrong.append(1)
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*[work] * 6)
     assert not wrong
 
 
