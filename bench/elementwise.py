@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 from graph import machine, positive
+from workloads import adam, horner, leaky_relu, mixed_chain
 
 import symgraph as sg
 
@@ -69,29 +70,11 @@ def scaled_sum(m: Any, x: Any, y: Any) -> Any:
     return 2.5 * x + y
 
 
-def horner(m: Any, x: Any, y: Any, a: Any, b: Any, c: Any) -> Any:
-    """30 operations: ``((a * x + b) * y - c) * x + …``, every other term taken away."""
-    result = a
-    for place, term in enumerate((b, c, a) * 5):
-        result = result * (y if place % 2 else x)
-        result = result - term if place % 2 else result + term
-    return result
-
-
 def _horner_text() -> str:
     text = "a"
     for place, term in enumerate("bca" * 5):
         text = f"({text} * y - {term})" if place % 2 else f"({text} * x + {term})"
     return text
-
-
-def mixed_chain(m: Any, x: Any, y: Any, z: Any) -> Any:
-    """10 operations."""
-    return m.maximum(m.sqrt(m.abs(x * y - z)), z) * 0.5 + m.abs(x) - m.sqrt(y)
-
-
-def leaky_relu(m: Any, x: Any) -> Any:
-    return m.where(x > 0, x, 0.01 * x)
 
 
 def gelu(m: Any, x: Any) -> Any:
@@ -103,14 +86,6 @@ def black_scholes(m: Any, spot: Any, strike: Any, years: Any, rate: Any, volatil
     spread = volatility * m.sqrt(years)
     d1 = (m.log(spot / strike) + (rate + 0.5 * volatility * volatility) * years) / spread
     return spot * ndtr(d1) - strike * m.exp(-rate * years) * ndtr(d1 - spread)
-
-
-def adam(m: Any, p: Any, g: Any, mean: Any, square: Any) -> Any:
-    """The tenth update of a parameter, and of its two averages."""
-    mean = 0.9 * mean + 0.1 * g
-    square = 0.999 * square + 0.001 * g * g
-    step = mean / (1 - 0.9**10) / (m.sqrt(square / (1 - 0.999**10)) + 1e-8)
-    return p - 0.001 * step, mean, square
 
 
 # Reductions
