@@ -86,7 +86,8 @@ def room(m: int, n: int, k: int, row: DType, machine: Machine) -> int:
     """The bytes of room that a call with these sizes needs, whatever its strides."""
     tile = Tile.of(row, machine)
     panels = -(-min(m if n == 1 else n, WIDTH) // tile.columns)
-    copies = min(k, DEPTH) * (HEIGHT * tile.size + panels * tile.pitch)
+    depth = min(k, DEPTH)
+    copies = depth * HEIGHT * tile.size + max(depth, 1) * panels * tile.pitch
     vector = k * tile.size if 1 in (m, n) else 0
     return tile.bytes + max(copies, vector)
 
@@ -266,31 +267,20 @@ class _Blocks:
             body.select(self._near, a.across, pitch),
         )
         self._to = _Matrix(self._c.place(body, i, self._j), self._c.down, self._c.across)
-        wide = body.select(self._single, body.and_(self._width, -tile.wide), 0)
-        each(body, 0, wide, tile.wide, self._single_row)
         either(
             body,
             self._single,
-            lambda: either(body, body.compare("lt", wide, self._width), lambda: self._rest_of_row(wide)),
+            self._single_row,
             lambda: each(body, 0, self._width, tile.columns, self._tiles),
         )
 
-    def _single_row(self, j: Register, *width: Register, kind: str | None = None) -> None:
-        """Columns from one on: as many as the widest tile has, or so many of another kind's."""
-        body, b, zero = self._body, self._b, integer(0)
-        at = b.place(body, self._p, body.add(self._j, j))
-        c = self._to.place(body, zero, j)
-        kind = kind or product(1, self._tile.wide // self._tile.lanes)
-        self._product(kind, self._rows.at, zero, at, b.down, c, zero, *width)
-
-    def _rest_of_row(self, j: Register) -> None:
-        body, tile = self._body, self._tile
-        left = body.sub(self._width, j)
-        kinds = [f"@matmul_{product(1, vectors)}_some" for vectors in tile.some]
-        found = kinds[-1]
-        for vectors, kind in reversed(list(zip(tile.some[:-1], kinds[:-1], strict=True))):
-            found = pick(body, body.compare("le", left, vectors * tile.lanes), kind, found)
-        self._single_row(j, left, kind=found)
+    def _single_row(self) -> None:
+        body, b = self._body, self._b
+        at, begins = b.place(body, self._p, self._j), body.select(self._begins, integer(1), 0)
+        call(
+            body, "row", self._rows.at, self._rows.across, at, b.down, self._count, self._to.at,
+            begins, self._room_b, self._width,
+        )  # fmt: skip
 
     def _tiles(self, j: Register) -> None:
         """One tile below the other."""
@@ -335,22 +325,13 @@ class _Blocks:
         each(body, 0, self._height, ROWS, one)
 
     def _product(
-        self,
-        kind: str,
-        a: str,
-        last: Register,
-        b: str,
-        b_down: Register,
-        c: str,
-        c_down: Register,
-        *width: Register,
+        self, kind: str, a: str, last: Register, b: str, b_down: Register, c: str, c_down: Register
     ) -> None:
         """Added to what is there, but for the first terms."""
         body, rows = self._body, self._rows
         base = pick(body, self._begins, "@matmul_zeros", c)
         base_down = body.select(self._begins, 0, c_down)
-        given: list[str | Register] = [a, last, rows.down, rows.across, b, b_down, self._count, c, c_down]
-        call(body, kind, *given, base, base_down, *width)
+        call(body, kind, a, last, rows.down, rows.across, b, b_down, self._count, c, c_down, base, base_down)
 
     def _kind(self, rows: Register) -> str:
         """The function for tiles of so many rows."""

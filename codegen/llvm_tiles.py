@@ -25,6 +25,8 @@ SIDE = 8
 """Rows and columns of a square that is transposed at once, at most."""
 DOTS = 4
 """Rows that are multiplied by a vector at once, each into two registers."""
+TERMS = 8
+"""Rows of B that a single row of A takes in at once: each is read from its beginning to its end, as memory likes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +62,20 @@ class Tile:
     def bytes(self) -> int:
         return ROWS * self.pitch
 
-    @property
-    def wide(self) -> int:
-        """Columns of the tile of one row, whose sums take as many registers."""
-        return 4 * self.columns
-
-    @property
-    def some(self) -> tuple[int, ...]:
-        """Vectors of tiles of one row whose last columns are left out."""
-        return self.vectors, 2 * self.vectors, 4 * self.vectors
-
 
 def functions(tile: Tile, machine: Machine) -> Iterator[tuple[str, frozenset[str]]]:
     """The texts of the functions, and what they declare."""
-    zeros = f"[{tile.wide} x {type_of(tile.row, 0)}] zeroinitializer"
-    for rows, vectors in (
-        (ROWS, tile.vectors),
-        (ROWS, 1),
-        *((rows, tile.vectors) for rows in FEW_ROWS),
-        (1, tile.wide // tile.lanes),
-    ):
+    zeros = f"[{tile.columns} x {type_of(tile.row, 0)}] zeroinitializer"
+    for rows, vectors in ((ROWS, tile.vectors), (ROWS, 1), *((rows, tile.vectors) for rows in FEW_ROWS)):
         body = Body(fma=machine.fma)
         body.declared.add(f"@matmul_zeros = private constant {zeros}")
         _write_product(body, tile, rows, vectors)
         yield function(body, product(rows, vectors), _PRODUCT)
-    for vectors in tile.some:
-        body = Body(fma=machine.fma)
-        _write_product(body, tile, 1, vectors, integer("%width"))
-        yield function(body, f"{product(1, vectors)}_some", f"{_PRODUCT}, i64 %width")
     for name, parameters, write in (
         ("pack", _PACK, _write_pack),
         ("unpack", _UNPACK, _write_unpack),
         ("dots", _DOTS, _write_dots),
+        ("row", _ROW, _write_row),
     ):
         body = Body(fma=machine.fma)
         write(body, tile)
@@ -163,19 +147,17 @@ _PRODUCT = (
 )
 
 
-def _write_product(body: Body, tile: Tile, rows: int, vectors: int, width: Register | None = None) -> None:
+def _write_product(body: Body, tile: Tile, rows: int, vectors: int) -> None:
     """``c = base + a @ b``, where columns of b, c and base are neighbours; rows past the last are the last one again,
-    and computed and written again. Columns from ``width`` on, if it is given, are left out."""
+    and computed and written again."""
     a, c, base = (
         [_row(body, at, n, down) for n in range(rows)]
         for at, down in (("%a", "%a_down"), ("%c", "%c_down"), ("%base", "%base_down"))
     )
     places = list(itertools.product(range(rows), range(vectors)))
-    starts = [n * tile.lanes for n in range(vectors)]
-    masks = [None if width is None else _first(body, tile, width, integer(start)) for start in starts]
 
     def vector(at: str, n: int) -> Register:
-        return load(body, tile.row, address(body, at, starts[n] * tile.size), tile.lanes, masks[n])
+        return load(body, tile.row, address(body, at, n * tile.lanes * tile.size), tile.lanes, None)
 
     def turn(_: Register, given: list[Register]) -> list[Register]:
         x, y, sums = given[0], given[1], given[2:]
@@ -201,7 +183,7 @@ def _write_product(body: Body, tile: Tile, rows: int, vectors: int, width: Regis
     sums = body.loop(start, integer("%k"), 1, carried, turn)[2:]
     found = [body.add(vector(base[i], j), x) for (i, j), x in zip(places, sums, strict=True)]
     for (i, j), x in zip(places, found, strict=True):
-        store(body, x, tile.row, address(body, c[i], starts[j] * tile.size), masks[j])
+        store(body, x, tile.row, address(body, c[i], j * tile.lanes * tile.size), None)
 
 
 def _row(body: Body, at: str, n: int, down: str) -> str:
@@ -209,6 +191,63 @@ def _row(body: Body, at: str, n: int, down: str) -> str:
     if not n:
         return at
     return address(body, at, body.mul(body.intrinsic("smin", integer("%last"), n), integer(down)))
+
+
+_ROW = "ptr %a, i64 %a_across, ptr %b, i64 %b_down, i64 %k, ptr %c, i64 %begins, ptr %sums, i64 %width"
+
+
+def _write_row(body: Body, tile: Tile) -> None:
+    """``c = a @ b``, added to what is there unless it ``begins``, for one row a; columns of b and c are neighbours, and
+    the sums are whole vectors."""
+    width, k = integer("%width"), integer("%k")
+    zero = body.constant(tile.row, 0, tile.lanes)
+
+    def columns(turn: Callable[[Register, Register | None], None]) -> None:
+        whole = body.and_(width, -tile.lanes)
+        each(body, 0, whole, tile.lanes, lambda j: turn(body.mul(j, tile.size), None))
+        each(
+            body,
+            whole,
+            width,
+            tile.lanes,
+            lambda j: turn(body.mul(j, tile.size), _first(body, tile, width, j)),
+        )
+
+    def vector(at: str, offset: Register, mask: Register | None) -> Register:
+        return load(body, tile.row, address(body, at, offset), tile.lanes, mask)
+
+    def keep(x: Register, offset: Register) -> None:
+        store(body, x, tile.row, address(body, "%sums", offset), None)
+
+    def terms(p: Register, count: int) -> None:
+        numbers = [body.add(p, n) for n in range(count)]
+        places = [address(body, "%a", body.mul(n, integer("%a_across"))) for n in numbers]
+        factors = [body.spread(load(body, tile.row, at, 0, None), tile.lanes) for at in places]
+        rows = [address(body, "%b", body.mul(n, integer("%b_down"))) for n in numbers]
+
+        def take(offset: Register, mask: Register | None) -> None:
+            total = vector("%sums", offset, None)
+            for factor, row in zip(factors, rows, strict=True):
+                total = body.fma(factor, vector(row, offset, mask), total)
+            keep(total, offset)
+
+        columns(take)
+
+    def give(offset: Register, mask: Register | None, base: Register | None = None) -> None:
+        base = zero if base is None else base
+        found = body.add(base, vector("%sums", offset, None))
+        store(body, found, tile.row, address(body, "%c", offset), mask)
+
+    columns(lambda offset, _: keep(zero, offset))
+    whole = body.and_(k, -TERMS)
+    each(body, 0, whole, TERMS, lambda p: terms(p, TERMS))
+    each(body, whole, k, 1, lambda p: terms(p, 1))
+    either(
+        body,
+        body.compare("ne", integer("%begins"), 0),
+        lambda: columns(give),
+        lambda: columns(lambda offset, mask: give(offset, mask, vector("%c", offset, mask))),
+    )
 
 
 # Copies
