@@ -13,8 +13,8 @@ _WORTH = 20_000.0
 """Nanoseconds of work, as `step_cost` has it, for which another thread is asked."""
 _CHUNKS = 4
 """So many a thread: who is late leaves some to others."""
-_GRAIN = 64
-"""Turns of a long loop are claimed in multiples of so many, so that threads write no line of the cache together."""
+_LONG, _GRAIN = 1024, 64
+"""From so many turns on they are claimed in multiples of so many: threads write no line of the cache together."""
 _LINE = 64
 
 
@@ -42,7 +42,7 @@ class Shares:
     def chunk(self, turns: int, each: int = _CHUNKS) -> int:
         """Turns to claim at a time, ``each`` times a thread."""
         chunk = max(1, -(-turns // (self.threads * each)))
-        return chunk if turns < _GRAIN * self.threads * each else -(-chunk // _GRAIN) * _GRAIN
+        return chunk if chunk < _LONG else -(-chunk // _GRAIN) * _GRAIN
 
 
 def shares(step: Step, sizes: Mapping[Size, int], threads: int, turns: int, room: int) -> Shares:
