@@ -346,9 +346,8 @@ class _Printer(Statements):
                 self._statement(each)
         given = [self._operand(how.each.arg, how.lanes) for how in reduced]
         mask = self._scope.mask if across and reduced else None
-        if (
-            mask is not None
-        ):  # of two equal places the first counts, and those of the lanes left out come last
+        if mask is not None:
+            # Of two equal places the first counts, and those of the lanes left out come last.
             neutral = [how.start(body)[-1] for how in reduced]
             given = replaced(body, given, neutral, mask)
         return _joined(

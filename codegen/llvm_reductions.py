@@ -14,6 +14,7 @@ import numpy as np
 
 from symgraph.codegen.llvm_memory import INT64, computed_in
 from symgraph.codegen.llvm_ops import maximum, minimum
+from symgraph.codegen.llvm_shuffles import shuffled
 from symgraph.codegen.loops import Reduce
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.op import Op
@@ -177,7 +178,4 @@ def _neutral(body: Body, op: Op, row: DType, lanes: int) -> Register:
 
 
 def _half(body: Body, x: Register, first: int) -> Register:
-    lanes = x.lanes // 2
-    places = ", ".join(f"i32 {first + n}" for n in range(lanes))
-    text = f"shufflevector {x.type} {x.text}, {x.type} poison, <{lanes} x i32> <{places}>"
-    return Register(body.named(text), x.row, lanes)
+    return shuffled(body, x, x, range(first, first + x.lanes // 2))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from symgraph.codegen.llvm_memory import INT64, address, counting, load, store
+from symgraph.codegen.llvm_shuffles import shuffled, transposed
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectors import Body, Register, type_of
 from symgraph.graph.types import DType
@@ -303,7 +304,7 @@ def _write_squares(body: Body, tile: Tile, j: Register, stop: Register) -> None:
         at = body.mul(i, tile.size)
         lines = [load(body, tile.row, address(body, base, at), side, None) for base in bases]
         to = address(body, left, body.mul(i, integer("%pitch")))
-        for n, line in enumerate(_transposed(body, lines)):
+        for n, line in enumerate(transposed(body, lines)):
             store(body, line, tile.row, address(body, to, body.mul(integer("%pitch"), n)), None)
 
     each(body, 0, stop, side, square)
@@ -382,29 +383,9 @@ def _first(body: Body, tile: Tile, stop: Register, start: Register) -> Register:
     return body.compare("lt", counting(tile.lanes), body.spread(body.sub(stop, start), tile.lanes))
 
 
-def _transposed(body: Body, lines: Sequence[Register]) -> list[Register]:
-    """A square with its rows and columns exchanged: quarters first, then quarters of quarters."""
-    found, distance = list(lines), len(lines) // 2
-    while distance:
-        for i in (i for i in range(len(found)) if not i & distance):
-            x, y = found[i], found[i + distance]
-            lower = [p if not p & distance else x.lanes + p - distance for p in range(x.lanes)]
-            found[i] = _shuffled(body, x, y, lower)
-            found[i + distance] = _shuffled(body, x, y, [p + distance for p in lower])
-        distance //= 2
-    return found
-
-
 def _total(body: Body, x: Register) -> Register:
     """The sum of all lanes: halves are added up again and again."""
     while x.lanes > 1:
         half = x.lanes // 2
-        x = body.add(_shuffled(body, x, x, range(half)), _shuffled(body, x, x, range(half, x.lanes)))
+        x = body.add(shuffled(body, x, x, range(half)), shuffled(body, x, x, range(half, x.lanes)))
     return Register(body.named(f"extractelement {x.type} {x.text}, i64 0"), x.row, 0)
-
-
-def _shuffled(body: Body, x: Register, y: Register, places: Sequence[int]) -> Register:
-    """Lanes of two vectors, those of the second numbered after those of the first."""
-    numbers = ", ".join(f"i32 {n}" for n in places)
-    text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{len(places)} x i32> <{numbers}>"
-    return Register(body.named(text), x.row, len(places))

@@ -11,11 +11,11 @@ A gather would read as many lines of the cache as a vector has lanes, and use on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import address, load, store
+from symgraph.codegen.llvm_shuffles import transposed
 from symgraph.codegen.loops import Load, LoopKernel, Store, statements
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.types import DType, dtype
@@ -114,24 +114,3 @@ class Strip:
             return body.loop(0, rows, 1, [], element)
 
         body.loop(0, columns, 1, [], column)
-
-
-def transposed(body: Body, rows: Sequence[Register]) -> list[Register]:
-    """The columns of a square of numbers: in each step, the squares beside the diagonal change places."""
-    found, lanes = list(rows), len(rows)
-    step = 1
-    while step < lanes:
-        for n in range(lanes):
-            if not n & step:
-                a, b = found[n], found[n + step]
-                low = [k if not k & step else lanes + k - step for k in range(lanes)]
-                high = [k + step if not k & step else lanes + k for k in range(lanes)]
-                found[n], found[n + step] = _shuffled(body, a, b, low), _shuffled(body, a, b, high)
-        step *= 2
-    return found
-
-
-def _shuffled(body: Body, a: Register, b: Register, lanes: Sequence[int]) -> Register:
-    places = ", ".join(f"i32 {n}" for n in lanes)
-    text = f"shufflevector {a.type} {a.text}, {b.type} {b.text}, <{len(lanes)} x i32> <{places}>"
-    return Register(body.named(text), a.row, len(lanes))

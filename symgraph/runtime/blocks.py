@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from symgraph.codegen.layout import axis_of
 from symgraph.codegen.printed import Room, View
+from symgraph.runtime.nests import collapsed
 from symgraph.runtime.rooms import Block, Rooms, Slices, Space
 
 Array = np.ndarray[Any, Any]
@@ -57,20 +58,16 @@ class Arrangement:
 
 def arrangement(wanted: Sequence[View | Room], arrays: Mapping[str, Array], space: Space) -> Arrangement:
     """The arrangement for arrays of these shapes and strides."""
-    strides = [_strides(x, arrays, space) if isinstance(x, View) else None for x in wanted]
-    known = [each for each in strides if each is not None]
-    groups = _merged((*space.rows, *space.columns), known, len(space.rows))
-    rank = sum(group[0] < len(space.rows) for group in groups)
-    sizes = tuple(prod((*space.rows, *space.columns)[axis] for axis in group) for group in groups)
-    rows, columns = sizes[:rank], sizes[rank:]
+    known = [_strides(x, arrays, space) for x in wanted if isinstance(x, View)]
+    sizes, steps, rank = collapsed((*space.rows, *space.columns), known, len(space.rows))
+    rows, columns = tuple(sizes[:rank]), tuple(sizes[rank:])
+    left = iter(steps)
     found: list[Seen | Room] = []
-    for x, own in zip(wanted, strides, strict=True):
+    for x in wanted:
         if isinstance(x, Room):
             found.append(x)
             continue
-        assert own is not None
-        array = arrays[x.access.param.name]
-        new = [own[group[-1]] for group in groups]
+        array, new = arrays[x.access.param.name], next(left)
         shape = space.shape(rows, columns if x.swept else (1,) * len(columns))
         step = space.shape(new[:rank], new[rank:])
         found.append(Seen(x.access.param.name, shape, step, _way(array, shape, step)))
@@ -181,16 +178,3 @@ def _strides(x: View, arrays: Mapping[str, Array], space: Space) -> tuple[int, .
         if size != 1 and (axis := axis_of(dim, space.variables)) is not None:
             found[axis] = stride
     return tuple(found)
-
-
-def _merged(shape: Sequence[int], strides: Sequence[Sequence[int]], rows: int) -> list[list[int]]:
-    """Groups of neighbouring axes that are one; axes of rows and of columns stay apart."""
-    groups: list[list[int]] = []
-    for axis, size in enumerate(shape):
-        if groups and axis != rows:
-            last = groups[-1][-1]
-            if all(own[last] == own[axis] * size for own in strides):
-                groups[-1].append(axis)
-                continue
-        groups.append([axis])
-    return groups

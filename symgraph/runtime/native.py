@@ -27,6 +27,7 @@ from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.memory import Arena
+from symgraph.runtime.nests import collapsed
 from symgraph.runtime.pool import pool
 from symgraph.runtime.shares import Shares, shares
 
@@ -183,16 +184,13 @@ def arranged(
     variables = [loop.variable for loop in (*kernel.rows, *columns_of(kernel))]
     found = accesses(kernel)
     strides = [_strides(access, arrays[access.param], variables, sizes) for access in found]
-    groups = merged(sizes, strides, len(rows))
-    steps = [[own[group[-1]] for group in groups] for own in strides]
-    count = sum(group[0] < len(rows) for group in groups)
+    turns, steps, count = collapsed(sizes, strides, len(rows))
     each = (
         tuple(_step(stride, arrays[access.param].itemsize) for stride in own)
         for access, own in zip(found, steps, strict=True)
     )
-    turns = [prod(sizes[axis] for axis in group) for group in groups]
     by_caches = streams(kernel, sum(array.nbytes for array in arrays.values()), turns[-1] if turns else 0)
-    layout = Layout(count, len(groups) - count, is_upright(kernel), tuple(each), by_caches)
+    layout = Layout(count, len(turns) - count, is_upright(kernel), tuple(each), by_caches)
     return layout, turns, steps
 
 
@@ -214,14 +212,3 @@ def _strides(access: Access, array: Array, variables: Sequence[Size], sizes: Seq
                 found[axis] = inner
             inner = size * (stride if size != 1 else inner)
     return found
-
-
-def merged(sizes: Sequence[int], strides: Sequence[Sequence[int]], rows: int) -> list[list[int]]:
-    """Groups of neighbouring loops that are one; those over rows and over columns stay apart."""
-    groups: list[list[int]] = []
-    for axis, size in enumerate(sizes):
-        if groups and axis != rows and all(own[groups[-1][-1]] == own[axis] * size for own in strides):
-            groups[-1].append(axis)
-        else:
-            groups.append([axis])
-    return groups

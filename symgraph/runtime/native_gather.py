@@ -26,6 +26,7 @@ from symgraph.optimizations.plan import Call, Step, View
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.native import NativeCall
+from symgraph.runtime.nests import collapsed
 from symgraph.runtime.shares import Shares
 
 Array = np.ndarray[Any, Any]
@@ -234,21 +235,11 @@ def _loops(picked: _Picked, indices: Sequence[Array], strides: Sequence[Sequence
 
 def _merged(sizes: Sequence[int], strides: Sequence[Sequence[int]]) -> _Loops:
     """Neighbours that all arrays go through as through one are one loop."""
-    merged: list[int] = []
-    found: list[list[int]] = [[] for _ in strides]
-    for size, *steps in zip(sizes, *strides, strict=True):
-        if merged and all(own[-1] == step * size for own, step in zip(found, steps, strict=True)):
-            merged[-1] *= size
-            for own, step in zip(found, steps, strict=True):
-                own[-1] = step
-        else:
-            merged.append(size)
-            for own, step in zip(found, steps, strict=True):
-                own.append(step)
-    if not merged:
-        merged, found = [1], [[0] for _ in strides]
+    left, found, _ = collapsed(sizes, strides)
+    if not left:
+        left, found = [1], [[0] for _ in strides]
     depths = [max((n + 1 for n, step in enumerate(own) if step), default=0) for own in found[2:]]
-    return _Loops(merged, found, depths)
+    return _Loops(left, found, depths)
 
 
 def _strides(x: Array) -> list[int]:

@@ -20,7 +20,8 @@ from symgraph.optimizations.plan import Call, Step
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.memory import Arena
-from symgraph.runtime.native import NativeCall, merged
+from symgraph.runtime.native import NativeCall
+from symgraph.runtime.nests import collapsed
 from symgraph.runtime.prepared import KernelCall
 from symgraph.runtime.shares import Shares, shares
 
@@ -113,21 +114,12 @@ def _stacked(a: Array, b: Array, c: Array) -> tuple[Array, Array, Array]:
 def _groups(a: Array, b: Array, c: Array) -> tuple[list[int], list[list[int]]]:
     """The sizes of the loops over products, two at least, and the bytes that a turn of each goes in each array."""
     sizes = c.shape[: c.ndim - (a.ndim > 1) - (b.ndim > 1)]
-    strides = [_along(x, sizes, x.ndim - 2) for x in (a, b)] + [list(c.strides[: len(sizes)])]
+    seen = [np.broadcast_to(x, (*sizes, *x.shape[-2:])).strides for x in (a, b)]
     long = [axis for axis, size in enumerate(sizes) if size != 1]
-    counts, strides = [sizes[axis] for axis in long], [[own[axis] for axis in long] for own in strides]
-    groups = merged(counts, strides, -1)
-    missing = max(0, 2 - len(groups))
-    steps = [[0] * missing + [own[group[-1]] for group in groups] for own in strides]
-    return [1] * missing + [prod(counts[axis] for axis in group) for group in groups], steps
-
-
-def _along(x: Array, sizes: Sequence[int], rank: int) -> list[int]:
-    """The bytes that a turn of each loop goes in an array whose first axes lie along the last loops."""
-    own = [stride if size != 1 else 0 for stride, size in zip(x.strides, x.shape, strict=True)][
-        : max(rank, 0)
-    ]
-    return [0] * (len(sizes) - len(own)) + own
+    strides = [[own[axis] for axis in long] for own in (*seen, c.strides)]
+    counts, steps, _ = collapsed([sizes[axis] for axis in long], strides)
+    missing = max(0, 2 - len(counts))
+    return [1] * missing + counts, [[0] * missing + own for own in steps]
 
 
 @cache
