@@ -68,26 +68,10 @@ def _near(body: Body, x: Register) -> Pair:
 
 def _far(body: Body, x: Register) -> Pair:
     """As `_near`, lane by lane, in a function that the module has once."""
-    inner = Body(fma=body.fused)
-    n, r = _reduced(inner, Register("%x", FLOAT64, 0))
-    lines = [
-        "define internal { double, double } @symgraph.far_angle(double %x) nounwind {",
-        "entry:",
-        *inner.lines,
-        f"  %first = insertvalue {{ double, double }} poison, double {n.text}, 0",
-        f"  %both = insertvalue {{ double, double }} %first, double {r.text}, 1",
-        "  ret { double, double } %both",
-        "}",
-    ]
-    body.declared |= inner.declared | {"\n".join(lines)}
     integer = dtype(f"int{x.row.bits}")
 
     def one(lane: Register) -> Pair:
-        wide = body.convert(lane, FLOAT64)
-        both = body.named(f"call {{ double, double }} @symgraph.far_angle(double {wide.text})")
-        n, r = (
-            Register(body.named(f"extractvalue {{ double, double }} {both}, {k}"), FLOAT64, 0) for k in (0, 1)
-        )
+        n, r = body.apart_pair("far_angle", _reduced, body.convert(lane, FLOAT64))
         return body.convert(body.as_integer(n), integer), body.convert(r, x.row)
 
     n, r = body.each_lane(x, (integer, x.row), one)

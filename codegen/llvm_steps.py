@@ -6,6 +6,7 @@ from symgraph.codegen.llvm_log import split
 from symgraph.codegen.llvm_parts import (
     INF,
     NAN,
+    Pair,
     at_least,
     at_most,
     format_of,
@@ -49,24 +50,17 @@ def _remainder(body: Body, a: Register, b: Register, quotient: Register) -> Regi
 def _long_division(body: Body, a: Register, b: Register) -> Register:
     """A loop: multiples of ``b * 2**k`` are taken from ``a`` until it is less than ``b``."""
     least, _ = split(body, b)
-    before, turn, after = body.block, body.label("turn"), body.label("divided")
-    body.emit(f"br label %{turn}")
-    body.begin(turn)
-    place, left = len(body.lines), Register(f"%{body.label('left')}", a.row, a.lanes)
-    body.emit("")  # where it comes from is known at the end of the turn
-    exponent, _ = split(body, left)
-    k = body.sub(body.sub(exponent, least), float(format_of(a).fraction - 2))
-    k = body.convert(at_least(body, k, 0.0), dtype(f"int{a.row.bits}"))
-    scaled = b
-    for _ in range(3):  # 2**k may be too large for one number
-        part = at_most(body, k, format_of(a).bias)
-        scaled, k = times_power(body, scaled, part), body.sub(k, part)
-    found = _remainder(body, left, scaled, body.div(left, scaled))
-    found = body.select(body.compare("lt", left, scaled), left, found)
-    more = body.any(body.compare("ge", found, b))
-    body.lines[place] = (
-        f"  {left.text} = phi {a.type} [ {a.text}, %{before} ], [ {found.text}, %{body.block} ]"
-    )
-    body.emit(f"br i1 {more}, label %{turn}, label %{after}")
-    body.begin(after)
-    return found
+
+    def turn(left: Register) -> Pair:
+        exponent, _ = split(body, left)
+        k = body.sub(body.sub(exponent, least), float(format_of(a).fraction - 2))
+        k = body.convert(at_least(body, k, 0.0), dtype(f"int{a.row.bits}"))
+        scaled = b
+        for _ in range(3):  # 2**k may be too large for one number
+            part = at_most(body, k, format_of(a).bias)
+            scaled, k = times_power(body, scaled, part), body.sub(k, part)
+        found = _remainder(body, left, scaled, body.div(left, scaled))
+        found = body.select(body.compare("lt", left, scaled), left, found)
+        return found, body.compare("ge", found, b)
+
+    return body.again(a, turn)

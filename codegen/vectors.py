@@ -162,6 +162,35 @@ class Body:
         made = self.named(f"call {type_of(row, first.lanes)} {function}({given})")
         return Register(made, row, first.lanes)
 
+    def apart_pair(
+        self, name: str, what: Callable[[Body, Register], tuple[Register, Register]], x: Register
+    ) -> tuple[Register, Register]:
+        """As `apart`, of a function of one number that makes two of its dtype."""
+        inner, type_ = Body(fma=self.fused), x.type
+        first, second = what(inner, Register("%x", x.row, x.lanes))
+        both, function = f"{{ {type_}, {type_} }}", f"@symgraph.{name}.{suffix(x.row, x.lanes)}"
+        half = inner.named(f"insertvalue {both} poison, {type_} {first.text}, 0")
+        whole = inner.named(f"insertvalue {both} {half}, {type_} {second.text}, 1")
+        head = f"define internal {both} {function}({type_} %x) nounwind {{"
+        text = "\n".join([head, "entry:", *inner.lines, f"  ret {both} {whole}", "}"])
+        self.declared |= inner.declared | {text}
+        made = self.named(f"call {both} {function}({type_} {x.text})")
+        parts = [self.named(f"extractvalue {both} {made}, {n}") for n in (0, 1)]
+        return Register(parts[0], x.row, x.lanes), Register(parts[1], x.row, x.lanes)
+
+    def again(self, carried: Register, turn: Callable[[Register], tuple[Register, Register]]) -> Register:
+        """Turns, each on what the one before gave, until none of the lanes of the mask that it gives too is set."""
+        before, head, after = self.block, self.label("again"), self.label("enough")
+        self.emit(f"br label %{head}")
+        self.begin(head)
+        place, given = len(self.lines), self._new(carried)
+        found, more = turn(given)
+        asked = self.any(more)
+        self.lines.insert(place, f"  {_phi(given, before, carried, self.block, found)}")
+        self.emit(f"br i1 {asked}, label %{head}, label %{after}")
+        self.begin(after)
+        return found
+
     def any(self, mask: Register) -> str:
         """One bit: whether any lane of a mask is set."""
         if not mask.lanes:
