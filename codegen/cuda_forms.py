@@ -11,6 +11,7 @@ from math import prod
 
 from symgraph.codegen.layout import Layout, Step, accesses, is_upright
 from symgraph.codegen.llvm_memory import computed_in
+from symgraph.codegen.llvm_transposes import turned
 from symgraph.codegen.loops import (
     LoopKernel,
     Reduce,
@@ -61,6 +62,8 @@ class Form:
     """How many times a thread takes ``vector`` numbers of its row and keeps them; 0 where it keeps none."""
     is_cut: bool = False
     """Whether rows are cut into parts, and the kernel into one function for each sweep."""
+    tiled: bool = False
+    """Whether arrays are read across their rows, in tiles."""
 
     @property
     def rows(self) -> int:
@@ -88,6 +91,8 @@ def form(
     """
     rows, columns = prod(turns[: layout.rows]), prod(turns[layout.rows :])
     wide = max([*spans, rows * max(1, columns)]) >= _NEAR
+    if not layout.columns and turned(kernel, layout):
+        return Form(wide, 1, tiled=True)
     if not layout.columns:
         return Form(wide, _vector(kernel, layout, turns, steps, addresses, whole=len(turns) > 1))
     threads, is_cut = shared(kernel, rows, columns)

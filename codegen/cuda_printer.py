@@ -17,9 +17,10 @@ from symgraph.codegen.cuda_body import CudaBody, c_type
 from symgraph.codegen.cuda_forms import Form
 from symgraph.codegen.cuda_rows import Rows
 from symgraph.codegen.cuda_statements import Statements
+from symgraph.codegen.cuda_tiles import Tiles
 from symgraph.codegen.layout import Access, Layout
 from symgraph.codegen.llvm_memory import computed_in
-from symgraph.codegen.loops import Load, LoopKernel, Statement, Store, Sweep
+from symgraph.codegen.loops import Load, LoopKernel, Store
 from symgraph.graph.types import DType
 
 
@@ -66,7 +67,7 @@ def print_cuda(kernel: LoopKernel, layout: Layout, form: Form) -> CudaKernel:
         names, has_parts = rows.names, tuple(phase.has_parts for phase in phases)
         parameters = [*_arrays(kernel, names), *_rooms(rows), *_indices(rows, layout)]
     else:
-        elements = Elements(kernel, layout, form, body)
+        elements = Tiles(kernel, layout, form, body) if form.tiled else Elements(kernel, layout, form, body)
         elements.write()
         bodies.append(body.taken())
         names, has_parts = elements.names, (False,)
@@ -100,26 +101,22 @@ class Elements(Statements):
         self._do(self._kernel.once)
         if not sizes:
             with body.nested("if (blockIdx.x == 0 && threadIdx.x == 0)"):
-                self._do(self._statements)
+                self._do(self._of_elements)
             return
         *outer, last = sizes
         first = f"blockIdx.x * {form.block}{'ll' * form.wide} + threadIdx.x"
         inner = f"({last} / {form.vector})" if form.vector > 1 else last
         with self._grid(first, " * ".join([*outer, inner])):
-            self._stand("p", 0, [*outer, inner])
+            self._stand("p", range(self._layout.rows), [*outer, inner])
             if form.vector > 1:
                 self._index[self._last] = self._line("i", f"{self._index[self._last]} * {form.vector}")
-            loads = [Access(x.param.name, x.index) for x in self._statements if isinstance(x, Load)]
-            stores = [Access(x.param.name, x.index) for x in self._statements if isinstance(x, Store)]
-            self._neighbours(loads, stores, lambda: self._do(self._statements))
+            loads = [Access(x.param.name, x.index) for x in self._of_elements if isinstance(x, Load)]
+            stores = [Access(x.param.name, x.index) for x in self._of_elements if isinstance(x, Store)]
+            self._neighbours(loads, stores, lambda: self._do(self._of_elements))
         if form.vector > 1 and not outer:
             with self._grid(f"{last} / {form.vector} * {form.vector} + {first}", last):
                 self._index[0] = "p"
-                self._do(self._statements)
-
-    @property
-    def _statements(self) -> Sequence[Statement]:
-        return [each for each in self._kernel.body if not isinstance(each, Sweep)]
+                self._do(self._of_elements)
 
     @contextmanager
     def _grid(self, first: str, count: str) -> Iterator[None]:

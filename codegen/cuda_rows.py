@@ -131,7 +131,7 @@ class Rows(Statements):
                 body.emit(f"const {self._integer} row = mine ? p + {own} : {count} - 1;")
             else:
                 body.emit(f"const {self._integer} row = p;")
-            self._stand("row", 0, self._row_sizes)
+            self._stand("row", range(self._layout.rows), self._row_sizes)
             if phase.has_parts:
                 body.emit(f"const {self._integer} begin = part * length;")
                 self._begin, end = "begin + ", f"begin + length < {columns} ? begin + length : {columns}"
@@ -198,7 +198,7 @@ class Rows(Statements):
     def _turn(self, section: Sequence[Statement], found: Mapping[str, Found]) -> None:
         """The statements of a sweep for the numbers of a vector from ``j`` on."""
         with self._scoped():
-            self._stand("j", self._layout.rows, self._column_sizes)
+            self._stand("j", range(self._layout.rows, self._last + 1), self._column_sizes)
             loads = [Access(x.param.name, x.index) for x in section if isinstance(x, Load)]
             stores = [Access(x.param.name, x.index) for x in section if isinstance(x, Store)]
             made = {x.target.name for x in section if not isinstance(x, Store | Reduce)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from symgraph.codegen.cuda_body import CudaBody, c_literal, c_type
@@ -12,7 +12,7 @@ from symgraph.codegen.cuda_merges import Found
 from symgraph.codegen.cuda_ops import from_memory, spelled, to_memory
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import computed_in
-from symgraph.codegen.loops import Compute, Load, LoopKernel, Operand, Reduce, Statement, Store, Value
+from symgraph.codegen.loops import Compute, Load, LoopKernel, Operand, Reduce, Statement, Store, Sweep, Value
 from symgraph.graph.origin import Origin
 
 
@@ -58,14 +58,18 @@ class Statements:
         self._body.emit(f"const {self._integer} {name}{self._count} = {text};")
         return f"{name}{self._count}"
 
-    def _stand(self, position: str, first: int, sizes: Sequence[str]) -> None:
-        """The loops from the first on stand where a position, counted in their order, says."""
-        for n in reversed(range(len(sizes))):
-            if n == 0:
-                self._index[first] = position
-            else:
-                self._index[first + n] = self._line("i", f"{position} % {sizes[n]}")
-                position = self._line("i", f"{position} / {sizes[n]}")
+    def _stand(self, position: str, loops: Iterable[int], sizes: Sequence[str]) -> None:
+        """Loops stand where a position, counted in their order, says."""
+        outer, *inner = list(zip(loops, sizes, strict=True)) or [(0, "1")]
+        for loop, size in reversed(inner):
+            self._index[loop] = self._line("i", f"{position} % {size}")
+            position = self._line("i", f"{position} / {size}")
+        self._index[outer[0]] = position
+
+    @property
+    def _of_elements(self) -> Sequence[Statement]:
+        """The statements of a kernel without sweeps."""
+        return [each for each in self._kernel.body if not isinstance(each, Sweep)]
 
     def _do(self, statements: Sequence[Statement]) -> None:
         for each in statements:
