@@ -21,6 +21,7 @@ from symgraph.autodiff.check import GradientCheck, check_gradient
 from symgraph.debug.claims import check_rule
 from symgraph.errors import (
     ArgumentError,
+    DeviceError,
     DTypeError,
     FileError,
     GradientError,
@@ -314,7 +315,7 @@ __all__ = [
     # looking
     "show", "parse", "verify", "Graph", "toposort",
     # errors
-    "SymgraphError", "ArgumentError", "DTypeError", "FileError", "GradientError", "GraphError",
+    "SymgraphError", "ArgumentError", "DeviceError", "DTypeError", "FileError", "GradientError", "GraphError",
     "MemoryLimitError", "OutOfBoundsError", "ParseError", "RunError", "ShapeError", "VerifyError",
     # arithmetic, rounding, choice, conversion
     "abs", "absolute", "add", "astype", "ceil", "conj", "conjugate", "divide", "divmod", "floor", "floor_divide",

@@ -11,6 +11,7 @@
     ├── OutOfBoundsError  IndexError       an index outside its axis
     ├── ParseError        ValueError       text that is not a program; has the line and the column
     ├── RunError          RuntimeError     a program that failed while it ran
+    ├── DeviceError       RuntimeError     a device or its compiler that is not there, or refuses what it is given
     ├── MemoryLimitError  MemoryError      a limit of memory that no order of steps keeps
     ├── FileError         OSError          a file that cannot be read or written
     └── VerifyError       AssertionError   a broken invariant: a bug of symgraph's own
@@ -65,6 +66,10 @@ class ParseError(SymgraphError, ValueError):
 
 class RunError(SymgraphError, RuntimeError):
     """A program that failed while it ran."""
+
+
+class DeviceError(SymgraphError, RuntimeError):
+    """A device or its compiler that is not there, or refuses what it is given."""
 
 
 class MemoryLimitError(SymgraphError, MemoryError):

@@ -74,6 +74,8 @@ def test_wheel_and_sdist(tmp_path):
         "symgraph/py.typed",
         "symgraph/data/README.md",
         "symgraph/data/digits.npz",
+        "symgraph/codegen/prelude.cu",
+        "symgraph/runtime/emulator.h",
         "symgraph/runtime/entry.ll",
         "symgraph/runtime/pool.ll",
     }
