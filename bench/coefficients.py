@@ -5,6 +5,7 @@
 A fit is Remez' exchange: of all polynomials of the degree it finds the one whose greatest weighted error is the least.
 Weights make that error one of the function's result, in parts of it, so that 2^-24 and 2^-53 are halves of a unit in
 the last place. What is printed beside each polynomial is the error before its coefficients are rounded.
+A quotient of two polynomials is found in the same way.
 """
 
 from __future__ import annotations
@@ -36,6 +37,21 @@ class Fit:
     degree: int
 
 
+@dataclass(frozen=True)
+class Quotient:
+    """``D(x) / (x * D(x) + N(x))`` for a positive function, from 0 on: the error is one of parts of it.
+
+    ``N`` has a degree more than ``D``. The function is 1 at 0, and both are ``start`` there.
+    """
+
+    name: str
+    bits: int
+    function: Function
+    high: Real
+    degree: int
+    start: Real
+
+
 def main() -> None:
     print('"""Coefficients of polynomials, the constant first, and constants in parts, the greatest first.\n')
     print('``python bench/coefficients.py > codegen/coefficients.py`` makes this file.\n"""\n')
@@ -47,12 +63,14 @@ def main() -> None:
         for fit in fits:
             if fit.name == name:
                 coefficients, error = remez(fit)
-                print(f"        {fit.bits}: (  # 2^{float(mp.log(error, 2)):.1f}")
-                for value in coefficients:
-                    print(f"            {short(value, fit.bits)},")
-                print("        ),")
-                sys.stdout.flush()
+                print_numbers(coefficients, fit.bits, error)
         print("    },")
+    for quotient in quotients():
+        over, under, error = rational(quotient)
+        for part, found in (("above", over), ("below", under)):
+            print(f'    "{quotient.name}, {part}": {{')
+            print_numbers(found, quotient.bits, error)
+            print("    },")
     print("}\n")
     print("PARTS: Mapping[str, Mapping[int, tuple[float, ...]]] = {")
     for name, value, kept in CONSTANTS:
@@ -70,6 +88,14 @@ def main() -> None:
         for j in range(45):
             print(f"    {short(mp.floor(mp.frac(mp.ldexp(2 / mp.pi, 26 * j)) * 2**52) / 2**52, 64)},")
     print(")")
+
+
+def print_numbers(coefficients: list[Real], bits: int, error: Real) -> None:
+    print(f"        {bits}: (  # 2^{float(mp.log(error, 2)):.1f}")
+    for value in coefficients:
+        print(f"            {short(value, bits)},")
+    print("        ),")
+    sys.stdout.flush()
 
 
 def remez(fit: Fit, rounds: int = 12, size: int = 700) -> tuple[list[Real], Real]:
@@ -105,6 +131,32 @@ def remez(fit: Fit, rounds: int = 12, size: int = 700) -> tuple[list[Real], Real
         at = [grid[i] for i in peaks]
     assert best is not None
     return best
+
+
+def rational(fit: Quotient, rounds: int = 500, size: int = 400) -> tuple[list[Real], list[Real], Real]:
+    """``D`` and ``N`` of a quotient, and the greatest error, in float64.
+
+    Lawson's algorithm: least squares, again and again, where weights grow with the errors; the denominator of one round
+    is in the weights of the next.
+    """
+    high, count = float(fit.high), fit.degree + 1
+    x = np.linspace(0, 1, size) ** 2  # dense near 0
+    truth = np.array([float(fit.function(Real(each) * fit.high)) for each in x])
+    powers = x[:, None] ** np.arange(count + 1)
+    system = np.hstack([powers[:, :-1], -truth[:, None] * powers[:, 1:]])
+    weights, whole, worst = np.ones(size), np.ones(size), np.inf
+    for _ in range(rounds):
+        scales = np.sqrt(weights) / (truth * whole)
+        solved = np.linalg.lstsq(system * scales[:, None], truth * scales, rcond=None)[0]
+        over, under = solved[:count], np.r_[1, solved[count:]]
+        whole = powers @ under
+        errors = np.abs(1 - powers[:, :-1] @ over / whole / truth)
+        if errors.max() < worst:
+            worst, best = errors.max(), (over, under - np.r_[0, over] * high)
+        weights *= np.sqrt(errors / errors.max() + 1e-3)
+        weights /= weights.sum()
+    first, second = ([fit.start * value / fit.high**k for k, value in enumerate(part)] for part in best)
+    return first, second, Real(worst)
 
 
 def _peaks(errors: list[Real]) -> list[int]:
@@ -244,6 +296,18 @@ def normal() -> Iterator[Fit]:
             return _erfcx((1 + w) / (1 - w) * turn) * turn / (1 - w) * 2 if w < 1 else 1 / mp.sqrt(mp.pi)
 
         yield Fit("erfcx", bits, curve, lambda w, curve=curve: 1 / curve(w), -1, 1, degree)
+
+
+def quotients() -> Iterator[Quotient]:
+    """The tails beside the exponentials, of float32, which are ``slip`` times their exponent wrong: that is how much
+    the logarithm of 2 is. Near 0 the results round least where ``start`` is short of 1."""
+    slip, start = Real(float(np.float32(LN2))) / LN2 - 1, Real("0.82")
+
+    def normal(x: Real) -> Real:
+        return _erfcx(x * mp.sqrt(0.5)) * mp.exp(-slip * x * x / 2)
+
+    yield Quotient("normal tail", 32, normal, Real("14.5"), 4, start)
+    yield Quotient("erfcx in parts", 32, lambda x: _erfcx(x) * mp.exp(-slip * x * x), Real("10.3"), 4, start)
 
 
 def _erfcx(x: Real) -> Real:

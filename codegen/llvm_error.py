@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 
 from symgraph.codegen.coefficients import CENTERS
-from symgraph.codegen.llvm_exp import bounded_exp, exp_of_sum
+from symgraph.codegen.llvm_exp import bounded_exp, exp_of_sum, power_of
 from symgraph.codegen.llvm_log import log1p
 from symgraph.codegen.llvm_parts import (
     Pair,
     at_least,
     at_most,
     by_bits,
+    coefficients,
     constant_parts,
+    format_of,
+    horner,
     less_product,
     polynomial,
     two_product,
@@ -31,7 +34,9 @@ def erf(body: Body, x: Register) -> Register:
 
 
 def erfc(body: Body, x: Register) -> Register:
-    """``e**-t² * erfcx(t)`` with ``t = |x|``, and 2 less that; near 0 ``1 - erf(x)``."""
+    """``e**-t² * erfcx(t)`` with ``t = |x|``, and 2 less that; of float64 near 0 ``1 - erf(x)``."""
+    if x.row.bits == 32:
+        return _reflected(body, x, _short_tail(body, _size(body, x, 10.3), 1.0, "erfcx in parts"), 2.0)
     t = _size(body, x, 30.0)
     far = _reflected(body, x, _tail(body, two_product(body, t, t), _erfcx(body, t)), 2.0)
     near = _near_erf(body, x)
@@ -48,7 +53,8 @@ def erfcx(body: Body, x: Register) -> Register:
 
 def ndtr(body: Body, x: Register) -> Register:
     """``erfc(-x / sqrt(2)) / 2``, where the square of ``x`` is not rounded."""
-    return _reflected(body, body.neg(x), _normal_tail(body, _size(body, x, 45.0)), 1.0)
+    tail = _normal_tail(body, body.abs(x))
+    return body.select(body.compare("gt", x, 0.0), body.sub(1.0, tail), tail)
 
 
 def log_ndtr(body: Body, x: Register) -> Register:
@@ -57,7 +63,7 @@ def log_ndtr(body: Body, x: Register) -> Register:
     Near 0 ``log1p(erf(-t) / 2 - 1/2)``, whose errors are smaller.
     """
     size = body.abs(x)
-    above = body.neg(_normal_tail(body, at_most(body, size, 45.0)))
+    above = body.neg(_normal_tail(body, size))
     curve = _any_erfcx(body, *_root_half(body, size))
     below = at_least(body, body.fma(curve, 0.5, -1.0), by_bits(x, -1 + 2.0**-20, -1 + 2.0**-48))
     near = body.compare("lt", body.abs(body.sub(x, 0.2)), 0.9)
@@ -106,9 +112,32 @@ def _tail(body: Body, square: Pair, curve: Pair) -> Register:
 
 def _normal_tail(body: Body, t: Register) -> Register:
     """The probability that a normal variable is above ``t``, from 0 on."""
+    if t.row.bits == 32:
+        return _short_tail(body, at_most(body, t, 14.5), 0.5, "normal tail", 1)
+    t = at_most(body, t, 45.0)
     square = two_product(body, t, body.mul(t, 0.5))
     first, second = _erfcx(body, *_root_half(body, t))
     return _tail(body, square, (body.mul(first, 0.5), body.mul(second, 0.5)))
+
+
+def _short_tail(body: Body, t: Register, rate: float, name: str, halvings: int = 0) -> Register:
+    """``e**(-rate * t²) * D(t) / (t * D(t) + N(t)) / 2**halvings`` of float32, for a rate that is a power of 2.
+
+    ``t² = -n * log(2) / rate + r``, where ``D`` and ``N`` know what is wrong with the logarithm in one float. What
+    rounding takes from ``D`` counts little where ``t * D`` is most of the denominator. Only the last of the operations
+    can make a denormal number.
+    """
+    square, rest = two_product(body, t, t)
+    whole = format_of(t).whole + format_of(t).bias + 64 - halvings
+    shifted = body.fma(square, -rate / math.log(2), whole)
+    step = body.like(-math.log(2) / rate, t)
+    r = body.add(less_product(body, body.sub(shifted, whole), step, square), rest)
+    powers = enumerate(coefficients("exp", t), 2)
+    curve = horner(body, r, [-rate, *(value * (-rate) ** k for k, value in powers)])
+    above = polynomial(body, t, f"{name}, above")
+    below = body.fma(t, above, polynomial(body, t, f"{name}, below"))
+    found = body.div(body.fma(above, body.mul(curve, r), above), below)
+    return body.mul(body.mul(found, 2.0**-64), power_of(body, body.as_integer(shifted)))
 
 
 def _size(body: Body, x: Register, limit: float) -> Register:

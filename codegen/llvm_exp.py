@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 from symgraph.codegen.llvm_parts import (
+    FORMATS,
     Pair,
     at_least,
     at_most,
     by_bits,
+    coefficients,
     constant_parts,
     format_of,
+    horner,
     polynomial,
 )
 from symgraph.codegen.vectors import Body, Register, Value
@@ -19,18 +22,17 @@ from symgraph.codegen.vectors import Body, Register, Value
 def exp(body: Body, x: Register) -> Register:
     """``e**x = 2**n * e**r`` where ``|r| <= log(2) / 2``."""
     y = at_most(body, at_least(body, x, by_bits(x, -104.0, -746.0)), by_bits(x, 89.0, 710.0))
-    n, r = reduced(body, y)
-    return scaled(body, body.add(_above_one(body, r), 1.0), n, below(body, x))
+    n, r = reduced(body, y, -format_of(x).bias)
+    return _in_halves(body, horner(body, r, (1.0, 1.0, *coefficients("exp", x))), n)
 
 
 def exp2(body: Body, x: Register) -> Register:
     """``2**x = 2**n * 2**r`` where ``|r| <= 1/2``."""
     y = at_most(body, at_least(body, x, by_bits(x, -151.0, -1076.0)), by_bits(x, 128.0, 1024.0))
-    whole = _whole(y)
+    whole = _whole(y, -format_of(x).bias)
     shifted = body.add(y, whole)
     r = body.sub(y, body.sub(shifted, whole))
-    low = body.compare("lt", x, by_bits(x, -124.0, -1020.0))
-    return scaled(body, body.fma(polynomial(body, r, "exp2"), r, 1.0), body.as_integer(shifted), low)
+    return _in_halves(body, body.fma(polynomial(body, r, "exp2"), r, 1.0), body.as_integer(shifted))
 
 
 def expm1(body: Body, x: Register) -> Register:
@@ -67,7 +69,7 @@ def sinh(body: Body, x: Register) -> Register:
 def cosh(body: Body, x: Register) -> Register:
     """``(h + 1 / 16h) * 2`` with ``h = e**|x| / 4``."""
     n, r = reduced(body, at_most(body, body.abs(x), by_bits(x, 89.6, 710.8)), 2)
-    power = body.as_float(body.shl(n, format_of(x).fraction))
+    power = power_of(body, n)
     h = body.mul(body.add(_above_one(body, r), 1.0), power)
     found = body.add(h, body.div(0.0625, h))
     return body.add(found, found)
@@ -76,7 +78,7 @@ def cosh(body: Body, x: Register) -> Register:
 def _part_expm1(body: Body, x: Register, halvings: int, less: Value | None = None) -> Pair:
     """``(e**x - 1) / 2**halvings``, and the same less a number; the power of 2 near ``e**x`` is normal then."""
     n, r = reduced(body, x, halvings)
-    power = body.as_float(body.shl(n, format_of(x).fraction))
+    power = power_of(body, n)
     first = body.fma(r, power, body.sub(power, 0.5**halvings))
     curve = body.mul(polynomial(body, r, "exp"), body.mul(r, r))
     found = body.fma(curve, power, first)
@@ -87,26 +89,25 @@ def exp_of_sum(body: Body, exponent: Pair, factor: Pair) -> Register:
     """``e**exponent * factor``, where the factor is neither large nor small."""
     (x, rest), (first, second) = exponent, factor
     y = at_most(body, at_least(body, x, by_bits(x, -130.0, -750.0)), by_bits(x, 89.0, 710.0))
-    n, r = reduced(body, y, rest=rest)
-    found = body.add(first, body.fma(_above_one(body, r), first, second))
-    return scaled(body, found, n, below(body, y))
+    n, r = reduced(body, y, -format_of(y).bias, rest)
+    return _in_halves(body, body.add(first, body.fma(_above_one(body, r), first, second)), n)
 
 
 def grown(body: Body, x: Register, factor: Register) -> Register:
     """``e**x * factor`` for positive ``x``, also where ``e**x`` alone would be too large by up to ``2**9``."""
     n, r = reduced(body, x, 11)
     found = body.fma(_above_one(body, r), factor, factor)
-    power = body.as_float(body.shl(n, format_of(x).fraction))
+    power = power_of(body, n)
     return body.mul(body.mul(found, 2.0**11), power)
 
 
 def bounded_exp(body: Body, x: Register) -> Pair:
     """Two numbers whose product is ``e**x``, which is a normal number."""
     n, r = reduced(body, x, 0)
-    return body.add(_above_one(body, r), 1.0), body.as_float(body.shl(n, format_of(x).fraction))
+    return body.add(_above_one(body, r), 1.0), power_of(body, n)
 
 
-def reduced(body: Body, x: Register, less: int = 1, rest: Register | None = None) -> Pair:
+def reduced(body: Body, x: Register, less: int, rest: Register | None = None) -> Pair:
     """An integer whose lowest bits are ``n - less`` with its bias as an exponent, and ``r``: ``x = n * log(2) + r``.
 
     ``rest`` is added to ``x``.
@@ -121,18 +122,24 @@ def reduced(body: Body, x: Register, less: int = 1, rest: Register | None = None
 
 
 def scaled(body: Body, x: Register, n: Register, low: Register) -> Register:
-    """``x * 2**n`` for what `reduced` gives; ``low`` marks where the power is denormal."""
+    """``x * 2**n``, given ``n - 1`` with its bias in the lowest bits; ``low`` marks where the power is denormal."""
     exponent = body.add(n, body.select(low, body.like(64, n), 0))
-    power = body.as_float(body.shl(exponent, format_of(x).fraction))
+    power = power_of(body, exponent)
     return body.mul(body.mul(x, power), body.select(low, body.like(2.0**-63, x), 2.0))
 
 
-def below(body: Body, x: Register) -> Register:
-    """Where ``e**x`` is too small for one power of 2."""
-    return body.compare("lt", x, by_bits(x, -86.0, -707.0))
+def power_of(body: Body, n: Register) -> Register:
+    """The float whose exponent, with its bias, is in the lowest bits of an integer."""
+    return body.as_float(body.shl(n, FORMATS[n.row.bits].fraction))
 
 
-def _whole(x: Register, less: int = 1) -> float:
+def _in_halves(body: Body, x: Register, n: Register) -> Register:
+    """``x * 2**n`` by two powers, of which none is denormal; the integer has twice the bias of an exponent."""
+    half = body.shr(n, 1)
+    return body.mul(body.mul(x, power_of(body, half)), power_of(body, body.sub(n, half)))
+
+
+def _whole(x: Register, less: int) -> float:
     layout = format_of(x)
     return layout.whole + layout.bias - less
 

@@ -50,19 +50,20 @@ def compute(
 
 
 def maximum(body: Body, x: Register, y: Register) -> Register:
-    """The greater one, or the NaN."""
+    """The greater one, or the NaN. Only ``y`` is looked at alone: where ``x`` is what a loop has found, it waits less,
+    and where ``y`` is a constant nothing is left to do."""
     if x.row is BOOL:
         return body.or_(x, y)
-    greater = body.select(body.compare("gt", x, y), x, y)
-    return body.select(body.is_nan(x), x, greater) if x.row.is_float else greater
+    greater = body.select(body.compare("gt", y, x), y, x)
+    return body.select(body.is_nan(y), y, greater) if x.row.is_float else greater
 
 
 def minimum(body: Body, x: Register, y: Register) -> Register:
-    """The smaller one, or the NaN."""
+    """The smaller one, or the NaN, as `maximum`."""
     if x.row is BOOL:
         return body.and_(x, y)
-    smaller = body.select(body.compare("lt", x, y), x, y)
-    return body.select(body.is_nan(x), x, smaller) if x.row.is_float else smaller
+    smaller = body.select(body.compare("lt", y, x), y, x)
+    return body.select(body.is_nan(y), y, smaller) if x.row.is_float else smaller
 
 
 def _cast(body: Body, x: Register, source: DType, row: DType) -> Register:
@@ -238,7 +239,7 @@ _OF_FLOATS: Mapping[str, Meaning] = {
     "subtract": Body.sub,
     "multiply": Body.mul,
     "divide": Body.div,
-    "negative": Body.neg,
+    "negative": lambda body, x: body.neg(x),
     "reciprocal": lambda body, x: body.div(1, x),
     "abs": Body.abs,
     "sign": _sign_of_float,
@@ -252,7 +253,7 @@ _OF_FLOATS: Mapping[str, Meaning] = {
     "remainder": lambda body, x, y: _divided(body, x, y)[1],
     "sqrt": Body.sqrt,
     "copysign": Body.copysign,
-    "isnan": Body.is_nan,
+    "isnan": lambda body, x: body.is_nan(x),
     "isinf": lambda body, x: body.compare("eq", body.abs(x), float("inf")),
     "isfinite": _finite,
 }
@@ -264,7 +265,7 @@ _OF_INTEGERS: Mapping[str, Meaning] = {
     "floor_divide": _floor_divide,
     "remainder": _remainder,
     "fmod": _fmod,
-    "negative": Body.neg,
+    "negative": lambda body, x: body.neg(x),
     "abs": _absolute,
     "sign": _sign_of_integer,
     "maximum": maximum,
@@ -289,7 +290,7 @@ _MEANINGS: Mapping[str, Meaning] = {
     "conj": _same,
     "stop_gradient": _same,
     "imag": lambda body, x: body.constant(x.row, 0, x.lanes),
-    "where": Body.select,
+    "where": lambda body, *args: body.select(*args),
     "signbit": _signbit,
     "logical_and": lambda body, x, y: body.and_(_truth(body, x), _truth(body, y)),
     "logical_or": lambda body, x, y: body.or_(_truth(body, x), _truth(body, y)),

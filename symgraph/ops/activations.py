@@ -18,7 +18,7 @@ from symgraph.ops.comparison import isinf
 from symgraph.ops.declare import FLOAT, FLOATS, REAL, elementwise, macro
 from symgraph.ops.math import clip, sigmoid, softplus
 from symgraph.ops.scipy_door import special
-from symgraph.ops.special import bell, erfc, ndtr
+from symgraph.ops.special import bell, ndtr
 from symgraph.ops.transcendental import expm1, tanh
 
 
@@ -140,8 +140,7 @@ def gelu_erf(x: Node) -> Node:
     >>> evaluate(gelu_erf([-10.0]))
     array([-7.61985302e-23])
     """
-    below = 0.5 * erfc(x * -math.sqrt(0.5))
-    return maximum(x, -100) * below  # where x is less this is 0, at -inf too, where x * below is NaN
+    return maximum(x, -100) * ndtr(x)  # where x is less this is 0, at -inf too, where x * ndtr(x) is NaN
 
 
 @gelu_erf.vjp
