@@ -26,6 +26,23 @@ def exp(body: Body, x: Register) -> Register:
     return _in_halves(body, horner(body, r, (1.0, 1.0, *coefficients("exp", x))), n)
 
 
+def scaled_exp(body: Body, x: Register, less: Register, n: Register) -> Register:
+    """``e**(x - less) * 2**n`` for a small integer ``n`` and ``less`` below 1, where it is at most ``2**60``.
+
+    Infinity from ``2**64`` on. Only the last multiplication can make a denormal number. ``x`` loses no bits when
+    multiples of ``log(2)`` are taken from it, and what is left is small.
+    """
+    layout = format_of(x)
+    least = body.fma(n, -math.log(2), by_bits(x, -110.0, -750.0))
+    most = body.fma(n, -math.log(2), (layout.bias - 63) * math.log(2))
+    y = at_most(body, at_least(body, x, least), most)
+    whole = body.add(n, _whole(x, -64))
+    shifted = body.fma(body.sub(y, less), 1 / math.log(2), whole)
+    r = _less_turns(body, y, body.sub(shifted, whole), body.neg(less))
+    curve = horner(body, r, [value * 2.0**-64 for value in (1.0, 1.0, *coefficients("exp", x))])
+    return body.mul(curve, power_of(body, body.as_integer(shifted)))
+
+
 def exp2(body: Body, x: Register) -> Register:
     """``2**x = 2**n * 2**r`` where ``|r| <= 1/2``."""
     y = at_most(body, at_least(body, x, by_bits(x, -151.0, -1076.0)), by_bits(x, 128.0, 1024.0))
@@ -114,11 +131,7 @@ def reduced(body: Body, x: Register, less: int, rest: Register | None = None) ->
     """
     whole = _whole(x, less)
     shifted = body.fma(x, 1 / math.log(2), whole)
-    n = body.sub(shifted, whole)
-    high, low = constant_parts("ln2", x)
-    r = body.fma(n, -high, x)
-    r = body.fma(n, -low, r) if rest is None else body.add(r, body.fma(n, -low, rest))
-    return body.as_integer(shifted), r
+    return body.as_integer(shifted), _less_turns(body, x, body.sub(shifted, whole), rest)
 
 
 def scaled(body: Body, x: Register, n: Register, low: Register) -> Register:
@@ -137,6 +150,13 @@ def _in_halves(body: Body, x: Register, n: Register) -> Register:
     """``x * 2**n`` by two powers, of which none is denormal; the integer has twice the bias of an exponent."""
     half = body.shr(n, 1)
     return body.mul(body.mul(x, power_of(body, half)), power_of(body, body.sub(n, half)))
+
+
+def _less_turns(body: Body, x: Register, n: Register, rest: Register | None = None) -> Register:
+    """``x - n * log(2)``, and ``rest``."""
+    high, low = constant_parts("ln2", x)
+    r = body.fma(n, -high, x)
+    return body.fma(n, -low, r) if rest is None else body.add(r, body.fma(n, -low, rest))
 
 
 def _whole(x: Register, less: int) -> float:

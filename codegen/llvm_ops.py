@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from symgraph.codegen.llvm_exp import scaled_exp
 from symgraph.codegen.llvm_math import FUNCTIONS
 from symgraph.codegen.llvm_memory import FLOAT64, INT32, INT64, computed_in, round_to
 from symgraph.codegen.vectors import Body, Comparison, Register
@@ -252,6 +253,7 @@ _OF_FLOATS: Mapping[str, Meaning] = {
     "floor_divide": lambda body, x, y: _divided(body, x, y)[0],
     "remainder": lambda body, x, y: _divided(body, x, y)[1],
     "sqrt": Body.sqrt,
+    "scaled_exp": scaled_exp,
     "copysign": Body.copysign,
     "isnan": lambda body, x: body.is_nan(x),
     "isinf": lambda body, x: body.compare("eq", body.abs(x), float("inf")),

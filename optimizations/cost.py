@@ -36,7 +36,7 @@ _TRANSCENDENTAL = 12.0
 _HEAVY = frozenset(
     {"exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "sinh", "cosh", "tanh",
      "asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh", "hypot", "logaddexp", "cbrt", "remainder", "fmod",
-     "floor_divide"}
+     "floor_divide", "scaled_exp", "ndtr", "log_ndtr", "ndtri"}
 )  # fmt: skip
 
 

@@ -361,6 +361,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "logical_and": lambda x, y: bool(x) and bool(y), "logical_or": lambda x, y: bool(x) or bool(y),
     "logical_xor": lambda x, y: bool(x) != bool(y), "logical_not": operator.not_,
     "pow": power, "sqrt": sqrt, "cbrt": cbrt, "hypot": hypot,
+    "scaled_exp": lambda x, less, n: exp(x - less) * exp2(n),
     "exp": exp, "exp2": exp2, "expm1": growing("expm1", lambda x: exp(x) - 1),
     "log": log, "log2": log2, "log10": log10, "log1p": log1p,
     "sin": growing("sin", _wave), "cos": growing("cos", _wave), "tan": growing("tan", _wave),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from symgraph.graph.node import Node
-from symgraph.graph.op import Attrs, as_node
-from symgraph.ops.annotations import ArrayLike, AxisLike, Slopes
-from symgraph.ops.arithmetic import astype, where
+from symgraph.graph.op import Attrs, Op, as_node, register
+from symgraph.graph.types import TensorType, broadcast_shapes
+from symgraph.ops.annotations import Array, ArrayLike, AxisLike, Slopes
+from symgraph.ops.arithmetic import abs, astype, rint, where
 from symgraph.ops.axes import many_axes
 from symgraph.ops.cases import case, draw, reduction_cases
 from symgraph.ops.comparison import isfinite
@@ -70,6 +72,34 @@ def exp_of_difference(x: Node, y: Node) -> Node:
     )  # infinity knows none: it makes NaN, or an infinity that takes e away
 
 
+def _scaled_exp(x: Array, less: Array, n: Array) -> Array:
+    """In steps as `exp_of_difference`: first ``n * log(2)`` is added, then ``less`` subtracted."""
+    high, low = _LN2[8 * x.dtype.itemsize]
+    first, lost = _two_sum(x, n * x.dtype.type(high))
+    total, more = _two_sum(first, -less)
+    e = np.exp(total)
+    rest = e * (lost + more + n * x.dtype.type(low))
+    found: Array = e + np.where(rest > -np.inf, rest, x.dtype.type(0))
+    return found
+
+
+def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
+    total = x + y
+    back = total - x
+    return total, (x - (total - back)) + (y - back)
+
+
+def _scaled_exp_type(x: TensorType, less: TensorType, n: TensorType) -> TensorType:
+    return TensorType(x.dtype, broadcast_shapes(x.shape, less.shape, n.shape))
+
+
+scaled_exp = register(Op("scaled_exp", _scaled_exp_type, _scaled_exp, elementwise=True))
+"""``exp(x - less) * 2**n`` for integers ``n`` and ``less`` below 1, where it is at most ``2**60``: rounded as `exp`."""
+
+_LN2 = {32: (0.693145751953125, 1.4286068202862268e-06), 64: (0.6931471805601177, -1.7239444525614835e-13)}
+"""By bits: ``log(2)`` in two parts. A few of the first are exact."""
+
+
 def _log_sum(below: Node, axes: tuple[int, ...]) -> Node:
     """``log(sum(exp(below)))`` where the largest is 0: by ``log1p`` of the others, which may be tiny."""
     first = astype(below == 0, below.row)
@@ -124,8 +154,23 @@ def softmax(x: ArrayLike, axis: int = -1) -> Node:
 @softmax.body
 def _(x: Node, axes: tuple[int, ...]) -> Node:
     wide = widened(x)
-    e = exp_of_difference(wide, _shift(wide, axes)[0])
+    e = _exp_below(wide, _shift(wide, axes)[0])
     return cast_to(e / sum.op(e, axes=axes, keepdims=True), x.row)
+
+
+def _exp_below(x: Node, peak: Node) -> Node:
+    """``exp(x - peak)`` where ``x`` is not above the peak, rounded as `exp` is, and 1 at the peak."""
+    high, low = _LN2[x.row.bits]
+    # Of large numbers all that count are near the peak: what is subtracted from them is exact.
+    shift = where(abs(peak) > _LARGE[x.row.bits], peak, 0)
+    top = peak - shift
+    n = rint(top * (1 / math.log(2)))
+    return scaled_exp(x - shift, (top - n * high) - n * low, -n)
+
+
+_LARGE = {32: 224, 64: 1536}
+"""By bits: of what is less, small numbers are multiples of ``log(2)``; of what is more, ``x`` is at least half where
+``exp(x - peak)`` is not 0."""
 
 
 @softmax.vjp

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-import symgraph  # noqa: F401  (declares the ops)
+import symgraph
 from bench.ulp import CASES, drawn, kernel, measured, some, widest
 from symgraph.codegen.llvm_math import FUNCTIONS
 from symgraph.graph.op import OPS
@@ -66,6 +66,25 @@ def test_bits_are_the_same_for_all_lanes_and_levels(name, dtype):
 
     for lanes, level in ((0, 2), (4, 0), (8, 0), (16, 0), (widest(dtype), 0)):
         assert bits(expected) == bits(kernel(name, dtype, lanes, level)(*given)), (lanes, level)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "peak", [0.0, -0.3, 0.3466, 60.123, -93.7, 223.9, 224.1, -224.1, 1535.7, 12345.678, -3e6]
+)
+def test_softmax_is_exact_below_any_peak(dtype, peak):
+    rng = np.random.default_rng(5)
+    below = np.concatenate([rng.uniform(-800, 0, 997), -(10.0 ** rng.uniform(-9, 2, 1000)), [-np.inf, -1e30]])
+    rows = np.concatenate([[0], below]).astype(dtype) + np.asarray(peak, dtype)
+    x = symgraph.placeholder(dtype, ("n", "k"), name="x")
+
+    found = symgraph.function([x], symgraph.softmax(x))(rows[None])[0]
+
+    powers = np.exp(rows.astype(np.longdouble) - rows[0].astype(np.longdouble))
+    expected = powers / powers.sum()
+    apart = np.abs(found - expected) / np.spacing(expected.astype(dtype)).astype(np.longdouble)
+    assert apart[np.isfinite(rows)].max() <= 4
+    assert [0] == found[~np.isfinite(rows)].tolist()
 
 
 def test_arguments_hold_the_special_places():
