@@ -46,6 +46,8 @@ class Layout:
     """For each of `accesses`, one for each loop."""
     streams: bool = False
     """Whether results pass by the caches; see `symgraph.codegen.streams`."""
+    is_far: bool = False
+    """Whether arrays are read across their rows that no cache holds; see `symgraph.codegen.llvm_transposes`."""
 
     @property
     def vector(self) -> int:

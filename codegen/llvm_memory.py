@@ -50,6 +50,12 @@ def load(body: Body, row: DType, address: str, lanes: int, mask: Lanes) -> Regis
     return _from_memory(body, x, row)
 
 
+def fetch(body: Body, address: str) -> None:
+    """Ask for a line of memory that is read later; there need not be one."""
+    body.declared.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+    body.emit(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 2, i32 1)")
+
+
 def stream(body: Body, x: Register, row: DType, address: str) -> None:
     """To neighbours in memory, and by the caches; the address is a multiple of the bytes. `fence` follows."""
     x = _to_memory(body, x, row)

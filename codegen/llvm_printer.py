@@ -46,7 +46,7 @@ from symgraph.codegen.loops import (
 )
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.streams import first_whole
-from symgraph.codegen.vectorized import has_short_sweep, lanes_of, room_of
+from symgraph.codegen.vectorized import has_own_rest, lanes_of, room_of
 from symgraph.codegen.vectors import Body, Register, declarations
 from symgraph.graph.collector import paused
 
@@ -202,7 +202,8 @@ class _Printer(Statements):
         if level == vector:
             body.loop(begin, end, LONG, [], lambda n, _: self._strip(turned, first, n))
         elif level == turned.loop:
-            body.loop(begin, end, self._lanes, [], lambda n, _: self._block(turned, level, n))
+            step = turned.squares * self._lanes
+            body.loop(begin, end, step, [], lambda n, _: self._block(turned, level, n))
         else:
 
             def inside(carried: list[Register]) -> list[Register]:
@@ -218,15 +219,17 @@ class _Printer(Statements):
     def _strip(self, turned: Turned, first: Register, start: Register) -> list[Register]:
         """The rows of a block, from one element of theirs on, along a strip."""
         body, vector = self._body, self._layout.vector
-        rows = body.intrinsic("smin", body.sub(self._range(turned.loop)[1], first), self._lanes)
+        left = body.sub(self._range(turned.loop)[1], first)
+        rows = body.intrinsic("smin", left, turned.squares * self._lanes)
         stop = body.intrinsic("smin", body.add(start, LONG), self._sizes[vector])
         columns = body.sub(stop, start)
         strips = []
         for n, access in enumerate(turned.arrays):
-            row = self._row_of[access.param]
-            strip, stride = Strip(f"%strip{n}", row, self._lanes), self._strides[access][vector]
+            row, stride = self._row_of[access.param], self._strides[access][vector]
+            strip = Strip(f"%strip{n}", row, self._lanes, turned.squares)
             at = body.add(body.mul(first, row.numpy.itemsize), body.mul(start, stride))
-            strip.fill(body, address(body, self._scope.places[access], at), stride, rows, columns)
+            ahead = turned.ahead(body, row, self._lanes, stride, self._sizes[vector], vector)
+            strip.fill(body, address(body, self._scope.places[access], at), stride, rows, columns, ahead)
             strips.append(strip)
         self._strips = strips
 
@@ -384,19 +387,19 @@ class _Printer(Statements):
 
         def some(n: Register, given: list[Register], stop: Register = end) -> list[Register]:
             count, masks = body.sub(stop, n), self._machine.masks
-            either = masks and not is_short
+            either = masks and (not has_rest or bool(self._streamed))
             mask = (
                 all_or_first(body, count, lanes) if either else first_lanes(body, count, lanes, masks=masks)
             )
             return self._turn(level, n, mask, given, inside)
 
-        is_short = has_short_sweep(self._kernel)
+        has_rest = has_own_rest(self._kernel)
         if level != self._layout.vector:
             return body.loop(begin, end, 1, carried, whole)
         if self._streamed:
             self._streaming(begin, end, whole, some)
             return []
-        if self._machine.masks and not is_short:
+        if self._machine.masks and not has_rest:
             return body.loop(begin, end, lanes, carried, some)
         middle = body.add(begin, body.and_(body.sub(end, begin), -lanes))
         return body.loop(middle, end, lanes, body.loop(begin, middle, lanes, carried, whole), some)

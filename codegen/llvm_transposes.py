@@ -3,10 +3,12 @@
 ::
 
     for each block of rows (of the loop that the array's neighbours follow), for each strip along the loop in vectors:
-        tile by tile: W vectors are read along the array, turned by shuffles, and written along the strip
+        square by square: W vectors are read along the array, turned by shuffles, and written along the strip
         for each row of the block: the usual loop in vectors, which reads the strip
 
-A gather would read as many lines of the cache as a vector has lanes, and use one element of each.
+A gather would read as many lines of the cache as a vector has lanes, and use one element of each. Blocks and strips are
+some lines of the cache long, since memory gives neighbouring lines sooner. Of arrays that no cache holds, the lines of
+the next block are asked for meanwhile, because no processor foresees where they are.
 """
 
 from __future__ import annotations
@@ -14,14 +16,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symgraph.codegen.layout import Access, Layout, Step, accesses
-from symgraph.codegen.llvm_memory import address, load, store
+from symgraph.codegen.llvm_memory import address, fetch, load, store
 from symgraph.codegen.llvm_shuffles import transposed
 from symgraph.codegen.loops import Load, LoopKernel, Store, statements
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.types import DType, dtype
 
-LONG = 256
+LONG = 128
 """Elements of a strip: whole vectors, and with those of a block not more than the nearest cache holds."""
+
+_SQUARES = 2
+"""Beside each other in a block, where one array is turned."""
+
+_FAR_SQUARES = 8
+"""The same where no cache holds the array."""
+
+_NEAR = 3 << 10
+"""Turns of the loop in vectors, up to which what is fetched in one block for the next is still there."""
 
 _MOST = 4
 """Arrays that there is room for on the stack."""
@@ -33,6 +44,26 @@ class Turned:
 
     loop: int
     arrays: tuple[Access, ...]
+    is_far: bool
+    """Whether no cache holds them."""
+
+    @property
+    def squares(self) -> int:
+        """How many lie beside each other in a block."""
+        return max(1, (_FAR_SQUARES if self.is_far else _SQUARES) // len(self.arrays))
+
+    def ahead(
+        self, body: Body, row: DType, lanes: int, stride: Register, turns: Register, vector: int
+    ) -> Register | None:
+        """How many bytes further to fetch: the same place of the next block, or of the next strip if that is long
+        away; ``turns`` and ``stride`` are of the loop in vectors."""
+        if not self.is_far:
+            return None
+        strip = body.mul(stride, LONG)
+        if self.loop != vector - 1:
+            return strip
+        is_near = body.compare("le", turns, _NEAR // len(self.arrays))
+        return body.select(is_near, self.squares * lanes * row.numpy.itemsize, strip)
 
 
 def turned(kernel: LoopKernel, layout: Layout) -> Turned | None:
@@ -46,16 +77,19 @@ def turned(kernel: LoopKernel, layout: Layout) -> Turned | None:
     loops = [steps[x].index(Step.UNIT) for x in across if Step.UNIT in steps[x]]
     if not loops:
         return None
-    return Turned(loops[0], tuple(x for x in across if steps[x][loops[0]] is Step.UNIT)[:_MOST])
+    arrays = tuple(x for x in across if steps[x][loops[0]] is Step.UNIT)[:_MOST]
+    return Turned(loops[0], arrays, layout.is_far)
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Where the elements of an array are turned to: ``lanes`` rows of `LONG` elements."""
+    """Where the elements of an array are turned to: rows of `LONG` elements, as many as ``squares`` beside each other
+    have."""
 
     place: str
     row: DType
     lanes: int
+    squares: int
 
     @property
     def pitch(self) -> int:
@@ -65,52 +99,94 @@ class Strip:
     @property
     def line(self) -> str:
         """What the function begins with."""
-        return f"  {self.place} = alloca [{self.lanes * self.pitch} x i8], align 64"
+        return f"  {self.place} = alloca [{self.squares * self.lanes * self.pitch} x i8], align 64"
 
-    def fill(self, body: Body, source: str, stride: Register, rows: Register, columns: Register) -> None:
-        """With so many rows and columns of an array, whose columns are a stride of bytes apart."""
-        lanes, size = self.lanes, self.row.numpy.itemsize
+    def fill(
+        self,
+        body: Body,
+        source: str,
+        stride: Register,
+        rows: Register,
+        columns: Register,
+        ahead: Register | None,
+    ) -> None:
+        """With so many rows and columns of an array, whose columns are a stride of bytes apart; what lies so many bytes
+        ``ahead`` of them is fetched, if any."""
+        least = body.intrinsic("smin", rows, columns)
+        whole, part, after = (body.label(what) for what in ("whole", "part", "turned"))
+        body.emit(f"br i1 {body.compare('le', self.lanes, least).text}, label %{whole}, label %{part}")
+        body.begin(whole)
+        self._whole(body, source, stride, rows, columns, ahead)
+        body.emit(f"br label %{after}")
+        body.begin(part)
+        self._part(body, source, stride, rows, columns)
+        body.emit(f"br label %{after}")
+        body.begin(after)
 
-        def tile(n: Register, _: list[Register]) -> list[Register]:
-            at, to = address(body, source, body.mul(n, stride)), address(body, self.place, body.mul(n, size))
-            left = body.sub(columns, n)
-            is_whole = body.and_(body.compare("eq", rows, lanes), body.compare("le", lanes, left))
-            whole, part, after = (body.label(what) for what in ("whole", "part", "turned"))
-            body.emit(f"br i1 {is_whole.text}, label %{whole}, label %{part}")
-            body.begin(whole)
-            self._whole(body, at, to, stride)
-            body.emit(f"br label %{after}")
-            body.begin(part)
-            self._part(body, at, to, stride, rows, body.intrinsic("smin", left, lanes))
-            body.emit(f"br label %{after}")
-            body.begin(after)
-            return []
+    def _whole(
+        self,
+        body: Body,
+        source: str,
+        stride: Register,
+        rows: Register,
+        columns: Register,
+        ahead: Register | None,
+    ) -> None:
+        """In squares, of which the last ones overlap those before."""
+        last_row, last_column = (body.sub(count, self.lanes) for count in (rows, columns))
 
-        body.loop(0, columns, lanes, [], tile)
+        def column(n: Register, _: list[Register]) -> list[Register]:
+            n = body.intrinsic("smin", n, last_column)
 
-    def _whole(self, body: Body, source: str, to: str, stride: Register) -> None:
-        bits = dtype(f"uint{8 * self.row.numpy.itemsize}")
-        vectors = [
-            load(body, bits, address(body, source, body.mul(stride, n)), self.lanes, None)
-            for n in range(self.lanes)
-        ]
+            def square(m: Register, _: list[Register]) -> list[Register]:
+                self._square(body, source, stride, body.intrinsic("smin", m, last_row), n, ahead)
+                return []
+
+            return body.loop(0, rows, self.lanes, [], square)
+
+        body.loop(0, columns, self.lanes, [], column)
+
+    def _square(
+        self,
+        body: Body,
+        source: str,
+        stride: Register,
+        row: Register,
+        column: Register,
+        ahead: Register | None,
+    ) -> None:
+        bits = self._bits
+        at, to = self._ends(body, source, stride, row, column)
+        places = [address(body, at, body.mul(stride, n)) for n in range(self.lanes)]
+        vectors = [load(body, bits, place, self.lanes, None) for place in places]
+        if ahead is not None:
+            for place in places:
+                fetch(body, address(body, place, ahead))
         for n, x in enumerate(transposed(body, vectors)):
             store(body, x, bits, address(body, to, n * self.pitch), None)
 
-    def _part(
-        self, body: Body, source: str, to: str, stride: Register, rows: Register, columns: Register
-    ) -> None:
-        size = self.row.numpy.itemsize
-        bits = dtype(f"uint{8 * size}")
+    def _part(self, body: Body, source: str, stride: Register, rows: Register, columns: Register) -> None:
+        """One by one, where there is no square."""
 
         def column(j: Register, _: list[Register]) -> list[Register]:
-            at, up = address(body, source, body.mul(j, stride)), address(body, to, body.mul(j, size))
-
             def element(i: Register, _: list[Register]) -> list[Register]:
-                found = load(body, bits, address(body, at, body.mul(i, size)), 0, None)
-                store(body, found, bits, address(body, up, body.mul(i, self.pitch)), None)
+                at, to = self._ends(body, source, stride, i, j)
+                store(body, load(body, self._bits, at, 0, None), self._bits, to, None)
                 return []
 
             return body.loop(0, rows, 1, [], element)
 
         body.loop(0, columns, 1, [], column)
+
+    @property
+    def _bits(self) -> DType:
+        return dtype(f"uint{8 * self.row.numpy.itemsize}")
+
+    def _ends(
+        self, body: Body, source: str, stride: Register, row: Register, column: Register
+    ) -> tuple[str, str]:
+        """Where an element is, and where it goes."""
+        size = self.row.numpy.itemsize
+        at = body.add(body.mul(column, stride), body.mul(row, size))
+        to = body.add(body.mul(column, size), body.mul(row, self.pitch))
+        return address(body, source, at), address(body, self.place, to)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import computed_in
-from symgraph.codegen.long_rows import in_parts
+from symgraph.codegen.long_rows import DEAR, in_parts
 from symgraph.codegen.loops import (
     Compute,
     Load,
@@ -35,41 +35,86 @@ other, and a processor has done them before it sees the next."""
 _BUSY = 4.0
 """Operations for each reading or writing, below which memory is waited for."""
 
+_CHAIN, _ALIVE = 0.7, 7
+"""Where so much of the work is one operation after the other, two vectors at a time are not enough; four are kept in 32
+registers as long as no more than so many numbers are."""
+
 
 def lanes_of(kernel: LoopKernel, machine: Machine, *, turned: bool = False) -> int:
     """The numbers of a vector: as many of the widest as fit into a register, into two or into four; into one where
     squares are ``turned`` in registers."""
-    widest, vectors = _numbers(kernel)
-    if turned:
-        vectors = 1
-    lanes = machine.bytes // max(4, widest)
-    return (1 if vectors == 2 and machine.registers < 32 else vectors) * lanes
+    widest, vectors = _numbers(kernel, machine.registers < 32)
+    return (1 if turned else vectors) * (machine.bytes // max(4, widest))
+
+
+def _numbers(kernel: LoopKernel, has_few_registers: bool) -> tuple[int, int]:
+    """The bytes of the widest number, and how many vectors are worked on at a time."""
+    shape = _shape(kernel)
+    if shape.reduces and shape.work <= _LIGHT:
+        return shape.widest, 4
+    if shape.work > _LONG or has_few_registers or not (shape.reduces or shape.work >= _BUSY * shape.moves):
+        return shape.widest, 1
+    return shape.widest, 4 if not shape.reduces and shape.dearest < DEAR and _is_chain(kernel) else 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a kernel does for one element."""
+
+    widest: int
+    """Bytes of a number."""
+    reduces: bool
+    moves: int
+    """How often it reads or writes."""
+    work: float
+    """Operations."""
+    dearest: float
+    """Those of a single statement."""
 
 
 @of_kernel
-def _numbers(kernel: LoopKernel) -> tuple[int, int]:
-    """The bytes of the widest number, and how many vectors are worked on at a time where there are registers enough."""
+def _shape(kernel: LoopKernel) -> _Shape:
     every = [x for x, _, _ in statements(kernel)]
     rows = {x.param.type.dtype if isinstance(x, Store) else x.target.row for x in every}
-    widest = max((computed_in(row).bits // 8 for row in rows), default=8)
-    work = _work(kernel)
-    if any(isinstance(x, Reduce) for x in every):
-        return widest, 4 if work <= _LIGHT else 2 if work <= _LONG else 1
-    moves = sum(isinstance(x, Load | Store) for x in every)
-    return widest, 2 if _BUSY * moves <= work <= _LONG else 1
+    weights = [weight(x.op, len(x.args)) for x in every if isinstance(x, Compute)]
+    return _Shape(
+        max((computed_in(row).bits // 8 for row in rows), default=8),
+        any(isinstance(x, Reduce) for x in every),
+        sum(isinstance(x, Load | Store) for x in every),
+        sum(weights),
+        max(weights, default=0.0),
+    )
 
 
 @of_kernel
-def has_short_sweep(kernel: LoopKernel) -> bool:
-    """Whether it is one sweep that reduces, and does little else: its last turn is code of its own, since any branch in
-    the others costs time that they do not have."""
+def _is_chain(kernel: LoopKernel) -> bool:
+    """Whether most operations wait for the one before, and there are few numbers at a time."""
+    depths: dict[str, float] = {}
+    alive: set[str] = set()
+    most = 0
+    every = [x for x, _, _ in statements(kernel)]
+    for x in every:
+        if not isinstance(x, Store):
+            own = weight(x.op, len(x.args)) if isinstance(x, Compute) else 0.0
+            behind = [depths[y.name] for y in operands(x) if isinstance(y, Value)]
+            depths[x.target.name] = own + max(behind, default=0.0)
+    for x in reversed(every):
+        alive.update(y.name for y in operands(x) if isinstance(y, Value))
+        most = max(most, len(alive))
+        if not isinstance(x, Store):
+            alive.discard(x.target.name)
+    return max(depths.values(), default=0.0) >= _CHAIN * _shape(kernel).work and most <= _ALIVE
+
+
+@of_kernel
+def has_own_rest(kernel: LoopKernel) -> bool:
+    """Whether the last turn, which is no whole vector, is code of its own: any branch in the others costs time where
+    memory is waited for, and keeps quick code from using registers. What is dear is long, and not compiled twice."""
+    shape = _shape(kernel)
     sweeps = [part for part in kernel.body if isinstance(part, Sweep)]
-    return len(sweeps) == 1 and any(isinstance(x, Reduce) for x in sweeps[0].body) and _work(kernel) <= _LIGHT
-
-
-@of_kernel
-def _work(kernel: LoopKernel) -> float:
-    return sum(weight(x.op, len(x.args)) for x, _, _ in statements(kernel) if isinstance(x, Compute))
+    is_short = len(sweeps) == 1 and shape.reduces and shape.work <= _LIGHT
+    is_plain = shape.work <= _LONG and shape.dearest < DEAR
+    return is_short or is_plain or shape.work <= _BUSY * shape.moves
 
 
 @dataclass(frozen=True, slots=True)

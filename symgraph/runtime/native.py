@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -13,9 +14,10 @@ import numpy as np
 from symgraph.codegen.aliasing import in_place
 from symgraph.codegen.layout import Access, Layout, Step, accesses, axis_of, is_upright
 from symgraph.codegen.llvm_printer import Native, print_native
+from symgraph.codegen.llvm_transposes import turned
 from symgraph.codegen.loops import LoopKernel, Reduce, columns_of, statements
 from symgraph.codegen.lower import arrays_of, lower
-from symgraph.codegen.streams import streams
+from symgraph.codegen.streams import SHARE, streams
 from symgraph.codegen.vectorized import room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
@@ -189,8 +191,11 @@ def arranged(
         tuple(_step(stride, arrays[access.param].itemsize) for stride in own)
         for access, own in zip(found, steps, strict=True)
     )
-    by_caches = streams(kernel, sum(array.nbytes for array in arrays.values()), turns[-1] if turns else 0)
+    nbytes = sum(array.nbytes for array in arrays.values())
+    by_caches = streams(kernel, nbytes, turns[-1] if turns else 0)
     layout = Layout(count, len(turns) - count, is_upright(kernel), tuple(each), by_caches)
+    if nbytes > SHARE and turned(kernel, layout):
+        layout = replace(layout, is_far=True)
     return layout, turns, steps
 
 

@@ -7,6 +7,7 @@ pytest.importorskip("llvmlite")
 
 import symgraph as sg
 from symgraph.graph.evaluate import bind_sizes
+from symgraph.runtime import native
 from symgraph.runtime.cpu import host
 from tests.codegen.test_llvm_bounds import Guarded
 from tests.codegen.test_llvm_streams import kernel_of, ranges, text_for
@@ -19,9 +20,17 @@ def drawn(shape, dtype):
     return numbers > 0 if dtype == "bool" else numbers.astype(dtype)
 
 
+@pytest.fixture(params=[False, True], ids=["near", "far"])
+def is_far(request, monkeypatch):
+    """Whether arrays count as too large for the caches."""
+    if request.param:
+        monkeypatch.setattr(native, "SHARE", -1)
+    return request.param
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int8", "int16", "bool"])
 @pytest.mark.parametrize("shape", [(16, 16), (300, 40), (40, 300), (1, 70), (70, 1), (0, 5), (33, 513)])
-def test_transposes(shape, dtype):
+def test_transposes(shape, dtype, is_far):
     x, z = sg.placeholder(dtype, ("n", "m"), name="x"), sg.placeholder(dtype, ("m", "n"), name="z")
     a, b = drawn(shape, dtype), drawn(shape[::-1], dtype)
     f = sg.function([x, z], sg.where(x.T == z, z, x.T), options=OPTIONS)
@@ -33,7 +42,7 @@ AXES = [(0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
 
 
 @pytest.mark.parametrize("axes", AXES)
-def test_three_axes(axes):
+def test_three_axes(axes, is_far):
     """A row, a column, and numbers that follow one loop each are among what is read."""
     x = sg.placeholder("float32", ("n", "m", "k"), name="x")
     a = drawn((5, 37, 23), "float32")
@@ -49,6 +58,31 @@ def test_three_axes(axes):
     )
 
 
+def test_five_arrays(is_far):
+    """One more than there is room for."""
+    shapes = [(41, 77)] * 5 + [(77, 41)]
+    xs = [
+        sg.placeholder("float32", ("n", "m") if n < 5 else ("m", "n"), name=name)
+        for n, name in enumerate("abcdez")
+    ]
+    arrays = [drawn(shape, "float32") + n for n, shape in enumerate(shapes)]
+    f = sg.function(xs, xs[0].T * xs[1].T + xs[2].T * xs[3].T + xs[4].T * xs[5], options=OPTIONS)
+    a, b, c, d, e, z = arrays
+
+    np.testing.assert_array_equal(f(*arrays), a.T * b.T + c.T * d.T + e.T * z)
+
+
+def test_lines_are_fetched_ahead_where_no_cache_holds_them(monkeypatch):
+    x = np.zeros((40, 50), "float32")
+
+    assert "prefetch" not in text_for(lambda x: 2 * x, x.T)
+
+    monkeypatch.setattr(native, "SHARE", -1)
+
+    assert "prefetch" in text_for(lambda x: 2 * x, x.T)
+    assert "prefetch" not in text_for(lambda x: 2 * x, x)
+
+
 def test_squares_are_turned_and_not_gathered():
     x = np.zeros((40, 50), "float32")
     text = text_for(lambda x: 2 * x, x.T)
@@ -61,7 +95,7 @@ def test_squares_are_turned_and_not_gathered():
 
 @pytest.mark.parametrize("at_end", [False, True])
 @pytest.mark.parametrize("shape", [(48, 64), (50, 70), (3, 7), (17, 270)])
-def test_no_byte_beside(shape, at_end):
+def test_no_byte_beside(shape, at_end, is_far):
     """In one range of turns, and in several."""
     for dtype in ("float32", "float64"):
         xs, made = kernel_of(lambda x, y: x.T + y, ("n", "m"), ("m", "n"), dtype=dtype)
