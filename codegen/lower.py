@@ -113,6 +113,8 @@ class _Lowering:
     def _sweep(self, node: Node) -> int:
         """How many sweeps are done before all that a node reads is known."""
         sweeps, over = self._sweeps, self._kernel.over
+        if not over:
+            return 0
         sources = [read.source for read in self._reads[node]]
         return max([sweeps[x] + (x in over) for x in sources if x in sweeps], default=0)
 

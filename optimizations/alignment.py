@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.graph.node import Node
 from symgraph.ops.broadcast import broadcast_to
@@ -13,8 +13,7 @@ Axes = tuple[int | None, ...]
 """For each axis of a value, the axis of the reader that it lies along; None where it is 1 long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """A value as a reader sees it."""
 
     source: Node
@@ -36,7 +35,7 @@ def seen_through(x: Node) -> Read:
     (0, 2)
     """
     axes: Axes = tuple([None if size == 1 else axis for axis, size in enumerate(x.shape)])
-    while (behind := _behind(x, axes)) is not None:
+    while x.op in _MOVES and (behind := _behind(x, axes)) is not None:
         x, axes = x.inputs[0], behind
     return Read(x, axes)
 
@@ -49,8 +48,11 @@ def aligned(read: Read, rank: int, reader: int) -> Read:
     return Read(read.source, tuple(None if axis is None else axis + shift for axis in read.axes))
 
 
+_MOVES = frozenset(f.op for f in (transpose, expand_dims, squeeze, broadcast_to))
+
+
 def _behind(x: Node, axes: Axes) -> Axes | None:
-    """The axes of the input of a move, for those of the move; None for what is no such move."""
+    """The axes of the input of a move, for those of the move; None where the call decides them."""
     if x.op is transpose.op:
         found: list[int | None] = [None] * x.ndim
         for place, axis in enumerate(x.attrs.axes):  # type: ignore[union-attr]
@@ -64,10 +66,8 @@ def _behind(x: Node, axes: Axes) -> Axes | None:
         if any(x.inputs[0].shape[place] != 1 for place in gone):  # the call decides whether it is
             return None
         return tuple(None if place in gone else next(rest) for place in range(x.inputs[0].ndim))
-    if x.op is broadcast_to.op:
-        source = x.inputs[0]
-        return _of_broadcast(source.shape, axes[x.ndim - source.ndim :], x.shape[x.ndim - source.ndim :])
-    return None
+    source = x.inputs[0]
+    return _of_broadcast(source.shape, axes[x.ndim - source.ndim :], x.shape[x.ndim - source.ndim :])
 
 
 def _of_broadcast(source: Sequence[object], axes: Axes, target: Sequence[object]) -> Axes | None:

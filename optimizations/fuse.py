@@ -257,8 +257,10 @@ class _Fusion:
     def _waits_between(self, producer: Group, reader: Group) -> bool:
         if producer.before & reader.bits:
             return True
-        inputs = map(self._group.get, reader.sources)
-        return any(group.before & producer.bits for group in inputs if group and group is not producer)
+        bits = producer.bits
+        first = bits & -bits  # most steps run after nothing that new, and a comparison is quick
+        inputs = {self._group.get(x) for x in reader.sources} - {None, producer}
+        return any(group.before >= first and group.before & bits for group in inputs if group)
 
     def _check_size(self, first: Group, second: Group) -> None:
         most = len(first.sources) + len(second.sources)
@@ -289,7 +291,10 @@ class _Fusion:
         """The members of the one that may read the other."""
         if len(reader.members) == 1:
             return reader.members
-        sources = [x for x in reader.sources if self._group.get(x) is producer]
+        if len(producer.members) < len(reader.sources):
+            sources = [x for x in producer.members if x in reader.sources]
+        else:
+            sources = [x for x in reader.sources if self._group.get(x) is producer]
         return [node for x in sources for node in self._readers[x] if self._group[node] is reader]
 
     # Side by side

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Container
 from dataclasses import dataclass, field
 
-from symgraph.graph.dims import Dim, Size, symbols
+from symgraph.graph.dims import Dim, symbols
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, PLACEHOLDER, VARIABLE
 from symgraph.graph.types import TupleType
@@ -114,9 +114,10 @@ def is_computed(node: Node) -> bool:
 def deciders(node: Node) -> tuple[Node, ...]:
     """The nodes whose run decides the sizes of this one."""
     shape = node.shape + argument(node).shape if node.op in REDUCTIONS else node.shape
-    sizes = [
-        size for dim in shape if isinstance(dim, Size) for size in symbols(dim) if size.source is not None
-    ]
+    unknown = [dim for dim in shape if not isinstance(dim, int)]
+    if not unknown:
+        return ()
+    sizes = [size for dim in unknown for size in symbols(dim) if size.source is not None]
     return tuple([size.source for size in dict.fromkeys(sizes) if isinstance(size.source, Node)])
 
 

@@ -12,6 +12,7 @@ from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.graph.node import Node
 from symgraph.graph.types import TensorType
+from symgraph.ops.shape import expand_dims, reshape, squeeze
 from symgraph.optimizations.memory import aligned
 from symgraph.optimizations.plan import Plan, Step, View
 
@@ -47,6 +48,10 @@ class Life:
         return self.written[0]
 
 
+IN_ORDER = frozenset(f.op for f in (expand_dims, squeeze, reshape))
+"""Views with the elements of what they are of in their order; those of a view are too, if that is such a one."""
+
+
 class Values:
     """What is known of each value of a plan."""
 
@@ -60,13 +65,25 @@ class Values:
         self.donated = frozenset(donated)
         self._bases: dict[Step, Counter[Node]] = {}
         """How often each step reads what lies in the memory of a value."""
+        # What is only seen as a result in another shape is one, and has memory of its own.
+        shown = {self.base(x) for x in self.results if x in self.views and self._lies_in_order(x)}
         self.arena = {
             x
             for step in needs
             if needs[step].writes_into
             for x in step.writes
-            if self.shape[x] is not None and x not in self.results
+            if self.shape[x] is not None and x not in self.results and x not in shown
         }
+        self.names = {x: _name(x) for x in self.arena}
+        """What pictures and errors call them."""
+
+    def _lies_in_order(self, node: Node) -> bool:
+        """Whether a view has the elements of its base in their order, in a shape that is known."""
+        while node in self.views:
+            if node.op not in IN_ORDER or shape_of(node, self.sizes) is None:
+                return False
+            node = node.inputs[0]
+        return True
 
     def base(self, node: Node) -> Node:
         """The value that a view is taken of."""
@@ -165,8 +182,10 @@ def pairs(
 
 def taken_over(values: Values, steps: Sequence[Step]) -> dict[Node, Node]:
     """The results that lie in what is given up: for each, what dies in the step that writes it."""
-    last = {values.base(x): n for n, step in enumerate(steps) for x in step.needs}
     free = set(values.donated - set(map(values.base, values.results)))
+    if not free:
+        return {}
+    last = {values.base(x): n for n, step in enumerate(steps) for x in step.needs}
     found: dict[Node, Node] = {}
     for n, step in enumerate(steps):
         for read, written in values.needs[step].in_place if step in values.needs else ():
@@ -209,3 +228,8 @@ def most_elsewhere(values: Values, spans: Sequence[Life], turns: int) -> int:
             change[life.first] += aligned(values.bytes(life.node))
             change[life.last + 1] -= aligned(values.bytes(life.node))
     return max(accumulate(change))
+
+
+def _name(node: Node) -> str:
+    place = f" ({node.origin.place})" if node.origin is not None else ""
+    return f"{node.name or node.op.name}{place}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symgraph.errors import GraphError
+from symgraph.graph.collector import paused
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.graph.text import show
@@ -38,6 +39,11 @@ def optimize(program: Graph, options: Options, names: Sequence[str] | None = Non
     ``names`` chooses passes. Raises GraphError for a name that no pass has, and for a pass that fails, with the command
     that replays it.
     """
+    with paused():
+        return _optimized(program, options, names)
+
+
+def _optimized(program: Graph, options: Options, names: Sequence[str] | None) -> list[Stage]:
     from symgraph.optimizations.passes import standard
 
     passes = standard(options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import is_
 
@@ -27,7 +27,7 @@ class Fired:
 
 def rewriting(*sets: Rules) -> Callable[[Graph, list[Fired]], Graph]:
     """The pass that rewrites a graph by some rules; an update of a variable to itself is left out."""
-    table = rules("+".join(each.name for each in sets), *sets)
+    table = sets[0] if len(sets) == 1 else rules("+".join(each.name for each in sets), *sets)
 
     def run(program: Graph, log: list[Fired]) -> Graph:
         concerned = None in table.roots or not table.roots.isdisjoint([x.op for x in program.nodes()])
@@ -79,37 +79,35 @@ class _Work:
 
     def normal_form(self, root: Node) -> Node:
         final, becomes = self._final, self._becomes
-        stack, entered = [root], set[Node]()
-        while stack:
-            node = stack[-1]
-            if node in final:
-                stack.pop()
-                continue
-            if node in becomes:
-                after = becomes[node]
-                if after in final:
-                    final[node] = final[after]
-                    stack.pop()
-                elif node in entered:  # above itself
+        path: list[Node] = []  # from the root to the node that is looked at
+        left: list[Iterator[Node]] = [iter((root,))]  # the root, and what each on the path waits for
+        while left:
+            for node in left[-1]:
+                if node in final:
+                    continue
+                if node in becomes:  # above itself
                     raise self._undone(node)
-                else:
-                    entered.add(node)
-                    stack.append(after)
-                continue
-            waiting = [x for x in node.deps if x not in final]
-            if waiting:
-                stack.extend(reversed(waiting))
-                continue
-            after = self._step(node)
-            if after is node:
-                final[node] = node
-                stack.pop()
-            elif self._now(after) is node:
-                raise self._undone(node)
+                path.append(node)
+                left.append(iter(node.deps))
+                break
             else:
-                becomes[node] = after
-                self.uses.replaced(node, after)
+                left.pop()
+                if path:
+                    self._known(path, left)
         return final[root]
+
+    def _known(self, path: list[Node], left: list[Iterator[Node]]) -> None:
+        """All is known that the last node on the path waits for."""
+        node, becomes = path[-1], self._becomes
+        if node not in becomes and (after := self._step(node)) is not node:
+            if self._now(after) is node:
+                raise self._undone(node)
+            becomes[node] = after
+            self.uses.replaced(node, after)
+            left.append(iter((after,)))
+            return
+        path.pop()
+        self._final[node] = self._final[becomes[node]] if node in becomes else node
 
     def _undone(self, node: Node) -> GraphError:
         return GraphError(f"the rules of {self._table.name} undo each other at {node!r}")

@@ -143,6 +143,10 @@ def rule(
     return Rule(name, left, right, keeps, when, ops, tuple(dtypes), example)
 
 
+_KNOWN = 1 << 12
+"""How many combinations of ops a set of rules remembers."""
+
+
 @dataclass(frozen=True)
 class Rules:
     """Rules in the order in which they are tried."""
@@ -171,6 +175,9 @@ class Rules:
                 found = self._rooted[node.op] = [x for x in self.rules if x.root is None or x.root is node.op]
             if len(inputs) <= 3:
                 found = [rule for rule in found if rule.can_hold(node)]
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+                self._rooted.clear()
             self._known[key] = found
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -131,13 +131,14 @@ def _store(
     steps = [step for step in plan.steps if not isinstance(step, View)]
     values = Values(plan, sizes, {step: needs_of(step) for step in steps}, donated)
     rows, bytes_, kept = _rows(steps, values)
-    storage, found = min(
+    placed, found = min(
         (
-            (_stored(values, [steps[n] for n in each]), each)
+            (_placed(values, [steps[n] for n in each]), each)
             for each in order.orders(rows, bytes_, kept)[:_PLACED]
         ),
         key=lambda pair: pair[0].peak,
     )
+    storage = _stored(values, placed)
     steps, rows = [steps[n] for n in found], [rows[n] for n in found]
     if storage.peak < _SMALL and (limit is None or storage.peak <= limit):
         return storage
@@ -148,8 +149,9 @@ def _store(
     least = storage
     for schedule in chain([thrift], schedules(rows, bytes_, costs, kept)):
         if len(schedule.order) > len(steps):  # else it is placed already
-            storage = _stored(values, [steps[n] for n in schedule.order], schedule.extra / total)
-            least = min(least, storage, key=lambda each: each.peak)
+            placed = _placed(values, [steps[n] for n in schedule.order])
+            if placed.peak < least.peak:
+                least = _stored(values, placed, schedule.extra / total)
         if limit is None or least.peak <= limit:
             return least
     assert limit is not None, "without one the first will do"
@@ -192,23 +194,47 @@ def _deciders(step: Step) -> Iterator[Node]:
     """The nodes of other steps whose runs decide sizes that a step asks for."""
     nodes = step.nodes if isinstance(step, Kernel) else (step.node,)
     own = set(nodes)
-    for type in dict.fromkeys([node.type for node in nodes]):
+    for type in {id(node.type): node.type for node in nodes}.values():
         for size in type_symbols(type):
             if isinstance(size.source, Node) and size.source not in own:
                 yield size.source
 
 
-def _stored(values: Values, runs: Sequence[Step], extra: float = 0.0) -> Storage:
+@dataclass(slots=True, eq=False)
+class _Placed:
+    """Runs of steps and the memory that they take: enough to compare them."""
+
+    steps: Sequence[Step]
+    arena: Arena
+    elsewhere: int
+    number: Mapping[tuple[Node, int], int]
+    """The buffer of what is written, by the turn that writes it."""
+    room_of: Mapping[int, int]
+    """The buffer of what a turn has to itself."""
+
+    @property
+    def peak(self) -> int:
+        return self.arena.size + self.elsewhere
+
+
+def _placed(values: Values, runs: Sequence[Step]) -> _Placed:
     steps = list(with_views(values, runs))
     spans = list(lives(values, steps))
     homed = [life for life in spans if life.node in values.arena]
     number = {(life.node, n): at for at, life in enumerate(homed) for n in life.written}
-    buffers = [Buffer(_name(life.node), values.bytes(life.node), life.first, life.last) for life in homed]
-    asked = {n: values.needs[step].room for n, step in enumerate(steps) if step in values.needs}
-    rooms = {n: room for n, room in asked.items() if room}
-    room_of = {n: len(buffers) + at for at, n in enumerate(rooms)}
-    buffers += [Buffer(f"blocks of {_label(steps[n])}", room, n, n) for n, room in rooms.items()]
+    names = values.names
+    buffers = [Buffer(names[life.node], values.bytes(life.node), life.first, life.last) for life in homed]
+    room_of = {}
+    for n, step in enumerate(steps):
+        if step in values.needs and (room := values.needs[step].room):
+            room_of[n] = len(buffers)
+            buffers.append(Buffer(f"blocks of {_label(step)}", room, n, n))
     arena = place(buffers, tuple(pairs(values, steps, homed, number)))
+    return _Placed(steps, arena, most_elsewhere(values, spans, len(steps)), number, room_of)
+
+
+def _stored(values: Values, placed: _Placed, extra: float = 0.0) -> Storage:
+    steps, arena, number, room_of = placed.steps, placed.arena, placed.number, placed.room_of
     dead = last_read(values.results, steps)
     taken = taken_over(values, steps)
     turns = []
@@ -222,17 +248,12 @@ def _stored(values: Values, runs: Sequence[Step], extra: float = 0.0) -> Storage
             )
             for x in written
         )
-        room = arena.offsets[room_of[n]] if n in room_of else asked.get(n)
+        asked = values.needs[step].room if step in values.needs else None
+        room = arena.offsets[room_of[n]] if n in room_of else asked
         turns.append(Turn(step, tuple(homes), room, tuple(dead.get(n, ()))))
     results = dict.fromkeys(x for x in values.plan.results if x in values.shape or x in values.views)
-    elsewhere = most_elsewhere(values, spans, len(steps))
-    return Storage(tuple(turns), arena, elsewhere, sum(map(values.bytes, results)), extra)
+    return Storage(tuple(turns), arena, placed.elsewhere, sum(map(values.bytes, results)), extra)
 
 
 def _label(step: Step) -> str:
     return step.name if isinstance(step, Kernel) else step.node.op.name
-
-
-def _name(node: Node) -> str:
-    place = f" ({node.origin.place})" if node.origin is not None else ""
-    return f"{node.name or node.op.name}{place}"

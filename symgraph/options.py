@@ -1,5 +1,6 @@
 """How a program is to be compiled and run, as a value."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,6 +28,9 @@ class Target:
 DEFAULT = Target()
 
 
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?|cuda-sim")
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The settings of one function or session; part of every cache key, so two equal ones mean the same code.
@@ -36,8 +40,10 @@ class Options:
     ``memory_limit`` is how many bytes a call may take above arguments, variables and results: values are computed again
     instead of kept where that is needed, and ``f.memory(...)`` says how much work that is.
     ``rules`` are rules of the user's own, tried after all others.
-    ``backend`` is what kernels become: "llvm", machine code for this processor, or "numpy", loops of NumPy calls. None
-    is the first of them that is installed.
+    ``device`` is where a program runs: "cpu"; "cuda", a GPU of NVIDIA's, through CuPy, or "cuda:1" for the second; or
+    "cuda-sim", which runs the GPU's text on the processor, slowly, so that it can be tested without a GPU.
+    ``backend`` is what kernels become on the processor: "llvm", machine code, or "numpy", loops of NumPy calls. None is
+    the first of them that is installed.
     ``threads`` is how many threads a long kernel may use; results have the same bits whatever it is. None is one for
     each processor that the process may use.
     ``verify`` checks every invariant of the graph after each pass.
@@ -48,6 +54,7 @@ class Options:
     rules: tuple[Any, ...] = ()
     verify: bool = False
     memory_limit: int | None = None
+    device: str = "cpu"
     backend: str | None = None
     threads: int | None = None
 
@@ -56,6 +63,12 @@ class Options:
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ArgumentError(f"Options: {name} is {value!r}; it must be True or False")
+        if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
+            text = "it must be 'cpu', 'cuda', 'cuda:1' or another number, or 'cuda-sim'"
+            raise ArgumentError(f"Options: device is {self.device!r}; {text}")
+        if self.device != "cpu" and self.backend is not None:
+            text = f"a backend is for the processor, and device is {self.device!r}"
+            raise ArgumentError(f"Options: backend is {self.backend!r}; {text}")
         if self.backend not in (None, "llvm", "numpy"):
             raise ArgumentError(f"Options: backend is {self.backend!r}; it must be 'llvm', 'numpy' or None")
         if self.backend == "llvm" and not has_llvm():

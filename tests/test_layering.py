@@ -32,7 +32,8 @@ DOORS = {
     "onnx": ("symgraph/io/onnx*.py",),
 }
 
-# Files whose functions import, and what they wait for: optional packages, and what would slow `import symgraph` down.
+# Files whose functions import, and what they wait for: optional packages, and what would slow `import symgraph` or a
+# first result down.
 LAZY = {
     "symgraph/cli.py": {"symgraph.runtime.cpu"},
     "optimizations/dag.py": {"networkx"},
@@ -43,13 +44,18 @@ LAZY = {
     "symgraph/graph/op.py": {"hashlib"},
     "symgraph/graph/parse.py": {"difflib"},
     "symgraph/ops/scipy_door.py": {"scipy"},
+    "symgraph/runtime/devices.py": {"symgraph.runtime.cuda", "symgraph.runtime.simulator"},
     "symgraph/runtime/executor.py": {
         "symgraph.optimizations.plan",
+        "symgraph.runtime.cuda_backend",
+        "symgraph.runtime.devices",
         "symgraph.runtime.entry",
         "symgraph.runtime.fields",
         "symgraph.runtime.native_backend",
         "symgraph.runtime.numpy_backend",
+        "symgraph.runtime.simulator",
     },
+    "symgraph/runtime/native_backend.py": {"symgraph.runtime.kernel"},
 }
 
 

@@ -125,12 +125,13 @@ class CompiledFunction:
         return self._program.executor.storage(self._sizes_of(sizes))
 
     def source(self, target: str | None = None) -> str:
-        """The code of the kernels: for "llvm", for "asm" what the processor gets, for "numpy"; for None, what runs.
+        """The code of the kernels: for "llvm", for "asm" what the processor gets, for "numpy", for "cuda" what a GPU
+        is given; for None, what runs.
 
         Raises ArgumentError for a target that is not known.
         """
-        if target not in (None, "llvm", "asm", "numpy"):
-            raise ArgumentError(f"there is no target {target!r}; the targets are llvm, asm and numpy")
+        if target not in (None, "llvm", "asm", "numpy", "cuda"):
+            raise ArgumentError(f"there is no target {target!r}; the targets are llvm, asm, numpy and cuda")
         return self._program.executor.source(target or self._program.executor.backend)
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from operator import attrgetter
 
 from symgraph.graph.binding import substitute_dim
@@ -22,21 +22,22 @@ def toposort(
     The order is the same for the same roots: inputs left to right, depth first.
     """
     order: list[Node] = []
-    done: set[Node] = set()
-    stack: list[Node] = []
-    for root in roots:
-        stack.append(root)
-        while stack:
-            node = stack[-1]
-            if node not in done:
-                deps = () if stop and node in stop else needs(node)
-                waiting = [x for x in deps if x not in done]
-                if waiting:
-                    stack.extend(reversed(waiting))
-                    continue
-                done.add(node)
-                order.append(node)
-            stack.pop()
+    seen: set[Node] = set()
+    path: list[Node] = []  # from a root to the node that is looked at
+    left: list[Iterator[Node]] = [
+        iter(roots)
+    ]  # the roots, and what each on the path needs, as far as not looked at
+    while left:
+        for node in left[-1]:
+            if node not in seen:
+                seen.add(node)
+                path.append(node)
+                left.append(iter(() if stop and node in stop else needs(node)))
+                break
+        else:
+            left.pop()
+            if path:
+                order.append(path.pop())
     return order
 
 

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 _MAGIC = b"symgraph code 1\n"
@@ -72,14 +71,14 @@ class Cache:
             return
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".new")
+            unfinished = path.with_name(f".{os.urandom(8).hex()}.new")
             try:
-                with os.fdopen(handle, "wb") as file:
+                with open(unfinished, "xb", opener=_ours) as file:
                     file.write(_head(content) + content)
-                os.replace(name, path)
+                os.replace(unfinished, path)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    os.unlink(name)
+                    os.unlink(unfinished)
                 raise
             if int(path.stem[:4], 16) % _SCANNED == 0:
                 self._evict()
@@ -106,6 +105,11 @@ class Cache:
                 with contextlib.suppress(OSError):
                     path.unlink()
                 total -= size
+
+
+def _ours(path: str, flags: int) -> int:
+    """Open a file that nobody else may read or write."""
+    return os.open(path, flags, 0o600)
 
 
 def _head(content: bytes) -> bytes:

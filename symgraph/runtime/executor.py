@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from symgraph.graph.collector import paused
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import Array, Schedule, schedule
 from symgraph.graph.graph import Graph
@@ -34,7 +35,14 @@ class Executor:
         """The results, which share memory with nothing but what is donated; the first run compiles."""
         if self._options.watch:
             return unshared(self._schedule.run(arrays, watch=True), arrays)
-        return self.compiled.run(arrays)
+        program: PlanProgram = self.__dict__.get("compiled") or self._first(arrays)
+        return program.run(arrays)
+
+    def _first(self, arrays: Sequence[Array]) -> PlanProgram:
+        """What is compiled, ready for such arrays."""
+        with paused():
+            self.compiled.prepared(arrays)
+        return self.compiled
 
     @cached_property
     def plan(self) -> Plan:
@@ -48,7 +56,16 @@ class Executor:
 
     @cached_property
     def compiled(self) -> PlanProgram:
+        with paused():
+            return self._compiled()
+
+    def _compiled(self) -> PlanProgram:
         limit = self._options.memory_limit
+        if self.backend == "cuda":
+            from symgraph.runtime.cuda_backend import CudaProgram
+            from symgraph.runtime.devices import device
+
+            return CudaProgram(self.plan, device(self._options.device), donated=self._donated, limit=limit)
         if self.backend == "llvm":
             from symgraph.runtime.native_backend import NativeProgram
 
@@ -61,6 +78,8 @@ class Executor:
     @property
     def backend(self) -> str:
         """What kernels become."""
+        if self._options.device != "cpu":
+            return "cuda"
         return self._options.backend or ("llvm" if has_llvm() else "numpy")
 
     def entry(
@@ -90,11 +109,18 @@ class Executor:
         return Entry(slow, learn)
 
     def source(self, target: str) -> str:
-        """The code of all kernels: for "numpy", "llvm" or "asm"."""
+        """The code of all kernels: for "numpy", "llvm", "asm" or "cuda"."""
         if target == "numpy":
             from symgraph.runtime.numpy_backend import source
 
             return source(self.plan)
+        if target == "cuda":
+            from symgraph.runtime.cuda_backend import CudaProgram
+            from symgraph.runtime.simulator import Simulator
+
+            made = self.compiled if self.backend == "cuda" else CudaProgram(self.plan, Simulator())
+            assert isinstance(made, CudaProgram)
+            return made.text()
         from symgraph.runtime.native_backend import NativeProgram
 
         program = self.compiled if self.backend == "llvm" else NativeProgram(self.plan)

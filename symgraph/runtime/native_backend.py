@@ -17,7 +17,6 @@ from symgraph.runtime.cpu import assembly, host
 from symgraph.runtime.entry import Answer, Called, Form, State
 from symgraph.runtime.entry import Step as NativeStep
 from symgraph.runtime.kept import Kept
-from symgraph.runtime.kernel import Compiled
 from symgraph.runtime.memory import Arena, Memory
 from symgraph.runtime.native import NativeCall, NativeKernel
 from symgraph.runtime.native_gather import NativeGather, is_gather
@@ -59,7 +58,7 @@ class NativeProgram(PlanProgram):
                 made = NativeKernel(step, threads)
                 codes[step] = made
                 if (why := unspoken(made.loops)) is not None:
-                    codes[step], self.left[step] = Compiled(step, DEFAULT.block), why
+                    codes[step], self.left[step] = _of_numpy(step), why
             elif isinstance(step, Call) and is_product(step):
                 codes[step] = NativeProduct(step, threads)
             elif isinstance(step, Call) and is_gather(step):
@@ -78,12 +77,15 @@ class NativeProgram(PlanProgram):
         memory = Memory()
         rehearsal = prepared.rehearsed(arrays, memory.take(prepared.storage.arena.size))
         sizes = prepared.sizes
-        natives = [
-            turn.made.printed_for(given, sizes)
+        turns = [
+            (turn, turn.made, given)
             for turn, given in rehearsal.turns
             if isinstance(turn, KernelTurn) and isinstance(turn.made, _Native)
         ]
+        natives = [made.printed_for(given, sizes) for _, made, given in turns]
         code().functions([native for native in natives if native is not None])
+        for turn, _, given in turns:
+            turn.get_ready(given, sizes)
 
     def often(self, prepared: Prepared) -> None:
         """Better code is worth its time."""
@@ -130,6 +132,13 @@ class NativeProgram(PlanProgram):
 
     def assembly(self) -> str:
         return assembly(self.text())
+
+
+def _of_numpy(kernel: Kernel) -> KernelCode:
+    """Loops of NumPy calls."""
+    from symgraph.runtime.kernel import Compiled
+
+    return Compiled(kernel, DEFAULT.block)
 
 
 def _called(

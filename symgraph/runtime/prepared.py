@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +19,8 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, SIZE
 from symgraph.graph.types import TensorType
 from symgraph.ops.create import iota
-from symgraph.ops.shape import expand_dims, reshape, squeeze
-from symgraph.optimizations.lives import Needs
+from symgraph.ops.shape import squeeze
+from symgraph.optimizations.lives import IN_ORDER, Needs
 from symgraph.optimizations.plan import Call, Kernel, Plan, Step, View
 from symgraph.optimizations.storage import Storage, Turn
 from symgraph.runtime.into import IN_PLACE, writer
@@ -125,6 +126,9 @@ class _Place:
         return state.memory.result(shape, dtype)
 
 
+_REFUSALS = (SymgraphError, ValueError, IndexError, ArithmeticError, TypeError)
+
+
 class KernelTurn:
     def __init__(self, made: KernelCode, turn: Turn, places: list[_Place], slots: Mapping[Node, int]) -> None:
         self.made, self.places, self._room = made, places, turn.room
@@ -154,6 +158,11 @@ class KernelTurn:
             found = self._calls[key] = self.made.call(arrays, sizes, self._room or 0)
         return found
 
+    def get_ready(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> None:
+        """Find the kernel for such arrays before a call; where it refuses them, the call will tell of the line."""
+        with contextlib.suppress(*_REFUSALS):
+            self.call(arrays, sizes)
+
     def run(self, state: _State) -> None:
         arrays = self.arrays(state)
         arena = state.arena
@@ -161,7 +170,7 @@ class KernelTurn:
             arena = state.memory.arena(self.made.needs(state.sizes).room or 0)
         try:
             self.call(arrays, state.sizes)(arrays, arena)
-        except (SymgraphError, ValueError, IndexError, ArithmeticError, TypeError):
+        except _REFUSALS:
             self._evaluate(state)
             raise
 
@@ -220,14 +229,13 @@ class _ReshapeTurn:
     places: tuple[_Place, ...] = ()
 
     def __init__(self, turn: Turn, node: Node, shape: tuple[int, ...], slots: Mapping[Node, int]) -> None:
-        self._source, self._slot, self._shape = slots[node.inputs[0]], slots[node], shape
+        self.source, self.slot, self._shape = slots[node.inputs[0]], slots[node], shape
         self.dead = [slots[x] for x in turn.dead]
 
     def run(self, state: _State) -> None:
-        state.values[self._slot] = state.values[self._source].reshape(self._shape)
+        state.values[self.slot] = state.values[self.source].reshape(self._shape)
 
 
-_RESHAPES = frozenset(f.op for f in (expand_dims, squeeze, reshape))
 _Turn: TypeAlias = KernelTurn | CallTurn | _ReshapeTurn
 
 
@@ -301,6 +309,10 @@ class Prepared:
         self._others = [
             n for n, slot in enumerate(self._results) if slot not in new or slot in self._results[:n]
         ]
+        sources = {each.slot: each.source for each in self._turns if isinstance(each, _ReshapeTurn)}
+        owners = [_first(slot, sources) for slot in self._results]
+        self._is_new = all(slot in new for slot in owners) and len(set(owners)) == len(owners)
+        """Whether every result is an array of its own, or all of one in another shape."""
 
     def run(self, arrays: Sequence[Array], memory: Memory, spent: Collection[int]) -> list[Array]:
         """The results; they share memory with nothing but what is spent."""
@@ -330,7 +342,7 @@ class Prepared:
         """What a call with such arrays is going to do, found without computing anything."""
         state = _State([*arrays, *self._start[len(arrays) :]], self.sizes.copy(), arena, Memory(), ())
         found: list[tuple[KernelTurn | CallTurn, list[Array]]] = []
-        is_whole = not self._others
+        is_whole = self._is_new
         for turn in self._turns:
             is_told = turn.is_known if isinstance(turn, KernelTurn) else bool(turn.places)
             if isinstance(turn, KernelTurn | CallTurn) and is_told:
@@ -353,11 +365,18 @@ class Prepared:
         return results
 
 
+def _first(slot: int, sources: Mapping[int, int]) -> int:
+    """Where the array stands that a view is of, or a view of a view."""
+    while slot in sources:
+        slot = sources[slot]
+    return slot
+
+
 def _reshaped(step: Call, sizes: Mapping[Size, int]) -> tuple[int, ...] | None:
     """The shape of a view with the elements of its source in their order; None for other steps, for shapes that are
     not known, and for what the op refuses."""
     node = step.node
-    if not isinstance(step, View) or node.op not in _RESHAPES:
+    if not isinstance(step, View) or node.op not in IN_ORDER:
         return None
     try:
         source, shape = (

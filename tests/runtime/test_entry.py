@@ -108,6 +108,46 @@ def test_steps_between_which_arrays_lie_in_the_arena():
     np.testing.assert_allclose(np.tanh(array - sums.max()) * sums, found, rtol=1e-13)
 
 
+SEEN_OTHERWISE = {
+    "squeezed": lambda x: sg.logsumexp(x, axis=-1),
+    "beside what it is of": lambda x: [(y := x * 2 + 1), y.reshape((-1,))],
+    "twice": lambda x: [(y := sg.exp(x)).reshape((-1,)), y.reshape((-1,))],
+    "two of one": lambda x: [sg.expand_dims(y := x * 2, 0), sg.sum(y, axis=0)],
+    "an argument": lambda x: [x.reshape((-1,)), x + 1],
+}
+"""Results that are arrays of steps in another shape."""
+
+
+@pytest.mark.parametrize("name", SEEN_OTHERWISE)
+@pytest.mark.parametrize("shape", [(3, 5), (0, 4), (600, 500)])
+def test_results_in_another_shape_are_new_arrays(name, shape):
+    x = sg.placeholder("float32", ("n", "m"), name="x")
+    outputs = SEEN_OTHERWISE[name](x)
+    f = sg.function([x], outputs)
+    given = np.random.default_rng(1).normal(size=shape).astype("float32")
+    kept, expected = given.copy(), sg.evaluate(outputs, {x: given})
+    for _ in range(5):
+        code().settle()
+        results = f(given)
+        for n, (a, b) in enumerate(zip(flat(results), flat(expected), strict=True)):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)
+            assert not any(np.shares_memory(a, other) for other in [given, *flat(results)[:n]])
+    for each in flat(results):
+        each[...] = 7
+    np.testing.assert_array_equal(kept, given)
+
+
+def flat(results):
+    return results if isinstance(results, list) else [results]
+
+
+def test_a_result_in_another_shape_needs_no_python():
+    x = sg.placeholder("float32", ("n", "m"), name="x")
+    f = learned(sg.function([x], sg.logsumexp(x, axis=-1)), np.ones((3, 4), "float32"))
+    (state,) = f._entry._states
+    assert all(isinstance(step, Step) for step in state._steps)
+
+
 def test_the_same_array_twice():
     a, b = arrays(6)
     f = learned(compiled(), a, b)
