@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ class Statements:
         self._read: dict[Access, str] = {}
         self._written: dict[Access, str] = {}
         """The numbers of vectors that are read, or written, in place of memory."""
+        self._origin: Origin | None = None
+        """The user's line that was named last."""
         self._count = 0
 
     @property
@@ -94,10 +97,12 @@ class Statements:
 
     def _give(self, target: Value, text: str, origin: Origin | None = None) -> None:
         """A value becomes known."""
+        note = "" if origin is self._origin else _note(origin)
+        self._origin = origin or self._origin
         if target.name in self._values:
-            self._body.emit(f"{self._values[target.name]} = {text};{_note(origin)}")
+            self._body.emit(f"{self._values[target.name]} = {text};{note}")
             return
-        self._body.emit(f"const {c_type(computed_in(target.row))} {target.name} = {text};{_note(origin)}")
+        self._body.emit(f"const {c_type(computed_in(target.row))} {target.name} = {text};{note}")
         self._values[target.name] = target.name
 
     def _operand(self, x: Operand) -> str:
@@ -174,8 +179,13 @@ def _note(origin: Origin | None) -> str:
     """The user's line, as a comment."""
     if origin is None:
         return ""
-    place = re.sub(r"[^ -~]|\\", "?", origin.place)
-    return f"  // {place}"
+    line = f"{origin.place}  {origin.text}".strip()
+    line = re.sub(r"[^ -~]|\\", "?", line)  # a backslash at its end would comment out the next one
+    return f"  // {line if len(line) <= _WIDEST else line[:_WIDEST] + ' ...'}"
+
+
+_WIDEST = 90
+"""Letters of the user's line."""
 
 
 _OURS = re.compile(
@@ -197,8 +207,11 @@ def _names(given: Sequence[str]) -> Mapping[str, str]:
     """A name in C for each array: its own where it is one, and nobody else's."""
     found: dict[str, str] = {}
     for name in given:
-        text = re.sub(r"\W", "u", name, flags=re.ASCII)
-        while text in _WORDS.split() or _OURS.fullmatch(text) or text in found.values():
-            text = f"a{text}" if text.startswith("_") else f"{text}_"
-        found[name] = text
+        own = re.sub(r"\W", "u", name, flags=re.ASCII)
+        tried = itertools.chain((own, f"{own}_"), (f"a{n}_{own}_" for n in itertools.count()))
+        found[name] = next(text for text in tried if not _is_taken(text) and text not in found.values())
     return found
+
+
+def _is_taken(text: str) -> bool:
+    return text in _WORDS.split() or _OURS.fullmatch(text) is not None
