@@ -27,7 +27,7 @@ from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Kernel
 from symgraph.runtime.device import Argument, Array, Device, address
 from symgraph.runtime.memory import Arena
-from symgraph.runtime.native import arranged
+from symgraph.runtime.nests import arranged
 
 _LINE = 256
 """The arrays of a room begin at multiples of so many bytes."""

@@ -5,19 +5,16 @@ from __future__ import annotations
 import ctypes
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from symgraph.codegen.aliasing import in_place
-from symgraph.codegen.layout import Access, Layout, Step, accesses, axis_of, is_upright
+from symgraph.codegen.layout import Layout, is_upright
 from symgraph.codegen.llvm_printer import Native, print_native
-from symgraph.codegen.llvm_transposes import turned
-from symgraph.codegen.loops import LoopKernel, Reduce, columns_of, statements
+from symgraph.codegen.loops import Reduce, statements
 from symgraph.codegen.lower import arrays_of, lower
-from symgraph.codegen.streams import SHARE, streams
 from symgraph.codegen.vectorized import room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
@@ -29,7 +26,7 @@ from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.memory import Arena
-from symgraph.runtime.nests import collapsed
+from symgraph.runtime.nests import arranged
 from symgraph.runtime.pool import pool
 from symgraph.runtime.shares import Shares, shares
 
@@ -175,45 +172,3 @@ class NativeCall:
             table[:] = words
         arena.cache[self] = tables, trouble
         return tables, trouble
-
-
-def arranged(
-    kernel: LoopKernel, arrays: Mapping[str, Array], rows: Sequence[int], columns: Sequence[int]
-) -> tuple[Layout, list[int], list[list[int]]]:
-    """The layout for arrays of these shapes and strides, the sizes of its loops, and the bytes that a turn of each goes
-    in each access."""
-    sizes = [*rows, *columns]
-    variables = [loop.variable for loop in (*kernel.rows, *columns_of(kernel))]
-    found = accesses(kernel)
-    strides = [_strides(access, arrays[access.param], variables, sizes) for access in found]
-    turns, steps, count = collapsed(sizes, strides, len(rows))
-    each = (
-        tuple(_step(stride, arrays[access.param].itemsize) for stride in own)
-        for access, own in zip(found, steps, strict=True)
-    )
-    nbytes = sum(array.nbytes for array in arrays.values())
-    by_caches = streams(kernel, nbytes, turns[-1] if turns else 0)
-    layout = Layout(count, len(turns) - count, is_upright(kernel), tuple(each), by_caches)
-    if nbytes > SHARE and turned(kernel, layout):
-        layout = replace(layout, is_far=True)
-    return layout, turns, steps
-
-
-def _step(stride: int, itemsize: int) -> Step:
-    return Step.NONE if not stride else Step.UNIT if stride == itemsize else Step.FAR
-
-
-def _strides(access: Access, array: Array, variables: Sequence[Size], sizes: Sequence[int]) -> list[int]:
-    """The bytes that a turn of each loop goes; where there is one turn, as in an array in order: so that what is one
-    loop for other sizes is one for these."""
-    found = [0] * len(variables)
-    inner = array.itemsize
-    for dim, size, stride in reversed(list(zip(access.index, array.shape, array.strides, strict=True))):
-        axis = axis_of(dim, variables)
-        if axis is not None:
-            if size != 1:
-                found[axis] = stride
-            elif sizes[axis] == 1:
-                found[axis] = inner
-            inner = size * (stride if size != 1 else inner)
-    return found
