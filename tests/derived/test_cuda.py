@@ -1,0 +1,97 @@
+"""Every function, in every dtype it takes, gives as CUDA C what the evaluator gives, in whatever order threads run;
+and NVRTC compiles each in every dtype."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.codegen.cuda_printer import uncommented
+from symgraph.graph.walk import toposort
+from symgraph.runtime import emulator, nvrtc
+from symgraph.runtime.cuda_backend import CudaProgram
+from symgraph.runtime.device import text_of
+from symgraph.runtime.simulator import Simulator
+from tests.derived.closeness import mismatch
+from tests.derived.declared import FUNCTIONS_BY_NAME, calls, failures
+from tests.derived.test_values import magnitude
+
+GROUPS = 24
+"""Functions are compiled together: a compiler takes longer to begin than for some kernels."""
+
+pytestmark = pytest.mark.cuda_text
+
+
+class Collector(Simulator):
+    """Compiles all that it was asked for at the first launch."""
+
+    def __init__(self):
+        super().__init__()
+        self.wanted = {}
+
+    def load(self, kernels):
+        self.wanted |= {each.functions[0]: each for each in kernels}
+
+    def launch(self, *what):
+        super().load([each for name, each in self.wanted.items() if name not in self._modules])
+        super().launch(*what)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+@pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
+def test_values_in_cuda_are_the_evaluators(group):
+    device = Collector()
+    found = {f: [Program(call, device) for call in calls(f)] for f in functions(group)}
+    lines = {
+        f.name: failures(f, ((each.call, each.wrong) for each in programs)) for f, programs in found.items()
+    }
+    assert not {name: text for name, text in lines.items() if text}
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+@pytest.mark.skipif(not nvrtc.available(), reason="there is no NVRTC")
+def test_nvrtc_compiles_it(group):
+    device = Collector()
+    for f in functions(group):
+        for call in {call.dtype: call for call in calls(f)}.values():
+            Program(call, device)
+    text = uncommented(text_of(list(device.wanted.values())))
+    for architecture in nvrtc.ARCHITECTURES:
+        assert nvrtc.compiled(text, architecture)
+
+
+def functions(group):
+    return list(FUNCTIONS_BY_NAME.values())[group::GROUPS]
+
+
+class Program:
+    def __init__(self, call, device):
+        self.call, self.device = call, device
+        outputs = call.outputs()
+        read = set(toposort(outputs))
+        feed = {node: x for node, x in call.feed().items() if node in read}
+        self.arrays = list(feed.values())
+        plan = sg.function(list(feed), outputs, options=sg.Options(backend="numpy")).plan
+        self.program = CudaProgram(plan, device)
+        self.failure = None
+        try:
+            self.program.prepared(self.arrays)
+        except Exception as error:  # told when its turn comes
+            self.failure = error
+
+    def wrong(self):
+        if self.failure is not None:
+            raise self.failure
+        expected = sg.evaluate(self.call.outputs(), self.call.feed())
+        elementwise = not self.call.function.is_macro and self.call.function.op.elementwise
+        found = []
+        for seed in (0, 1, 2):
+            self.device.seed = seed
+            actual = self.program.run(self.arrays)
+            found.append([np.asarray(x).tobytes() for x in actual])
+        for a, b in zip(actual, expected, strict=True):
+            if a.dtype != b.dtype:
+                return f"the dtype is {a.dtype}, not {b.dtype}"
+            wrong = mismatch(a, b, 4 * self.call.function.tolerance, 0.0 if elementwise else magnitude(b))
+            if wrong:
+                return wrong
+        return None if found[0] == found[1] == found[2] else "the order of threads changes the result"
