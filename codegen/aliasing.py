@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symgraph.codegen.long_rows import in_parts
-from symgraph.codegen.loops import Compute, Load, LoopKernel, Statement, Store
+from symgraph.codegen.loops import Compute, Load, LoopKernel, Statement, Store, columns_of, statements
 from symgraph.graph.dims import Dim
 
 
@@ -39,3 +39,15 @@ def in_place(kernel: LoopKernel) -> frozenset[tuple[str, str]]:
             first.setdefault(index, []).append((name, at))
     last = [(name, *reads.popitem()) for name, reads in read.items() if len(reads) == 1]
     return frozenset((a, b) for a, index, end in last for b, at in first.get(index, ()) if end < at)
+
+
+def in_place_of_threads(kernel: LoopKernel) -> frozenset[tuple[str, str]]:
+    """The same where threads share the loops: only the thread that writes an element reads it, since every loop leads
+    to elements of its own."""
+    loops = {loop.variable for loop in (*kernel.rows, *columns_of(kernel))}
+    shared = {
+        each.param.name
+        for each, _, _ in statements(kernel)
+        if isinstance(each, Load | Store) and set(each.index) != loops
+    }
+    return frozenset(pair for pair in in_place(kernel) if shared.isdisjoint(pair))

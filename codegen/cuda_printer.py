@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 
-from symgraph.codegen.aliasing import in_place
+from symgraph.codegen.aliasing import in_place_of_threads
 from symgraph.codegen.cuda_body import CudaBody, c_type
 from symgraph.codegen.cuda_forms import Form
 from symgraph.codegen.cuda_rows import Rows
@@ -153,7 +153,7 @@ def _declared(
 ) -> Iterator[str]:
     """The parameters in C. What may lie where something else does is not ``__restrict__``."""
     written = {names[param.name] for param in kernel.writes}
-    shared = {names[name] for pair in in_place(kernel) for name in pair}
+    shared = {names[name] for pair in in_place_of_threads(kernel) for name in pair}
     for x in parameters:
         if x.row is None:
             yield f"const {'long long' if form.wide else 'int'} {x.name}"

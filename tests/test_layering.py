@@ -44,7 +44,11 @@ LAZY = {
     "symgraph/graph/op.py": {"hashlib"},
     "symgraph/graph/parse.py": {"difflib"},
     "symgraph/ops/scipy_door.py": {"scipy"},
-    "symgraph/runtime/devices.py": {"symgraph.runtime.cuda", "symgraph.runtime.simulator"},
+    "symgraph/runtime/devices.py": {
+        "symgraph.runtime.cuda",
+        "symgraph.runtime.gpu_program",
+        "symgraph.runtime.simulator",
+    },
     "symgraph/runtime/executor.py": {
         "symgraph.optimizations.plan",
         "symgraph.runtime.cuda_backend",

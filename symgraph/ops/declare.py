@@ -21,7 +21,7 @@ from typing import Any, Generic, ParamSpec, Self, TypeVar
 import numpy as np
 
 from symgraph.errors import ArgumentError, DTypeError, SymgraphError
-from symgraph.graph.node import Node, located
+from symgraph.graph.node import Node, located, type_symbols
 from symgraph.graph.op import Attrs, Op, as_node, placeholder, register
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.types import (
@@ -383,12 +383,18 @@ def _weak(row: DType, kind: type) -> DType:
 
 
 def _infer_from_body(body: Callable[..., Node]) -> Callable[..., Type]:
-    @cache
     def infer(*types: TensorType, **attrs: Any) -> Type:
         inputs = [placeholder(type.dtype, type.shape, name=f"x{i}") for i, type in enumerate(types)]
         return body(*inputs, **attrs).type
 
-    return infer
+    known = cache(infer)
+
+    def find(*types: TensorType, **attrs: Any) -> Type:
+        """What was found before; sizes that data decide would keep the nodes of their data alive."""
+        free = any(size.source is not None for type in types for size in type_symbols(type))
+        return (infer if free else known)(*types, **attrs)
+
+    return find
 
 
 def _undeclared(*_: Any, **__: Any) -> Type:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from symgraph.codegen.cuda_printer import CudaKernel
 from symgraph.codegen.llvm_printer import unspoken
+from symgraph.errors import DeviceError, MemoryLimitError, OutOfBoundsError
+from symgraph.graph.evaluate import schedule
 from symgraph.graph.node import Node
+from symgraph.graph.origin import describe
 from symgraph.optimizations.plan import Kernel, Plan, Step
 from symgraph.options import DEFAULT
+from symgraph.runtime.cuda_gather import CudaGather, is_cuda_gather
 from symgraph.runtime.cuda_kernel import CudaStep
+from symgraph.runtime.cuda_launch import LaunchedStep, Trouble
+from symgraph.runtime.cuda_scan import CudaScan, is_cuda_scan
 from symgraph.runtime.device import Array, Device, text_of
 from symgraph.runtime.kernel import Compiled
 from symgraph.runtime.memory import Memory
@@ -31,16 +38,42 @@ class CudaProgram(PlanProgram):
         codes: dict[Step, KernelCode] = {}
         self.left: dict[Kernel, str] = {}
         """What of a kernel has no CUDA C yet."""
-        for step in plan.kernels:
-            made = CudaStep(step, device)
-            codes[step] = made
-            if (why := unspoken(made.loops)) is not None:
-                codes[step], self.left[step] = Compiled(step, DEFAULT.block), why
+        self._trouble = Trouble(device)
+        for number, step in enumerate(plan.steps):
+            if isinstance(step, Kernel):
+                made = CudaStep(step, device)
+                codes[step] = made
+                if (why := unspoken(made.loops)) is not None:
+                    codes[step], self.left[step] = Compiled(step, DEFAULT.block), why
+            elif is_cuda_gather(step):
+                codes[step] = CudaGather(step, device, self._trouble, number + 1)
+            elif is_cuda_scan(step):
+                codes[step] = CudaScan(step, device)
+        self._has_indices = any(isinstance(each, CudaGather) and each.checks for each in codes.values())
         super().__init__(plan, codes, donated=donated, limit=limit)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         given = [self._device.to(x) for x in arrays]
-        return [self._device.back(x) for x in super().run(given)]
+        try:
+            results = super().run(given)
+        except (DeviceError, MemoryLimitError):
+            raise
+        except Exception:
+            self._look_for_trouble(given)  # which may be why
+            raise
+        self._look_for_trouble(given)
+        return [self._device.back(x) for x in results]
+
+    def _look_for_trouble(self, given: Sequence[Array]) -> None:
+        """Raises OutOfBoundsError with the user's line where a step has met an index out of bounds."""
+        if not self._has_indices or not (number := self._trouble.told()):
+            return
+        if not self.donated:
+            schedule(self.plan.results, self.plan.given).run([self._device.back(x) for x in given])
+        (node,) = self.plan.steps[number - 1].writes
+        rows = [(str(x.type), x.name or "", x.origin) for x in node.inputs]
+        rows.append((str(node.type), node.op.name, node.origin))
+        raise OutOfBoundsError(describe(f"{node.op.name}: an index is out of bounds", rows))
 
     def explain(self) -> str:
         """Which kernels are not CUDA C, and why; nothing where all are."""
@@ -53,15 +86,16 @@ class CudaProgram(PlanProgram):
         """All kernels are compiled together."""
         memory = Memory()
         rehearsal = prepared.rehearsed(arrays, memory.take(prepared.storage.arena.size))
-        self._device.load(
-            [
-                turn.made.printed_for(given, prepared.sizes)
-                for turn, given in rehearsal.turns
-                if isinstance(turn, KernelTurn) and isinstance(turn.made, CudaStep)
-            ]
-        )
+        found: list[CudaKernel] = []
+        for turn, given in rehearsal.turns:
+            if isinstance(turn, KernelTurn) and isinstance(turn.made, CudaStep):
+                found.append(turn.made.printed_for(given, prepared.sizes))
+            elif isinstance(turn, KernelTurn) and isinstance(turn.made, LaunchedStep):
+                found += turn.made.kernels_for(given, prepared.sizes)
+        self._device.load(found)
 
     def text(self) -> str:
         """The functions of all kernels, as they are or will be for arrays in order."""
-        made = [each for each in self.codes.values() if isinstance(each, CudaStep)]
-        return text_of([kernel for each in made for kernel in each.texts()])
+        made = [each for each in self.codes.values() if isinstance(each, CudaStep | LaunchedStep)]
+        kernels = {kernel.functions[0]: kernel for each in made for kernel in each.texts()}
+        return text_of(list(kernels.values()))

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from symgraph.codegen.aliasing import in_place
+from symgraph.codegen.aliasing import in_place_of_threads
 from symgraph.codegen.cuda_body import CudaBody
 from symgraph.codegen.cuda_forms import BLOCK, Form, form, is_held, parts, shared
 from symgraph.codegen.cuda_merges import Found
@@ -16,7 +16,7 @@ from symgraph.codegen.cuda_printer import CudaKernel, print_cuda
 from symgraph.codegen.layout import Layout, accesses
 from symgraph.codegen.llvm_memory import computed_in
 from symgraph.codegen.long_rows import in_parts
-from symgraph.codegen.loops import Reduce, makers, statements
+from symgraph.codegen.loops import Reduce, Store, makers, statements
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
@@ -55,7 +55,7 @@ class CudaStep:
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self._names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
         by_name = dict(zip(self._names, self.nodes, strict=True))
-        self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place(self.loops)))
+        self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place_of_threads(self.loops)))
         self._needs_columns = any(
             isinstance(x, Reduce) and x.op in EXTREMES for x, _, _ in statements(self.loops)
         )
@@ -97,7 +97,8 @@ class CudaStep:
         blocks = self._blocks(found)
         grids = [(blocks, count if has_parts else 1) for has_parts in printed.has_parts]
         fails = self._needs_columns and not found.columns
-        return CudaCall(self._device, printed, grids if found.rows else [], arguments, fails=fails)
+        is_needed = found.rows or any(isinstance(each, Store) for each in self.loops.once)
+        return CudaCall(self._device, printed, grids if is_needed else [], arguments, fails=fails)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> CudaKernel:
         """The text for arrays of these shapes and strides."""

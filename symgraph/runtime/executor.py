@@ -62,10 +62,9 @@ class Executor:
     def _compiled(self) -> PlanProgram:
         limit = self._options.memory_limit
         if self.backend == "cuda":
-            from symgraph.runtime.cuda_backend import CudaProgram
-            from symgraph.runtime.devices import device
+            from symgraph.runtime.devices import program_on
 
-            return CudaProgram(self.plan, device(self._options.device), donated=self._donated, limit=limit)
+            return program_on(self._options.device, self.plan, donated=self._donated, limit=limit)
         if self.backend == "llvm":
             from symgraph.runtime.native_backend import NativeProgram
 

@@ -18,7 +18,7 @@ from symgraph.graph.evaluate import attributes_of
 from symgraph.graph.node import Node, type_symbols
 from symgraph.graph.types import DType, dtype
 from symgraph.ops.index import index
-from symgraph.ops.keys import Gather, Item, Slice, numpy_key
+from symgraph.ops.keys import Item
 from symgraph.ops.update import update
 from symgraph.optimizations.cost import typical
 from symgraph.optimizations.lives import Needs
@@ -27,6 +27,7 @@ from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.native import NativeCall
 from symgraph.runtime.nests import collapsed
+from symgraph.runtime.picked import Picked, picked, spread, strides_of
 from symgraph.runtime.shares import Shares
 
 Array = np.ndarray[Any, Any]
@@ -112,13 +113,13 @@ def _symbols(node: Node) -> frozenset[Size]:
 def _read(
     row: DType, x: Array, indices: Sequence[Array], y: Array, items: Sequence[Item]
 ) -> tuple[Move, list[int], int]:
-    picked = _picked(x, indices, items)
-    if y.shape != picked.sizes:
-        raise ValueError(f"{picked.sizes} elements for {y.shape}")
-    loops = _loops(picked, indices, [picked.strides, _strides(y), *picked.along])
+    there = picked(x, indices, items)
+    if y.shape != there.sizes:
+        raise ValueError(f"{there.sizes} elements for {y.shape}")
+    loops = _loops(there, indices, [there.through, strides_of(y), *there.around])
     moved, parts = moved_as(row)
     move = Move(moved, parts, "read", loops.form(row, indices, plain=1), loops.indices(indices))
-    return move, [*picked.words, *loops.words], loops.sizes[0]
+    return move, [*_words(there), *loops.words], loops.sizes[0]
 
 
 def _written(
@@ -130,63 +131,13 @@ def _written(
     items: Sequence[Item],
     mode: str,
 ) -> tuple[Move, list[int], int]:
-    picked = _picked(y, indices, items)
-    loops = _loops(picked, indices, [_spread(value, picked.sizes), picked.strides, *picked.along])
-    copied = _merged(x.shape, [_strides(x), _strides(y)])
+    there = picked(y, indices, items)
+    loops = _loops(there, indices, [spread(value, there.sizes), there.through, *there.around])
+    copied = _merged(x.shape, [strides_of(x), strides_of(y)])
     moved, parts = moved_as(row) if mode == "set" else (row, 1)
     form = loops.form(row, indices, plain=0)
     move = Move(moved, parts, mode, form, loops.indices(indices), copied.form(row))
-    return move, [*copied.words, *picked.words, *loops.words], loops.sizes[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _Picked:
-    """The elements that a key picks from an array, in their order."""
-
-    sizes: tuple[int, ...]
-    strides: list[int]
-    """The bytes that a turn of each loop over them goes in the array."""
-    along: list[list[int]]
-    """The same of each array of indices."""
-    gathered: tuple[int, ...]
-    """The shape of the arrays of indices, broadcast against one another."""
-    at: int
-    """How many loops stand before those over it."""
-    start: int
-    """How many bytes after the array's first element the first lies if all indices are 0."""
-    axes: list[tuple[int, int]]
-    """For each array of indices the size of its axis, and the bytes from one place there to the next."""
-
-    @property
-    def words(self) -> list[int]:
-        return [self.start, *(word for axis in self.axes for word in axis)]
-
-
-def _picked(x: Array, indices: Sequence[Array], items: Sequence[Item]) -> _Picked:
-    """Raises IndexError and ValueError where NumPy does, but for what stands in the arrays of indices."""
-    whole = tuple(Slice() if isinstance(item, Gather) else item for item in items)
-    seen = x[(*numpy_key(whole, ()), ...)]
-    gathered = np.broadcast_shapes(*(each.shape for each in indices))
-    parts = iter(zip(seen.shape, _strides(seen), strict=True))
-    plain: list[tuple[int, int]] = []
-    axes = [(0, 0)] * len(indices)
-    places: list[int] = []
-    at = 0
-    for place, item in enumerate(items):
-        if isinstance(item, int | Gather):
-            at = at if places else len(plain)
-            places.append(place)
-        if isinstance(item, Gather):
-            axes[item.array] = next(parts)
-        elif not isinstance(item, int):
-            plain.append(next(parts))
-    if places and places[-1] - places[0] + 1 != len(places):
-        at = 0  # apart, their axes stand in front
-    first, last = plain[:at], plain[at:]
-    sizes = (*(size for size, _ in first), *gathered, *(size for size, _ in last))
-    strides = [*(stride for _, stride in first), *[0] * len(gathered), *(stride for _, stride in last)]
-    along = [[*[0] * at, *_spread(each, gathered), *[0] * len(last)] for each in indices]
-    return _Picked(sizes, strides, along, gathered, at, seen.ctypes.data - x.ctypes.data, axes)
+    return move, [*copied.words, *_words(there), *loops.words], loops.sizes[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,15 +172,17 @@ class _Loops:
         return tuple(Indices(dtype(x.dtype), depth) for x, depth in zip(arrays, self.depths, strict=True))
 
 
-def _loops(picked: _Picked, indices: Sequence[Array], strides: Sequence[Sequence[int]]) -> _Loops:
+def _words(there: Picked) -> list[int]:
+    return [there.start, *(word for axis in there.axes for word in axis)]
+
+
+def _loops(there: Picked, indices: Sequence[Array], strides: Sequence[Sequence[int]]) -> _Loops:
     """Loops over what is picked; where that is nothing, over the indices that NumPy looks at all the same."""
-    if prod(picked.sizes):
-        return _merged(picked.sizes, strides)
-    if prod(picked.gathered):
-        end = picked.at + len(picked.gathered)
-        none = [0] * (len(picked.gathered) + 1)
-        along = [[*own[picked.at : end], 0] for own in picked.along]
-        return _merged((*picked.gathered, 0), [none, none, *along])
+    if prod(there.sizes):
+        return _merged(there.sizes, strides)
+    if prod(there.gathered):
+        none = [0] * (len(there.gathered) + 1)
+        return _merged((*there.gathered, 0), [none, none, *([*own, 0] for own in there.along)])
     return _Loops([0], [[0] for _ in strides], [min(each.ndim, 1) for each in indices])
 
 
@@ -240,23 +193,3 @@ def _merged(sizes: Sequence[int], strides: Sequence[Sequence[int]]) -> _Loops:
         left, found = [1], [[0] for _ in strides]
     depths = [max((n + 1 for n, step in enumerate(own) if step), default=0) for own in found[2:]]
     return _Loops(left, found, depths)
-
-
-def _strides(x: Array) -> list[int]:
-    """The bytes from one element to the next along each axis; where there is one, as in an array in order, so that one
-    text serves all sizes."""
-    found, inner = [], x.itemsize
-    for size, stride in reversed(list(zip(x.shape, x.strides, strict=True))):
-        if size != 1:
-            inner = stride
-        found.append(inner)
-        inner *= size
-    return found[::-1]
-
-
-def _spread(x: Array, sizes: Sequence[int]) -> list[int]:
-    """The same for the axes of a shape that an array is broadcast to. Raises ValueError where it does not fit."""
-    if np.broadcast_shapes(x.shape, tuple(sizes)) != tuple(sizes):
-        raise ValueError(f"{x.shape} does not broadcast to {tuple(sizes)}")
-    own = zip(x.shape, _strides(x), sizes[len(sizes) - x.ndim :], strict=True)
-    return [*[0] * (len(sizes) - x.ndim), *(0 if size == 1 != to else step for size, step, to in own)]

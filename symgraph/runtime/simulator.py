@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from symgraph.codegen.cuda_printer import CudaKernel, uncommented
+from symgraph.optimizations.memory import ALIGNMENT
 from symgraph.runtime.device import Argument, Array, text_of
 from symgraph.runtime.emulator import Emulator
+from symgraph.runtime.memory import Pages
 
 
 class Simulator:
@@ -35,7 +37,11 @@ class Simulator:
         return np.empty(shape, dtype)
 
     def to(self, array: Array) -> Array:
-        return np.asarray(array, order="C")
+        found = np.asarray(array, order="C")
+        if found.ctypes.data % ALIGNMENT:  # as memory of a GPU never lies
+            found = Pages.of(found.nbytes).array(found.shape, found.dtype)
+            found[...] = array
+        return found
 
     def back(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)

@@ -46,6 +46,16 @@ def test_unnamed_placeholders_and_sizes_are_all_different():
     assert a.shape[0] is not b.shape[0]
 
 
+def test_types_that_depend_on_data_keep_no_data():
+    x = sg.placeholder("float64", ("n",), name="x")
+    data = sg.exp(x) * 7.75
+    gone = weakref.ref(data)
+    sg.mean(sg.nonzero(data)[0] * 2.0)
+    del data
+    gc.collect()
+    assert gone() is None
+
+
 def test_a_node_that_nobody_holds_is_forgotten():
     x = sg.placeholder("float32", ("n",), name="x")
     gone = weakref.ref(sg.exp(x) * 3.25)

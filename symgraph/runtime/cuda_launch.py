@@ -1,0 +1,226 @@
+"""Launches of functions of CUDA C on the arrays of a step, and the word that says which step met a wrong index."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from symgraph.codegen.cuda_forms import BLOCK
+from symgraph.codegen.cuda_printer import CudaKernel
+from symgraph.codegen.layout import Step
+from symgraph.graph.dims import Size
+from symgraph.graph.node import Node, type_symbols
+from symgraph.optimizations.cost import typical
+from symgraph.optimizations.plan import Call
+from symgraph.runtime.device import Argument, Array, Device, address
+from symgraph.runtime.memory import Arena
+from symgraph.runtime.nests import collapsed
+from symgraph.runtime.picked import Lying
+
+ALIGNED = 16
+"""Bytes that a thread loads at once, at most."""
+_NEAR = 1 << 30
+"""What indices of 32 bits reach."""
+_LINE = 256
+"""The arrays of a room begin at multiples of so many bytes."""
+
+
+class Trouble(threading.local):
+    """An int of the device, of each thread that calls: 0 until a kernel stores the number of its step there."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._word: Array = device.to(np.zeros(1, np.int32))
+
+    @property
+    def address(self) -> int:
+        return address(self._word)
+
+    def told(self) -> int:
+        """What stands there after all that was launched, and is forgotten."""
+        found = int(self._device.back(self._word)[0])
+        if found:
+            self._word[...] = 0  # where it is, for launches may be kept that know the place
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address that a call decides: so many bytes after the beginning of an array, or of the arena."""
+
+    array: int | None
+    offset: int = 0
+
+
+Given: TypeAlias = Place | Trouble | int
+"""What a function is given for a parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A function, by so many blocks."""
+
+    kernel: CudaKernel
+    grid: tuple[int, int]
+    given: Mapping[str, Given]
+    """By the names of parameters; there may be more."""
+    unless: tuple[int, int] | None = None
+    """Arrays that need nothing done where they are the same."""
+
+
+_Late: TypeAlias = Place | Trouble | Argument
+
+
+class LaunchedStep(ABC):
+    """A step of a plan as launches, for arrays of any shapes and strides."""
+
+    def __init__(self, step: Call, device: Device) -> None:
+        self.step, self.node = step, step.node
+        self.nodes = (*step.node.inputs, step.node)
+        self.device = device
+        self._printed: dict[str, CudaKernel] = {}
+
+    @abstractmethod
+    def launches(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> list[Launch]:
+        """Raises IndexError and ValueError for shapes that NumPy refuses."""
+
+    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> Launches:
+        """For arrays of these shapes and strides, with its room at one place of the arena."""
+        made = Launches(self.device, lambda arrays: self._made(arrays, sizes, room))
+        made.get_ready(arrays)
+        return made
+
+    def kernels_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> list[CudaKernel]:
+        """The texts for arrays of these shapes and strides; none for shapes that NumPy refuses."""
+        try:
+            return [each.kernel for each in self._made(arrays, sizes, 0)]
+        except (IndexError, ValueError):
+            return []
+
+    def texts(self) -> list[CudaKernel]:
+        """What has been printed until now; if nothing, the texts for arrays in order."""
+        if not self._printed:
+            arrays = [np.empty(tuple(map(typical, x.shape)), x.dtype) for x in self.nodes]
+            self.kernels_for(arrays, {size: typical(size) for size in sizes_of(self.node)})
+        return list(self._printed.values())
+
+    def _made(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> list[Launch]:
+        found = self.launches(arrays, sizes, room)
+        self._printed |= {each.kernel.functions[0]: each.kernel for each in found}
+        return found
+
+
+def sizes_of(node: Node) -> frozenset[Size]:
+    """The sizes that a step depends on."""
+    assert node.attrs is not None
+    return node.attrs.symbols().union(*(type_symbols(x.type) for x in (*node.inputs, node)))
+
+
+class Launches:
+    """What a step does on arrays of some shapes and strides: ``made`` gives it for arrays, whose addresses decide how
+    many numbers are loaded at once."""
+
+    def __init__(self, device: Device, made: Callable[[Sequence[Array]], Sequence[Launch]]) -> None:
+        self._device, self._made = device, made
+        self._known: dict[tuple[int, ...], list[tuple[Launch, list[_Late]]]] = {}
+
+    def get_ready(self, arrays: Sequence[Array]) -> list[tuple[Launch, list[_Late]]]:
+        """The launches for arrays that lie like these."""
+        key = tuple([address(x) % ALIGNED for x in arrays])
+        if key not in self._known:
+            launches = self._made(arrays)
+            self._device.load([each.kernel for each in launches])
+            self._known[key] = [(each, _arguments(each)) for each in launches]
+        return self._known[key]
+
+    def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
+        begins, room = [address(x) for x in arrays], address(arena.memory)
+        for launch, arguments in self.get_ready(arrays):
+            if launch.unless is not None and begins[launch.unless[0]] == begins[launch.unless[1]]:
+                continue
+            (function,) = launch.kernel.functions
+            given = [_now(x, begins, room) for x in arguments]
+            self._device.launch(function, launch.grid, launch.kernel.form.block, given)
+
+
+class Room:
+    """Arrays that a step has to itself, one after the other."""
+
+    def __init__(self, begin: int = 0) -> None:
+        self._begin = self._end = begin
+
+    def array(self, count: int, itemsize: int) -> Place:
+        place = Place(None, self._end)
+        self._end += -(-count * itemsize // _LINE) * _LINE
+        return place
+
+    @property
+    def bytes(self) -> int:
+        return self._end - self._begin
+
+
+def blocks(device: Device, count: int) -> tuple[int, int]:
+    """A grid whose threads share so many turns."""
+    return max(1, min(-(-count // BLOCK), device.blocks)), 1
+
+
+def _arguments(launch: Launch) -> list[_Late]:
+    """What the parameters of a function are given, numbers in its type of indices."""
+    index = np.int64 if launch.kernel.form.wide else np.int32
+    found = [launch.given[x.name] for x in launch.kernel.parameters]
+    return [index(x) if isinstance(x, int) else x for x in found]
+
+
+def _now(x: _Late, begins: Sequence[int], room: int) -> Argument:
+    if isinstance(x, Trouble):
+        return x.address
+    if isinstance(x, Place):
+        return x.offset + (room if x.array is None else begins[x.array])
+    return x
+
+
+# How arrays lie along loops
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """The sizes of loops, and the bytes that a turn of each goes in some arrays."""
+
+    sizes: list[int]
+    strides: list[list[int]]
+
+    def given(self, letter: str, names: Sequence[str], itemsizes: Sequence[int]) -> dict[str, Given]:
+        """What functions are given for them."""
+        found: dict[str, Given] = {f"n_{letter}{n}": size for n, size in enumerate(self.sizes)}
+        for name, size, own in zip(names, itemsizes, self.strides, strict=True):
+            found |= {f"{name}_{letter}{n}": stride // size for n, stride in enumerate(own)}
+        return found
+
+
+def loops_of(sizes: Sequence[int], strides: Sequence[Sequence[int]], least: int = 1) -> Loops:
+    """Neighbours that all arrays go through as through one are one loop."""
+    left, found, _ = collapsed(sizes, strides)
+    if len(left) < least:
+        left, found = [1], [[0] for _ in strides]
+    return Loops(left, found)
+
+
+def steps_of(strides: Sequence[int], itemsize: int) -> tuple[Step, ...]:
+    kinds = {0: Step.NONE, itemsize: Step.UNIT}
+    return tuple(kinds.get(stride, Step.FAR) for stride in strides)
+
+
+def span_of(array: Lying) -> int:
+    """How many elements an array reaches over."""
+    own = zip(array.shape, array.strides, strict=True)
+    return sum(abs(step) * (size - 1) for size, step in own if size) // array.itemsize
+
+
+def is_wide(*numbers: int) -> bool:
+    """Whether indices need more than 32 bits."""
+    return max(numbers) >= _NEAR
