@@ -152,7 +152,21 @@ def _doctor(arguments: argparse.Namespace) -> None:
             f"{name:<11} {(_version(name) or 'present') if found else f'not installed ({purpose}: {install})'}"
         )
     print(f"kernels     {_kernels()}")
+    print(f"cuda        {_cuda()}")
+    print(f"cuda-sim    {_simulator()}")
     print(f"cache       {_cache()}")
+
+
+def _cuda() -> str:
+    from symgraph.runtime.cuda import Cuda, missing
+
+    return missing() or f"GPU 0, for sm_{Cuda().architecture}"
+
+
+def _simulator() -> str:
+    from symgraph.runtime.emulator import available
+
+    return "a C++ compiler is there" if available() else "not there: install g++ or clang++"
 
 
 def _kernels() -> str:

@@ -88,6 +88,8 @@ def test_doctor_names_versions_and_what_is_missing(capsys):
     assert "numpy" in out
     assert "cupy" in out
     assert "kernels     machine code for " in out or "kernels     loops of NumPy calls" in out
+    assert "cuda        " in out
+    assert "cuda-sim    " in out
     assert "SYMGRAPH_CACHE" in out
 
 

@@ -35,7 +35,7 @@ DOORS = {
 # Files whose functions import, and what they wait for: optional packages, and what would slow `import symgraph` or a
 # first result down.
 LAZY = {
-    "symgraph/cli.py": {"symgraph.runtime.cpu"},
+    "symgraph/cli.py": {"symgraph.runtime.cpu", "symgraph.runtime.cuda", "symgraph.runtime.emulator"},
     "optimizations/dag.py": {"networkx"},
     "optimizations/pipeline.py": {"symgraph.optimizations.passes", "tempfile"},
     "optimizations/plan.py": {"symgraph.optimizations.dag"},
