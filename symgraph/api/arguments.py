@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,19 @@ from symgraph.graph.origin import describe
 Array = np.ndarray[Any, Any]
 
 
-def as_argument(value: Any, node: Node, name: str) -> Array:
-    """``value`` as an array of the dtype and rank of ``node``.
+def as_argument(value: Any, node: Node, name: str, of_device: Callable[[Any], Any] | None = None) -> Array:
+    """``value`` as an array of the dtype and rank of ``node``; what lies on a GPU as ``of_device`` makes it one.
 
     Arrays may be cast where NumPy calls it safe; Python numbers and lists of them take the node's dtype when they
     fit it. Raises DTypeError, ShapeError and ArgumentError naming the argument and the line of its placeholder.
     """
     declared = node.tensor
     wanted, shape = declared.dtype.numpy, declared.shape
-    array = value if type(value) is np.ndarray and value.dtype is wanted else _as_array(value, node, name)
+    array = (
+        value
+        if type(value) is np.ndarray and value.dtype is wanted
+        else _as_array(value, node, name, of_device)
+    )
     if array.dtype != wanted:
         if not np.can_cast(array.dtype, wanted, "safe"):
             given = f"is {node.type} and was given {array.dtype}"
@@ -42,7 +47,18 @@ def _misfit(array: Array, node: Node, name: str, why: str) -> Exception:
     return _refusal(ShapeError, node, name, f"{given}: {why}")
 
 
-def _as_array(value: Any, node: Node, name: str) -> Array:
+def lies_on_gpu(value: Any) -> bool:
+    """Whether an array of another library lies on a GPU."""
+    if hasattr(value, "__cuda_array_interface__"):
+        return True
+    return hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] in _DLPACK_CUDA
+
+
+_DLPACK_CUDA = (2, 13)
+"""A GPU's memory, and what it shares with the processor."""
+
+
+def _as_array(value: Any, node: Node, name: str, of_device: Callable[[Any], Any] | None) -> Array:
     if isinstance(value, Node):
         raise _refusal(ArgumentError, node, name, f"was given {value!r}, which is a node and has no value")
     if isinstance(value, np.ma.MaskedArray):
@@ -51,6 +67,11 @@ def _as_array(value: Any, node: Node, name: str) -> Array:
         )
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
+    elif lies_on_gpu(value):
+        if of_device is None:
+            text = "lies on a GPU, and this runs on the processor: pass a copy, or compile with device='cuda'"
+            raise _refusal(ArgumentError, node, name, text)
+        array = of_device(value)
     elif hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
         array = np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
     else:

@@ -89,7 +89,8 @@ class Program:
                 held.enter_context(lock)
             results = self._computed(given, store)
             count = len(self.graph.outputs)
-            new = dict(zip(self.updated, map(_as_own, results[count:]), strict=True))
+            own = [_as_own(self.executor.home(x)) for x in results[count:]]
+            new = dict(zip(self.updated, own, strict=True))
             _check_sizes(new)
             store.write(new)
         return results[:count]
@@ -113,7 +114,7 @@ class Program:
             if tuple(shapes) in self._fitting:
                 return list(values)
         arrays = [
-            as_argument(value, node, name)
+            as_argument(value, node, name, self.executor.of_device)
             for value, node, name in zip(values, self.graph.inputs, self.names, strict=True)
         ]
         if len(self._fitting) >= _KEPT:

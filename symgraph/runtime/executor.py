@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from symgraph.graph.collector import paused
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import Array, Schedule, schedule
@@ -73,6 +75,15 @@ class Executor:
         from symgraph.runtime.numpy_backend import NumpyProgram
 
         return NumpyProgram(self.plan, donated=self._donated, limit=limit)
+
+    @property
+    def of_device(self) -> Callable[[Any], Any] | None:
+        """What makes an array that lies on a GPU one that `run` takes; None where nothing runs there."""
+        return self.compiled.of_device if self.backend == "cuda" else None
+
+    def home(self, array: Array) -> Array:
+        """A result as NumPy's: those of a call with arrays of a GPU lie there."""
+        return array if isinstance(array, np.ndarray) else self.compiled.home(array)
 
     @property
     def backend(self) -> str:

@@ -70,9 +70,18 @@ class GpuProgram(CudaProgram):
         self._replays = _Replays(device) if replays else None
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """The results as arrays of NumPy."""
+        """The results as arrays of NumPy; where one of those that are given is of CuPy, as arrays of CuPy."""
         with self._gpu.current():
-            return [self._gpu.back(x) for x in self.on_device(arrays)]
+            results = self.on_device(arrays)
+            is_there = any(not isinstance(x, np.ndarray) for x in arrays)
+            return results if is_there else [self._gpu.back(x) for x in results]
+
+    @property
+    def of_device(self) -> Callable[[Any], Any]:
+        return self._gpu.to
+
+    def home(self, array: Array) -> np.ndarray[Any, Any]:
+        return self._gpu.back(array)
 
     def on_device(self, arrays: Sequence[Array]) -> list[Array]:
         """The results as arrays of CuPy. They may not be computed yet, unless indices were looked at: what the stream

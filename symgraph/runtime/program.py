@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,6 +102,15 @@ class PlanProgram:
 
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
         """What a backend does before the first call with arrays of some shapes."""
+
+    @property
+    def of_device(self) -> Callable[[Any], Any] | None:
+        """What makes an array of another library that lies on the program's device one of it."""
+        return None
+
+    def home(self, array: Any) -> Array:
+        """An array of the program's device as one of NumPy's."""
+        return np.asarray(array)
 
     def explain(self) -> str:
         """What is left of what the backend is for, a line each."""

@@ -15,7 +15,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.errors import DeviceError, OutOfBoundsError, ShapeError
-from symgraph.runtime import cuda, emulator, nvrtc
+from symgraph.runtime import cuda, devices, emulator, nvrtc
 from symgraph.runtime.cuda import Cuda
 from symgraph.runtime.emulator import Emulator
 from symgraph.runtime.gpu_program import GpuProgram
@@ -636,6 +636,56 @@ def test_another_gpu(cupy):
 
 
 # Streams and threads
+
+
+@pytest.fixture
+def on_gpu(cupy):
+    """Functions on the device, as users have them."""
+    devices._device.cache_clear()
+    yield lambda *args, **kwargs: sg.function(*args, **kwargs, options=sg.Options(device="cuda"))
+    devices._device.cache_clear()
+
+
+def test_results_are_where_arguments_are(on_gpu):
+    f = on_gpu([x, v], [x * v, sg.sum(x)])
+    a, b = arrays((3, 4), (4,))
+    of_numpy = f(a, b)
+    of_cupy = f(asarray(a), b)
+    assert all(isinstance(each, np.ndarray) for each in of_numpy)
+    assert all(isinstance(each, ndarray) for each in of_cupy)
+    for ours, other in zip(of_numpy, of_cupy, strict=True):
+        np.testing.assert_array_equal(ours, other.get())
+
+
+def test_variables_are_numpys_whatever_is_given(on_gpu):
+    w = sg.variable(np.zeros(4, "float32"), name="w")
+    f = on_gpu([v], sg.sum(v * w), updates={w: w + v})
+    for given in (np.ones(4, "float32"), asarray(np.ones(4, "float32"))):
+        f(given)
+    assert isinstance(w.value, np.ndarray) and [2, 2, 2, 2] == w.value.tolist()
+
+
+def test_what_does_not_fit_is_refused_on_the_device_too(on_gpu):
+    f = on_gpu([v], v * 2)
+    with pytest.raises(sg.DTypeError, match="v is f32.m. and was given float64: that is no safe cast"):
+        f(asarray(np.ones(4)))
+    with pytest.raises(ShapeError, match="its rank is 2, not 1"):
+        f(asarray(np.ones((2, 2), "float32")))
+
+
+def test_a_program_of_the_processor_refuses_what_lies_on_a_gpu(cupy):
+    f = sg.function([v], v * 2)
+    with pytest.raises(sg.ArgumentError, match="v lies on a GPU, and this runs on the processor"):
+        f(asarray(np.ones(4, "float32")))
+
+
+def test_without_a_gpu_one_error_says_what_is_missing(monkeypatch):
+    devices._device.cache_clear()
+    monkeypatch.setattr(cuda, "cupy", None)
+    monkeypatch.setattr(cuda, "_WHY", "No module named 'cupy'", raising=False)
+    f = sg.function([v], v * 2, options=sg.Options(device="cuda"))
+    with pytest.raises(DeviceError, match="needs CuPy: pip install"):
+        f(np.ones(4, "float32"))
 
 
 def test_streams_have_arenas_of_their_own(device):
