@@ -23,15 +23,12 @@ price = call_price(*inputs)
 # The gradient of the sum holds each option's own derivative, since no price depends on another option.
 delta, theta, rho, vega = sg.grad(price.sum(), [spot, years, rate, volatility])
 gamma = sg.grad(delta.sum(), spot)
-greeks = sg.function(
-    inputs,
-    {"price": price, "delta": delta, "gamma": gamma, "vega": vega, "theta": -theta, "rho": rho},
-    name="greeks",
-)
+outputs = {"price": price, "delta": delta, "gamma": gamma, "vega": vega, "theta": -theta, "rho": rho}
 
 
-def main() -> dict[str, np.ndarray]:
+def main(options: sg.Options | None = None) -> dict[str, np.ndarray]:
     """Print a table for one expiry and return it."""
+    greeks = sg.function(inputs, outputs, name="greeks", options=options)
     strikes = np.arange(80.0, 125.0, 5.0)
     ones = np.ones_like(strikes)
     table: dict[str, np.ndarray] = greeks(

@@ -116,7 +116,7 @@ def compare(train: sg.CompiledFunction, weights: list[sg.Variable], x: np.ndarra
     )
 
 
-def main(epochs: int = 30, batch: int = 64) -> float:
+def main(epochs: int = 30, batch: int = 64, options: sg.Options | None = None) -> float:
     """Train, report the accuracy on held-out digits, and return it."""
     train_x, train_t, test_x, test_t = load_digits()
     x, logits, weights = network()
@@ -124,8 +124,8 @@ def main(epochs: int = 30, batch: int = 64) -> float:
     loss = sg.cross_entropy(logits, t).mean()
 
     started = time.perf_counter()
-    train = sg.function([x, t], loss, updates=adam(loss, weights), name="train")
-    predict = sg.function([x], sg.argmax(logits, axis=1), name="predict")
+    train = sg.function([x, t], loss, updates=adam(loss, weights), name="train", options=options)
+    predict = sg.function([x], sg.argmax(logits, axis=1), name="predict", options=options)
     built = time.perf_counter() - started
     started = time.perf_counter()
     train(train_x[:batch], train_t[:batch])

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import symgraph as sg
+from symgraph.runtime import emulator
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -52,3 +55,47 @@ def test_tf1_style_finds_the_line():
     assert abs(fitted["slope"] - 3) < 0.05
     assert abs(fitted["offset"] + 1) < 0.05
     assert 200 == fitted["steps"]
+
+
+def test_attention_learns():
+    losses = importlib.import_module("symgraph.examples.attention").main()
+
+    assert losses[-1] < 0.3 * losses[0]
+
+
+# On the simulator of a GPU, the same numbers
+
+
+SIMULATED = sg.Options(device="cuda-sim")
+
+
+@pytest.mark.cuda_text
+@pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
+def test_black_scholes_on_the_simulator():
+    example = importlib.import_module("symgraph.examples.black_scholes")
+    for name, column in example.main(SIMULATED).items():
+        np.testing.assert_array_max_ulp(column, example.main()[name], 4)
+
+
+@pytest.mark.cuda_text
+@pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
+def test_attention_on_the_simulator():
+    example = importlib.import_module("symgraph.examples.attention")
+
+    np.testing.assert_allclose(example.main(6, options=SIMULATED), example.main(6), rtol=1e-5)
+
+
+@pytest.mark.cuda_text
+@pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
+def test_digits_on_the_simulator():
+    example = importlib.import_module("symgraph.examples.digits")
+    images, labels, *_ = example.load_digits()
+    losses = {}
+    for options in (SIMULATED, None):
+        x, logits, weights = example.network()
+        t = sg.placeholder("int64", ("batch",), name="t")
+        loss = sg.cross_entropy(logits, t).mean()
+        train = sg.function([x, t], loss, updates=example.adam(loss, weights), options=options)
+        losses[options] = [train(images[n : n + 64], labels[n : n + 64]) for n in range(0, 640, 64)]
+
+    np.testing.assert_allclose(losses[SIMULATED], losses[None], rtol=1e-5)
