@@ -9,7 +9,7 @@ pytest.importorskip("llvmlite")
 
 import symgraph as sg
 from symgraph.runtime import code as code_of_this_process
-from symgraph.runtime import native
+from symgraph.runtime import native, nests
 from symgraph.runtime.cpu import assembly, host
 from tests.codegen.test_llvm_kernels import ONE, agree, rows_of
 
@@ -48,7 +48,7 @@ def test_known_programs(machine, name, shape):
 
 def test_large_results_and_squares(machine, monkeypatch):
     """As if every result were too large for the caches, wherever it lies."""
-    monkeypatch.setattr(native, "streams", lambda *_: True)
+    monkeypatch.setattr(nests, "streams", lambda *_: True)
     x = sg.placeholder("float32", ("n", "m"), name="x")
     f = sg.function([x], (x.T * 2, x + 1, x > 3), options=sg.Options(backend="llvm"))
     for shape in ((37, 53), (1, 100), (100, 1), (64, 64)):

@@ -13,7 +13,7 @@ import symgraph as sg
 from symgraph.codegen.streams import SHARE
 from symgraph.graph.evaluate import bind_sizes
 from symgraph.optimizations.plan import plan
-from symgraph.runtime import native
+from symgraph.runtime import nests
 from symgraph.runtime.memory import Memory
 from symgraph.runtime.native import NativeKernel
 from tests.codegen.test_llvm_bounds import Guarded
@@ -74,7 +74,7 @@ def test_the_same_bits_wherever_results_lie(name, count, offset, monkeypatch):
     arrays = [np.random.default_rng(n).normal(size=count).astype("float32") for n in range(2)]
     expected = sg.function(xs, outputs(*xs), options=sg.Options(backend="numpy"))(*arrays)
     expected = expected if isinstance(expected, tuple | list) else [expected]
-    monkeypatch.setattr(native, "streams", lambda *_: True)
+    monkeypatch.setattr(nests, "streams", lambda *_: True)
     given, sizes = dict(zip(xs, arrays, strict=True)), bind_sizes(xs, arrays)
     offsets, memory, lying = iter(offset), [], []
     for node in made.nodes:
@@ -102,7 +102,7 @@ def test_the_same_bits_wherever_results_lie(name, count, offset, monkeypatch):
 @pytest.mark.parametrize("count", [1, 17, 100, 1003])
 def test_results_over_what_is_read(count, monkeypatch):
     """No element is computed twice."""
-    monkeypatch.setattr(native, "streams", lambda *_: True)
+    monkeypatch.setattr(nests, "streams", lambda *_: True)
     for offset in (0, 4, 20, 60):
         xs, made = kernel_of(lambda x: 2 * x + 1, ("n",))
         whole = np.zeros(4 * count + 128, np.uint8)
@@ -126,7 +126,7 @@ def ranges(call, arrays, cuts):
 @pytest.mark.parametrize("at_end", [False, True])
 @pytest.mark.parametrize("count", [1, 31, 1000, 5003])
 def test_no_byte_beside(count, at_end, monkeypatch):
-    monkeypatch.setattr(native, "streams", lambda *_: True)
+    monkeypatch.setattr(nests, "streams", lambda *_: True)
     xs, made = kernel_of(lambda x: 2.5 * x, ("n",))
     guarded = Guarded()
     _, x = guarded.array((count,), "float32", at_end)

@@ -7,7 +7,7 @@ pytest.importorskip("llvmlite")
 
 import symgraph as sg
 from symgraph.graph.evaluate import bind_sizes
-from symgraph.runtime import native
+from symgraph.runtime import nests
 from symgraph.runtime.cpu import host
 from tests.codegen.test_llvm_bounds import Guarded
 from tests.codegen.test_llvm_streams import kernel_of, ranges, text_for
@@ -24,7 +24,7 @@ def drawn(shape, dtype):
 def is_far(request, monkeypatch):
     """Whether arrays count as too large for the caches."""
     if request.param:
-        monkeypatch.setattr(native, "SHARE", -1)
+        monkeypatch.setattr(nests, "SHARE", -1)
     return request.param
 
 
@@ -77,7 +77,7 @@ def test_lines_are_fetched_ahead_where_no_cache_holds_them(monkeypatch):
 
     assert "prefetch" not in text_for(lambda x: 2 * x, x.T)
 
-    monkeypatch.setattr(native, "SHARE", -1)
+    monkeypatch.setattr(nests, "SHARE", -1)
 
     assert "prefetch" in text_for(lambda x: 2 * x, x.T)
     assert "prefetch" not in text_for(lambda x: 2 * x, x)

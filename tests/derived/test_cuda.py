@@ -1,6 +1,12 @@
 """Every function, in every dtype it takes, gives as CUDA C what the evaluator gives, in whatever order threads run;
 and NVRTC compiles each in every dtype."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -18,14 +24,17 @@ from tests.derived.test_values import magnitude
 GROUPS = 24
 """Functions are compiled together: a compiler takes longer to begin than for some kernels."""
 
+PARTS = 4
+"""So many processes run what is sanitized."""
+
 pytestmark = pytest.mark.cuda_text
 
 
 class Collector(Simulator):
     """Compiles all that it was asked for at the first launch."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **options):
+        super().__init__(**options)
         self.wanted = {}
 
     def load(self, kernels):
@@ -54,9 +63,52 @@ def test_nvrtc_compiles_it(group):
     for f in functions(group):
         for call in {call.dtype: call for call in calls(f)}.values():
             Program(call, device)
-    text = uncommented(text_of(list(device.wanted.values())))
+    kernels = list(device.wanted.values())
+    text = uncommented(text_of(kernels))
     for architecture in nvrtc.ARCHITECTURES:
         assert nvrtc.compiled(text, architecture)
+    reports = nvrtc.report(text, 90)
+    for kernel in kernels:
+        for report in map(reports.get, kernel.functions):
+            assert 0 == report.spilled, kernel.text
+            if "double" not in "".join([kernel.text, *kernel.helpers.values()]):
+                assert 0 == report.doubles, kernel.text
+
+
+SANITIZED = """
+import sys
+from symgraph.runtime.cache import Cache
+from symgraph.runtime import emulator
+from tests.derived.test_cuda import GROUPS, PARTS, Collector, Program, calls, functions
+
+emulator.folder = lambda: None
+device, count = Collector(seed=1, sanitized=True), 0
+some = [f for group in range(int(sys.argv[1]), GROUPS, PARTS) for f in functions(group)]
+found = [Program(call, device) for f in some for call in
+         {call.dtype: call for call in calls(f, ("float32", "int32", "bool"))}.values()]
+for each in found:
+    if each.failure is None:
+        each.program.run(each.arrays)
+        count += 1
+print("well", count)
+"""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
+def test_sanitizers_find_nothing(part):
+    library = emulator.sanitizer()
+    if not os.path.isabs(library):
+        pytest.skip("the compiler has no address sanitizer")
+    done = subprocess.run(
+        [sys.executable, "-c", SANITIZED, str(part)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"},
+        cwd=Path(__file__).parents[2],
+    )
+    assert 0 == done.returncode, done.stderr[-4000:]
+    assert re.fullmatch(r"well [1-9]\d*\n", done.stdout)
 
 
 def functions(group):

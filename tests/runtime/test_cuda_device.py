@@ -667,7 +667,7 @@ def test_variables_are_numpys_whatever_is_given(on_gpu):
 
 def test_what_does_not_fit_is_refused_on_the_device_too(on_gpu):
     f = on_gpu([v], v * 2)
-    with pytest.raises(sg.DTypeError, match="v is f32.m. and was given float64: that is no safe cast"):
+    with pytest.raises(sg.DTypeError, match=r"v is f32.m. and was given float64: that is no safe cast"):
         f(asarray(np.ones(4)))
     with pytest.raises(ShapeError, match="its rank is 2, not 1"):
         f(asarray(np.ones((2, 2), "float32")))
