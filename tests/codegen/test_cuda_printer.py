@@ -18,9 +18,11 @@ pytestmark = pytest.mark.cuda_text
 simulated = pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
 compiled = pytest.mark.skipif(not nvrtc.available(), reason="there is no NVRTC")
 
-x = sg.placeholder("float32", ("n", "k"), name="x")
-scale = sg.placeholder("float32", ("k",), name="scale")
-shift = sg.placeholder("float32", ("k",), name="shift")
+x = sg.placeholder(
+    "float32", ("rows", "columns"), name="x"
+)  # no other test has it: nodes keep their first line
+scale = sg.placeholder("float32", ("columns",), name="scale")
+shift = sg.placeholder("float32", ("columns",), name="shift")
 
 
 def layer_norm():
@@ -31,7 +33,8 @@ def layer_norm():
 
 def adam():
     parameter, gradient, mean, square = (
-        sg.placeholder("float32", ("n",), name=name) for name in ("parameter", "gradient", "mean", "square")
+        sg.placeholder("float32", ("numbers",), name=name)
+        for name in ("parameter", "gradient", "mean", "square")
     )
     mean = 0.9 * mean + 0.1 * gradient
     square = 0.999 * square + 0.001 * gradient * gradient
@@ -45,7 +48,7 @@ PROGRAMS = {
     "layer_norm": lambda: [layer_norm()],
     "adam": adam,
     "column_sum": lambda: [sg.sum(x, axis=0)],
-    "row_plus_transposed": lambda: [x.T + sg.placeholder("float32", ("k", "n"), name="z")],
+    "row_plus_transposed": lambda: [x.T + sg.placeholder("float32", ("columns", "rows"), name="z")],
     "sum_of_all": lambda: [sg.sum(x * x)],
 }
 

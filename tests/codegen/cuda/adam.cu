@@ -20,21 +20,21 @@ extern "C" __global__ void __launch_bounds__(256) kernel_9049bcf75e261b1a(
         #pragma unroll
         for (int k = 0; k < 4; ++k) {
             const float v0 = mean_2.at[k];
-            const float v1 = 0.9f * v0;  // test_cuda_printer.py:36  mean = 0.9 * mean + 0.1 * gradient
+            const float v1 = 0.9f * v0;  // test_cuda_printer.py:39  mean = 0.9 * mean + 0.1 * gradient
             const float v2 = gradient_3.at[k];
             const float v3 = 0.1f * v2;
             const float v4 = v1 + v3;
-            const float v5 = v4 / 0.1f;  // test_cuda_printer.py:38  step = mean / 0.1 / (sg.sqrt(square / 0.001) + 1e-8)
+            const float v5 = v4 / 0.1f;  // test_cuda_printer.py:41  step = mean / 0.1 / (sg.sqrt(square / 0.001) + 1e-8)
             const float v6 = square_4.at[k];
-            const float v7 = 0.999f * v6;  // test_cuda_printer.py:37  square = 0.999 * square + 0.001 * gradient * gradient
+            const float v7 = 0.999f * v6;  // test_cuda_printer.py:40  square = 0.999 * square + 0.001 * gradient * gradient
             const float v8 = 0.001f * v2;
             const float v9 = v8 * v2;
             const float v10 = v7 + v9;
-            const float v11 = v10 / 0.001f;  // test_cuda_printer.py:38  step = mean / 0.1 / (sg.sqrt(square / 0.001) + 1e-8)
+            const float v11 = v10 / 0.001f;  // test_cuda_printer.py:41  step = mean / 0.1 / (sg.sqrt(square / 0.001) + 1e-8)
             const float v12 = sqrtf(v11);
             const float v13 = v12 + 1e-08f;
             const float v14 = v5 / v13;
-            const float v15 = 0.001f * v14;  // test_cuda_printer.py:39  return [parameter - 0.001 * step, mean, square]
+            const float v15 = 0.001f * v14;  // test_cuda_printer.py:42  return [parameter - 0.001 * step, mean, square]
             const float v16 = parameter_5.at[k];
             const float v17 = v16 - v15;
             out_6.at[k] = v4;
@@ -47,21 +47,21 @@ extern "C" __global__ void __launch_bounds__(256) kernel_9049bcf75e261b1a(
     }
     for (int p = n0 / 4 * 4 + blockIdx.x * 256 + threadIdx.x; p < n0; p += gridDim.x * 256) {
         const float v0 = mean[p];
-        const float v1 = 0.9f * v0;  // test_cuda_printer.py:36  mean = 0.9 * mean + 0.1 * gradient
+        const float v1 = 0.9f * v0;  // test_cuda_printer.py:39  mean = 0.9 * mean + 0.1 * gradient
         const float v2 = gradient[p];
         const float v3 = 0.1f * v2;
         const float v4 = v1 + v3;
-        const float v5 = v4 / 0.1f;  // test_cuda_printer.py:38  step = mean / 0.1 / (sg.sqrt(square / 0.001) + 1e-8)
+        const float v5 = v4 / 0.1f;  // test_cuda_printer.py:41  step = mean / 0.1 / (sg.sqrt(square / 0.001) + 1e-8)
         const float v6 = square[p];
-        const float v7 = 0.999f * v6;  // test_cuda_printer.py:37  square = 0.999 * square + 0.001 * gradient * gradient
+        const float v7 = 0.999f * v6;  // test_cuda_printer.py:40  square = 0.999 * square + 0.001 * gradient * gradient
         const float v8 = 0.001f * v2;
         const float v9 = v8 * v2;
         const float v10 = v7 + v9;
-        const float v11 = v10 / 0.001f;  // test_cuda_printer.py:38  step = mean / 0.1 / (sg.sqrt(square / 0.001) + 1e-8)
+        const float v11 = v10 / 0.001f;  // test_cuda_printer.py:41  step = mean / 0.1 / (sg.sqrt(square / 0.001) + 1e-8)
         const float v12 = sqrtf(v11);
         const float v13 = v12 + 1e-08f;
         const float v14 = v5 / v13;
-        const float v15 = 0.001f * v14;  // test_cuda_printer.py:39  return [parameter - 0.001 * step, mean, square]
+        const float v15 = 0.001f * v14;  // test_cuda_printer.py:42  return [parameter - 0.001 * step, mean, square]
         const float v16 = parameter[p];
         const float v17 = v16 - v15;
         out[p] = v4;

@@ -30,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel_d19a789a74f4f922(
             t1 = t1 + shared_t1[k][threadIdx.x % 32];
         }
         __syncthreads();
-        const float v1 = t1;  // test_cuda_printer.py:47  "column_sum": lambda: [sg.sum(x, axis=0)],
+        const float v1 = t1;  // test_cuda_printer.py:50  "column_sum": lambda: [sg.sum(x, axis=0)],
         if (mine && lane == 0) {
             out[row] = v1;
         }

@@ -10,7 +10,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel_43ebf3e104cbe121(
         #pragma unroll
         for (int k = 0; k < 4; ++k) {
             const float v0 = x_2.at[k];
-            const float v1 = sg_maximum_f32(v0, (-100.0f));  // test_cuda_printer.py:43  "gelu": lambda: [sg.gelu(x)],
+            const float v1 = sg_maximum_f32(v0, (-100.0f));  // test_cuda_printer.py:46  "gelu": lambda: [sg.gelu(x)],
             const float v2 = sg_ndtr_f32(v0);
             const float v3 = v1 * v2;
             out_3.at[k] = v3;

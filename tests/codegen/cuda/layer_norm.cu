@@ -10,8 +10,8 @@ extern "C" __global__ void __launch_bounds__(256) kernel_8a52d09a94606e5a(
     const int out_4_0)
 {
     const long long v0 = x_1_[0];
-    const float v1 = (float)v0;  // test_cuda_printer.py:27  centred = x - sg.mean(x, axis=1, keepdims=True)
-    const float v2 = sg_maximum_f32(v1, 0.0f);  // test_cuda_printer.py:28  deviation = sg.sqrt(sg.var(x, axis=1, keepdims=True) + 1e-5)
+    const float v1 = (float)v0;  // test_cuda_printer.py:29  centred = x - sg.mean(x, axis=1, keepdims=True)
+    const float v2 = sg_maximum_f32(v1, 0.0f);  // test_cuda_printer.py:30  deviation = sg.sqrt(sg.var(x, axis=1, keepdims=True) + 1e-5)
     const int lane = threadIdx.x % 64;
     for (int p = blockIdx.x * 4; p < n0; p += gridDim.x * 4) {
         const bool mine = p + threadIdx.x / 64 < n0;
@@ -53,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel_8a52d09a94606e5a(
             t1 = t1 + t5;
         }
         __syncthreads();
-        const float v4 = t1;  // test_cuda_printer.py:27  centred = x - sg.mean(x, axis=1, keepdims=True)
+        const float v4 = t1;  // test_cuda_printer.py:29  centred = x - sg.mean(x, axis=1, keepdims=True)
         const float v5 = v4 / v1;
         float t6 = 0.0f;
         float t7 = 0.0f;
@@ -66,7 +66,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel_8a52d09a94606e5a(
                 #pragma unroll
                 for (int k = 0; k < 4; ++k) {
                     v6[e * 4 + k] = v3[e * 4 + k] - v5;
-                    const float v7 = v6[e * 4 + k] * v6[e * 4 + k];  // test_cuda_printer.py:28  deviation = sg.sqrt(sg.var(x, axis=1, keepdims=True) + 1e-5)
+                    const float v7 = v6[e * 4 + k] * v6[e * 4 + k];  // test_cuda_printer.py:30  deviation = sg.sqrt(sg.var(x, axis=1, keepdims=True) + 1e-5)
                     t6 = t6 + v7;
                 }
             }
@@ -104,7 +104,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel_8a52d09a94606e5a(
                 sg_vector<float, 4> out_4;
                 #pragma unroll
                 for (int k = 0; k < 4; ++k) {
-                    const float v12 = v6[e * 4 + k] / v11;  // test_cuda_printer.py:29  return centred / deviation * scale + shift
+                    const float v12 = v6[e * 4 + k] / v11;  // test_cuda_printer.py:31  return centred / deviation * scale + shift
                     const float v13 = scale_2.at[k];
                     const float v14 = v12 * v13;
                     const float v15 = shift_3.at[k];

@@ -25,7 +25,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel_57305eb0c45fa9b4(
             if (i3 + k < n0 && i4 + lane < n1) {
                 const float v0 = x_tile0[lane][k];
                 const float v1 = z[(i3 + k) * z_1_0 + (i4 + lane)];
-                const float v2 = v0 + v1;  // test_cuda_printer.py:48  "row_plus_transposed": lambda: [x.T + sg.placeholder("float32", ( ...
+                const float v2 = v0 + v1;  // test_cuda_printer.py:51  "row_plus_transposed": lambda: [x.T + sg.placeholder("float32", ( ...
                 out[(i3 + k) * out_2_0 + (i4 + lane)] = v2;
             }
         }

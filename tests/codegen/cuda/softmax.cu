@@ -50,7 +50,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel_60d573f47dc08d8c(
             }
         }
         __syncthreads();
-        const float v1 = t1;  // test_cuda_printer.py:44  "softmax": lambda: [sg.softmax(x, axis=1)],
+        const float v1 = t1;  // test_cuda_printer.py:47  "softmax": lambda: [sg.softmax(x, axis=1)],
         const bool v2 = sg_isfinite_f32(v1);
         const float v3 = v2 ? v1 : 0.0f;
         const float v4 = fabsf(v3);

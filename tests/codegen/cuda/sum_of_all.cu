@@ -21,7 +21,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel_dc740755ce0dee4f_0(
                 #pragma unroll
                 for (int k = 0; k < 4; ++k) {
                     const float v0 = x_1.at[k];
-                    const float v1 = v0 * v0;  // test_cuda_printer.py:49  "sum_of_all": lambda: [sg.sum(x * x)],
+                    const float v1 = v0 * v0;  // test_cuda_printer.py:52  "sum_of_all": lambda: [sg.sum(x * x)],
                     t1 = t1 + v1;
                 }
             }
