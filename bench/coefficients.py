@@ -83,6 +83,13 @@ def main() -> None:
     for name, centers in CENTERS.items():
         print(f'    "{name}": {centers},')
     print("}\n")
+    print("TEMME: tuple[tuple[float, ...], ...] = (")
+    for row in temme(Real(2) ** -57):
+        print("    (")
+        for value in row:
+            print(f"        {short(value, 64)},")
+        print("    ),")
+    print(")\n")
     print("TWO_OVER_PI = (  # 52 of its bits from each 26th on")
     with mp.workprec(1300):
         for j in range(45):
@@ -210,6 +217,7 @@ def all_fits() -> Iterator[Fit]:
     yield from normal()
     yield from bessel()
     yield from inverse()
+    yield from gamma()
 
 
 def exponentials() -> Iterator[Fit]:
@@ -346,6 +354,7 @@ CENTERS = {
     "erfinv far": {64: 5.0},
     "ndtri far": {32: 7.0, 64: 9.0},
     "ndtri farther": {64: 19.5},
+    "gamma": {32: 1.625, 64: 1.625},
 }
 """What is subtracted from the variable of a polynomial; `normal` says what that of erfcx is."""
 
@@ -401,6 +410,89 @@ def _erfinv_curve(w: Real) -> Real:
     return y / mp.erf(y)
 
 
+def gamma() -> Iterator[Fit]:
+    """What is left of the functions when their roots are taken out, on [1, 2.25], and their series in ``1 / x²``."""
+    center, edge = Real(CENTERS["gamma"][64]), 1 / Real("3.25") ** 2
+
+    def near(v: Real) -> Real:
+        x = v + center
+        if min(abs(x - 1), abs(x - 2)) < Real("1e-20"):
+            return mp.euler if x < 1.5 else 1 - mp.euler
+        return mp.loggamma(x) / ((x - 1) * (x - 2))
+
+    def slope(v: Real) -> Real:
+        x = v + center
+        return mp.psi(0, x) / (x - ROOT) if abs(x - ROOT) > Real("1e-20") else mp.psi(1, ROOT)
+
+    def far(z: Real) -> Real:
+        x = 1 / mp.sqrt(z)
+        return (mp.loggamma(x) - (x - 0.5) * mp.log(x) + x - mp.log(2 * mp.pi) / 2) * x
+
+    def far_slope(z: Real) -> Real:
+        x = 1 / mp.sqrt(z)
+        return (mp.log(x) - 1 / (2 * x) - mp.psi(0, x)) / z
+
+    def below(v: Real) -> Real:
+        t = v + Real("0.5")
+        return mp.psi(0, -t) * t * (1 - t) / (t - ROOT_BELOW)
+
+    twelfth = Real(1) / 12
+    first, second = series(far, lambda z: twelfth), series(far_slope, lambda z: twelfth)
+    low, high = 1 - center, Real("2.25") - center
+    for bits, degree in ((32, 11), (64, 23)):
+        yield Fit("gammaln", bits, near, lambda v: 1 / near(v), low, high, degree)
+        yield Fit("digamma", bits, slope, lambda v: 1 / slope(v), low, high, degree)
+    for bits, degree in ((32, 2), (64, 9)):
+        weight = series(lambda z: mp.sqrt(z) / mp.loggamma(1 / mp.sqrt(z)), lambda z: SMALL)
+        yield Fit("gammaln far out", bits, first, weight, 0, edge, degree)
+        weight = series(lambda z: z / mp.psi(0, 1 / mp.sqrt(z)), lambda z: SMALL)
+        yield Fit("digamma far out", bits, second, weight, 0, edge, degree)
+    for bits, degree in ((32, 8), (64, 17)):
+        yield Fit("digamma below 0", bits, below, lambda v: 1 / below(v), Real("-0.3"), Real("0.3"), degree)
+
+
+def temme(error: Real) -> Iterator[list[Real]]:
+    """The functions ``c_k(η)`` of DLMF 8.12.10 as power series, each as long as it has to be where ``a`` is at least
+    20 and ``η`` at most 0.35.
+
+    ``η²/2 = μ - log(1 + μ)`` makes ``μ`` a series in ``η``: ``dμ/dη = η * (1 + μ) / μ``.
+    """
+    size, least, edge = 60, 20, Real("0.35")
+    mu = [Real(0), Real(1)]  # μ * μ' = η * (1 + μ), term by term
+    for n in range(2, size):
+        known = sum((mu[i] * (n + 1 - i) * mu[n + 1 - i] for i in range(2, n)), Real(0))
+        mu.append((mu[n - 1] - known) / (n + 1))
+    inverse = [Real(1)]  # of μ / η
+    for n in range(1, size - 1):
+        inverse.append(-sum((mu[i + 1] * inverse[n - i] for i in range(1, n + 1)), Real(0)))
+    row = inverse[1:]  # 1/μ - 1/η
+    scale = Real(1)
+    for k in range(1, 30):
+        count = len(row)
+        while count and abs(row[count - 1]) * edge ** (count - 1) * scale < error:
+            count -= 1
+        if not count:
+            return
+        yield row[:count]
+        scale /= least
+        slope = [i * row[i] for i in range(1, len(row))]
+        g = (-1) ** k * stirling(k)
+        row = [slope[i + 1] + g * inverse[i + 1] for i in range(len(slope) - 1)]
+
+
+@cache
+def stirling(k: int) -> Real:
+    """Of ``gamma(x)`` beside Stirling's formula the factor of ``x**-k``: ``exp`` of a series in odd powers."""
+    if k == 0:
+        return Real(1)
+    odd = range(1, k + 1, 2)
+    return sum((mp.bernoulli(j + 1) / (j + 1) * stirling(k - j) for j in odd), Real(0)) / k
+
+
+ROOT = mp.findroot(lambda x: mp.psi(0, x), Real("1.46"))
+ROOT_BELOW = -mp.findroot(lambda x: mp.psi(0, x), Real("-0.504"))
+
+
 CONSTANTS: tuple[tuple[str, Real, dict[int, tuple[int, ...]]], ...] = (
     ("ln2", LN2, {32: (15, 24), 64: (41, 53)}),
     ("sqrt(1/2)", mp.sqrt(Real(1) / 2), {32: (24, 24), 64: (53, 53)}),
@@ -408,6 +500,8 @@ CONSTANTS: tuple[tuple[str, Real, dict[int, tuple[int, ...]]], ...] = (
     ("pi/2", mp.pi / 2, {32: (24, 24, 24), 64: (53, 53, 53)}),
     ("pi/2 in short parts", mp.pi / 2, {64: (33, 33, 33, 53)}),
     ("log10(2)", mp.log10(2), {32: (15, 24), 64: (41, 53)}),
+    ("root of digamma, less 1", ROOT - 1, {32: (24, 24), 64: (53, 53)}),
+    ("root of digamma below 0", ROOT_BELOW, {32: (24, 24), 64: (53, 53)}),
 )
 
 

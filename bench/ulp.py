@@ -53,8 +53,14 @@ class Case:
     arguments: int = 1
     exact: bool = False
     """Whether the truth is `numpy` of the dtype itself."""
-    second: Callable[[Array, np.random.Generator], Array] | None = None
-    """Draws second arguments that fit the first ones, besides those that do not look at them."""
+    fitting: Callable[[Array, np.random.Generator], tuple[Array, ...]] | None = None
+    """Draws arguments that fit each other, given first ones, besides those that do not look at others."""
+    largest: float = math.inf
+    """No finite argument is larger: the truth would take too long."""
+    takes_nan: bool = False
+    """Whether `mp` says what NaN gives, which is NaN else."""
+    terms: Callable[..., Any] | None = None
+    """Of float64: how large what is summed up is, where the sum may be smaller: the unit is one of the larger."""
 
 
 CASES: dict[str, Case] = {
@@ -69,7 +75,7 @@ CASES: dict[str, Case] = {
     "sin": Case(2, -100, 100, np.sin),
     "cos": Case(2, -100, 100, np.cos),
     "tan": Case(4, -100, 100, np.tan),
-    "pow": Case(2, 0.1, 10, np.power, arguments=2, second=lambda x, rng: _exponents(x, rng)),
+    "pow": Case(2, 0.1, 10, np.power, arguments=2, fitting=lambda x, rng: _exponents(x, rng)),
     "erfinv": Case(4, -1, 1, mp=lambda x: _erfinv(x), truth32=special("erfinv")),
     "ndtri": Case(4, 0, 1, mp=lambda x: _ndtri(x), truth32=special("ndtri")),
     "i0": Case(4, -10, 10, mp=lambda x: _bessel(0, x), truth32=special("i0")),
@@ -94,6 +100,57 @@ CASES: dict[str, Case] = {
     "erfcx": Case(4, -3, 20, mp=lambda x: _erfcx(x), truth32=special("erfcx")),
     "ndtr": Case(4, -9, 4, mp=lambda x: _erfc(-x / mpmath.sqrt(2)) / 2, truth32=special("ndtr")),
     "log_ndtr": Case(4, -9, 4, mp=lambda x: _log_ndtr(x), truth32=special("log_ndtr")),
+    "gammaln": Case(
+        4,
+        0,
+        20,
+        mp=lambda x: _gammaln(x),
+        truth32=special("gammaln"),
+        terms=lambda x: _below_0(x, special("gammaln")(1 - x) + 1),
+    ),
+    "digamma": Case(
+        4,
+        0,
+        20,
+        mp=lambda x: _digamma(x),
+        truth32=special("digamma"),
+        terms=lambda x: _below_0(x + 0.8, _larger_of_difference(special("digamma"), x)),
+    ),
+    "gammainc": Case(
+        12,
+        0,
+        20,
+        mp=lambda a, x: _incomplete_gamma(a, x),
+        arguments=2,
+        fitting=lambda a, rng: _near_mean(a, rng),
+    ),
+    "gammaincc": Case(
+        40,
+        0,
+        20,
+        mp=lambda a, x: _incomplete_gamma(a, x, upper=True),
+        arguments=2,
+        fitting=lambda a, rng: _near_mean(a, rng),
+    ),
+    "lbeta": Case(
+        6,
+        0,
+        20,
+        mp=lambda a, b: _lbeta(a, b),
+        arguments=2,
+        takes_nan=True,
+        terms=lambda a, b: _beta_terms(a, b),
+    ),
+    "betainc": Case(
+        64,
+        0,
+        20,
+        mp=lambda a, b, x: _betainc(a, b, x),
+        arguments=3,
+        largest=1e2,
+        terms=lambda a, b, x: np.where(x * (a + b) > a, 1.0, 0.0),
+        fitting=lambda a, rng: _near_beta_mean(a, rng),
+    ),
 }
 
 PLACES = (
@@ -167,11 +224,16 @@ def measured(name: str, name_of_type: str, count: int, every: int = 64) -> Error
     return found
 
 
+def _within(case: Case, x: Array) -> Array:
+    is_larger = np.isfinite(x) & (np.abs(x) > case.largest)
+    return np.where(is_larger, np.copysign(case.largest, x), x).astype(x.dtype)
+
+
 def drawn(case: Case, name_of_type: str, count: int, every: int) -> Iterator[tuple[Array, ...]]:
     """Arguments, in parts."""
     rng = np.random.default_rng(7)
     if case.numpy is None and (name_of_type == "float64" or case.truth32 is None):
-        count = count // 10
+        count = count // (10 if case.arguments < 3 else 50)
     if name_of_type == "float32" and case.arguments == 1:
         size, step = 1 << 22, every
         for start in range(0, 1 << 32, size * step):
@@ -179,10 +241,15 @@ def drawn(case: Case, name_of_type: str, count: int, every: int) -> Iterator[tup
             yield (bits.view(np.float32),)
     parts = max(1, count // 100_000)
     for _ in range(parts):
-        given = [some(case, np.dtype(name_of_type), count // parts, rng) for _ in range(case.arguments)]
+        given = [
+            _within(case, some(case, np.dtype(name_of_type), count // parts, rng))
+            for _ in range(case.arguments)
+        ]
+        if case.arguments > 2:  # whose truth takes longest
+            given = [x[: count // parts] for x in given]
         yield tuple(given)
-        if case.second is not None:
-            yield given[0], case.second(given[0], rng)
+        if case.fitting is not None:
+            yield case.fitting(given[0], rng)
 
 
 def some(case: Case, row: np.dtype[Any], count: int, rng: np.random.Generator) -> Array:
@@ -212,12 +279,34 @@ def some(case: Case, row: np.dtype[Any], count: int, rng: np.random.Generator) -
     return rng.permutation(np.concatenate(kinds))
 
 
-def _exponents(x: Array, rng: np.random.Generator) -> Array:
+def _near_beta_mean(a: Array, rng: np.random.Generator) -> tuple[Array, ...]:
+    """Where an incomplete beta function is neither 0 nor 1."""
+    row = a.dtype
+    with np.errstate(all="ignore"):
+        a = np.clip(np.nan_to_num(np.abs(a.astype(np.float64))), 0.05, 2e2)
+        b = rng.permutation(a)
+        mean = a / (a + b)
+        spread = np.sqrt(mean * (1 - mean) / (a + b + 1))
+        x = np.clip(mean + spread * rng.uniform(-10, 10, a.size), 1e-6, 1 - 1e-7)
+    return a.astype(row), b.astype(row), x.astype(row)
+
+
+def _near_mean(a: Array, rng: np.random.Generator) -> tuple[Array, ...]:
+    """Where an incomplete gamma function is neither 0 nor 1."""
+    row = a.dtype
+    with np.errstate(all="ignore"):
+        a = np.clip(np.nan_to_num(np.abs(a.astype(np.float64))), 1e-12, 1e5)
+        close = a + np.sqrt(a) * rng.uniform(-30, 30, a.size)
+        wide = a * 10.0 ** rng.uniform(-2, 1, a.size)
+        return a.astype(row), np.abs(np.where(rng.uniform(size=a.size) < 0.5, close, wide)).astype(row)
+
+
+def _exponents(x: Array, rng: np.random.Generator) -> tuple[Array, ...]:
     """With which powers of ``x`` are from the smallest to the largest numbers; integers for negative ``x``."""
     edge = np.log(float(np.finfo(x.dtype).max)) * 1.1
     with np.errstate(all="ignore"):
         found = rng.uniform(-edge, edge, x.size) / np.log(np.abs(x.astype(np.float64)))
-        return np.where(x < 0, np.rint(found), found).astype(x.dtype)
+        return x, np.where(x < 0, np.rint(found), found).astype(x.dtype)
 
 
 def errors(case: Case, found: Array, given: tuple[Array, ...]) -> Errors:
@@ -227,13 +316,21 @@ def errors(case: Case, found: Array, given: tuple[Array, ...]) -> Errors:
         nearest = high.astype(found.dtype)
         agree = (found == nearest) | (np.isnan(found) & np.isnan(nearest))
         numbers = np.isfinite(found) & np.isfinite(nearest)
-        unit = np.spacing(np.abs(nearest))
+        size, vague = np.abs(nearest), False
+        if case.terms is not None:
+            terms = case.terms(*(x.astype(np.float64) for x in given))
+            vague = np.isinf(terms)  # an argument, or their sum, is rounded to a pole
+            terms = np.where(np.isfinite(size), np.minimum(terms, np.finfo(found.dtype).max), 0)
+            size = np.maximum(size, terms.astype(found.dtype))
+        unit = np.spacing(size)
         apart = np.abs((found.astype(high.dtype) - high) - low) / unit.astype(high.dtype)
     # between the largest number and infinity either may be right
     edge = np.isinf(nearest) ^ np.isinf(found)
     largest = np.finfo(found.dtype).max
     edge &= (np.abs(found) == largest) | (np.abs(nearest) == largest)
-    wrong = ~agree & ~numbers & ~edge
+    # at a pole the sign of 0 decides, which mpmath does not have
+    pole = np.isinf(nearest) & np.isinf(found) & np.any([x == 0 for x in given], axis=0)
+    wrong = ~agree & ~numbers & ~edge & ~pole & ~vague
     apart = np.where(numbers, apart, 0)
     at = int(np.argmax(np.where(wrong, np.inf, apart)))
     return Errors(float(apart.max(initial=0)), tuple(float(x[at]) for x in given), int(wrong.sum()))
@@ -250,15 +347,16 @@ def truth(case: Case, given: tuple[Array, ...]) -> tuple[Array, Array]:
         return case.numpy(*(x.astype(np.longdouble) for x in given)), np.longdouble(0)
     assert case.mp is not None
     with mpmath.workdps(40):
-        pairs = [_pair(case.mp, row) for row in zip(*(x.tolist() for x in given), strict=True)]
+        pairs = [_pair(case, row) for row in zip(*(x.tolist() for x in given), strict=True)]
     high, low = np.array(pairs).T
     return high.astype(np.longdouble), low.astype(np.longdouble)
 
 
-def _pair(function: Callable[..., Any], row: tuple[float, ...]) -> tuple[float, float]:
-    if any(x != x for x in row):
+def _pair(case: Case, row: tuple[float, ...]) -> tuple[float, float]:
+    assert case.mp is not None
+    if any(x != x for x in row) and not case.takes_nan:
         return math.nan, 0.0
-    value = function(*(mpmath.mpf(x) for x in row))
+    value = case.mp(*(mpmath.mpf(x) for x in row))
     high = float(value)
     return high, float(value - high) if np.isfinite(high) else 0.0
 
@@ -302,6 +400,136 @@ def _ndtri(x: Any) -> Any:
         if abs(step) <= abs(y) * mpmath.mpf(10) ** -33:
             break
     return y
+
+
+def _below_0(x: Array, size: Array) -> Array:
+    return np.where(x < 0, np.abs(size), 0)
+
+
+def _gammaln(x: Any) -> Any:
+    if x <= 0 and x == mpmath.floor(x):
+        return -mpmath.inf if x == -mpmath.inf else mpmath.inf  # as SciPy has it
+    if x < 0:
+        return mpmath.log(mpmath.pi / abs(mpmath.sinpi(x))) - mpmath.loggamma(1 - x)
+    return mpmath.loggamma(x)
+
+
+def _digamma(x: Any) -> Any:
+    if x == 0:
+        return -mpmath.inf
+    if x < 0:
+        return mpmath.nan if x == mpmath.floor(x) else _digamma(1 - x) - mpmath.pi * _cotangent(x)
+    return mpmath.psi(0, x)
+
+
+def _larger_of_difference(function: Callable[[Array], Array], x: Array) -> Array:
+    """Of the two whose sum is the function below 0: the function above it, and what is left."""
+    above = function(1 - x)
+    return np.maximum(np.abs(above), np.abs(function(x) - above))
+
+
+def _incomplete_gamma(a: Any, x: Any, upper: bool = False) -> Any:
+    if a < 0 or x < 0 or a == x == 0 or a == x == mpmath.inf:
+        return mpmath.nan
+    if 0 in (a, x) or mpmath.inf in (a, x):
+        return mpmath.mpf(int((a == 0 or x == mpmath.inf) != upper))
+    if a > 1e6 or x > 1e7:
+        return _far_incomplete_gamma(a, x, upper)
+    with mpmath.workdps(45 + max(0, -int(mpmath.log10(a)))):
+        front = mpmath.exp(a * mpmath.log(x) - x - mpmath.loggamma(a + 1))
+        if x < a + 1:
+            term = total = mpmath.mpf(1)
+            k = 0
+            while term > total * mpmath.eps:
+                k += 1
+                term *= x / (a + k)
+                total += term
+            return 1 - front * total if upper else front * total
+        found, k = x + 1 - a, 1
+        over, over_before, under, under_before, before = mpmath.mpf(1), mpmath.mpf(0), found, mpmath.mpf(1), 0
+        while True:
+            step, less = x + 2 * k + 1 - a, k * (k - a)
+            over, over_before = step * over - less * over_before, over
+            under, under_before = step * under - less * under_before, under
+            k += 1
+            if k % 10 == 0 and abs(over / under - before) < abs(before) * mpmath.eps * 100:
+                break
+            before = over / under if k % 10 == 9 else before
+        tail = front * a * over / under
+        return tail if upper else 1 - tail
+
+
+def _far_incomplete_gamma(a: Any, x: Any, upper: bool) -> Any:
+    """The integral over 60 standard deviations; all outside is nothing."""
+    unit = mpmath.sqrt(a)
+    z = (x - a) / unit
+    if abs(z) > 60 or upper != (z > 0):
+        inside = 0 if abs(z) > 60 else _far_incomplete_gamma(a, x, not upper)
+        return inside if upper == (z > 0) else 1 - inside
+    with mpmath.workdps(60 + int(mpmath.log10(a))):
+        log_front = a * mpmath.log(a) - a - mpmath.loggamma(a) - mpmath.log(unit)
+
+        def density(s: Any) -> Any:
+            return mpmath.exp(a * mpmath.log1p(s / unit) - s * unit - mpmath.log1p(s / unit) + log_front)
+
+        steps = [z + mpmath.sign(z if z else 1) * k for k in (0, 1, 2, 4, 7, 11, 20)]
+        return abs(mpmath.quad(density, steps))
+
+
+def _lbeta(a: Any, b: Any) -> Any:
+    if a == b == mpmath.inf:
+        return mpmath.nan
+    for x, y in ((a, b), (b, a)):
+        if x <= 0 and x == mpmath.floor(x):  # as SciPy has it
+            return _lbeta(1 - x - y, y) if y == mpmath.floor(y) and 1 - x - y > 0 else mpmath.inf
+    if mpmath.isnan(a + b) or mpmath.inf in (a, b):
+        return mpmath.nan if mpmath.isnan(a + b) else -mpmath.inf if min(a, b) > 0 else mpmath.inf
+    with mpmath.workdps(50 + int(max(0, mpmath.log10(max(abs(a), abs(b)))))):
+        return _gammaln(a) + _gammaln(b) - _gammaln(a + b)
+
+
+def _beta_terms(a: Array, b: Array) -> Array:
+    """What is summed up is 1 or more in size; of numbers below 0 as large as the logarithms of gamma functions, and as
+    what rounding the sum of the arguments changes in one."""
+    function = special("gammaln")
+    with np.errstate(all="ignore"):
+        below = (np.minimum(a, b) < 0) & np.isfinite(a + b)
+        terms = [function(each) for x in (a, b, a + b) for each in (x, 1 - x)]
+        slope = special("digamma")(a + b)
+        terms.append(np.where(np.isnan(slope) & below, np.inf, (a + b) * slope))
+        sizes = np.nan_to_num(np.abs(terms), posinf=np.inf).max(axis=0)
+    return np.where(below, sizes, 1.0)
+
+
+def _betainc(a: Any, b: Any, x: Any) -> Any:
+    if not (a >= 0 and b >= 0 and 0 <= x <= 1) or a == b == 0 or a == b == mpmath.inf:
+        return mpmath.nan
+    if x in (0, 1) or 0 in (a, b) or mpmath.inf in (a, b):
+        return mpmath.mpf(int(x == 1 or (x > 0 and (a == 0 or b == mpmath.inf))))
+    with mpmath.workdps(80 + max(0, -int(mpmath.log10(min(a, b)))) + max(0, int(mpmath.log10(max(a, b))))):
+        beyond = x > a / (a + b) and (a > 1 or b * x > 1)
+        if beyond or (b < 1 and a * (1 - x) < 50 and x > 0.5):
+            return 1 - _lower_beta(b, a, 1 - x)
+        return _lower_beta(a, b, x)
+
+
+def _lower_beta(a: Any, b: Any, x: Any) -> Any:
+    """``x**a * (1 - x)**b / (a * beta(a, b))`` times ``2F1(1, a + b; a + 1; x)``, term by term."""
+    log_front = a * mpmath.log(x) + b * mpmath.log1p(-x) - mpmath.log(a)
+    log_front -= mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b)
+    if log_front < -2000:
+        return mpmath.mpf(0)
+    term = total = mpmath.mpf(1)
+    k = 0
+    while term > total * mpmath.eps * (1 - x):
+        term *= x * (a + b + k) / (a + 1 + k)
+        total += term
+        k += 1
+    return mpmath.exp(log_front) * total
+
+
+def _cotangent(x: Any) -> Any:
+    return mpmath.cospi(x) / mpmath.sinpi(x)
 
 
 def _bessel(order: int, x: Any, is_scaled: bool = False) -> Any:

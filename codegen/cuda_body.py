@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.codegen.vectors import Body, Comparison, Register, Turn, Value
+from symgraph.codegen.vectors import Body, Comparison, Complex, Register, Turn, Value
 from symgraph.graph.types import BOOL, DType, dtype
 
 _OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -26,19 +26,25 @@ _FUNCTIONS = {"roundeven": "rint", "fmuladd": "fma"}
 
 @cache
 def c_type(row: DType) -> str:
-    """The type of a number in a register or in memory; a 16-bit float is its bits."""
+    """The type of a number in a register or in memory; a 16-bit float is its bits, a complex number a struct."""
     if row is BOOL:
         return "bool"
+    if row.is_complex:
+        return f"sg_complex<{'float' if row.bits == 64 else 'double'}>"
     if row.is_float:
         return {16: "unsigned short", 32: "float", 64: "double"}[row.bits]
     name = {8: "char", 16: "short", 32: "int", 64: "long long"}[row.bits]
     return name if row.kind == "int" and row.bits > 8 else f"{'un' * (row.kind != 'int')}signed {name}"
 
 
-def c_literal(row: DType, value: float | int) -> str:
+def c_literal(row: DType, value: complex) -> str:
     """A number of a dtype: of floats the shortest text that is read back as the same."""
     if row is BOOL:
         return "true" if value else "false"
+    if row.is_complex:
+        part = dtype(f"float{row.bits // 2}")
+        parts = row.numpy.type(value)
+        return f"{c_type(row)}{{{c_literal(part, parts.real)}, {c_literal(part, parts.imag)}}}"
     if row.is_float:
         assert row.bits > 16, "16-bit floats are computed in float32"
         number = row.numpy.type(value)
@@ -47,7 +53,7 @@ def c_literal(row: DType, value: float | int) -> str:
             sign, word = "-" * bool(np.signbit(number)), "NAN" if math.isnan(number) else "INFINITY"
             return f"{sign}{word}" if row.bits == 32 else f"(double){sign}{word}"
         return f"{number!s}{tail}"
-    number = int(value)
+    number = int(value.real)
     tail = {"int": "", "uint": "u"}[row.kind] + ("ll" if row.bits == 64 else "")
     if row.kind == "int" and row.bits >= 32 and number == -(1 << row.bits - 1):
         return f"(-{-number - 1}{tail} - 1)"  # in C the sign is no part of a number
@@ -134,13 +140,26 @@ class CudaBody(Body):
                 self.assign(to, x)
         return state
 
-    def again(self, carried: Register, turn: Callable[[Register], tuple[Register, Register]]) -> Register:
-        state = self.variable(carried.row, carried.text)
+    def again_all(
+        self,
+        carried: Sequence[Register],
+        turn: Callable[[list[Register]], tuple[list[Register], Register]],
+    ) -> list[Register]:
+        state = [self.variable(x.row, x.text) for x in carried]
         with self.nested("for (;;)"):
             found, more = turn(state)
-            self.assign(state, found)
+            found = [self._kept(x) for x in found] if len(found) > 1 else found
+            for to, x in zip(state, found, strict=True):
+                self.assign(to, x)
             self.emit(f"if (!{more.text}) break;")
         return state
+
+    def until_done(
+        self,
+        carried: Sequence[Register],
+        turn: Callable[[list[Register]], tuple[list[Register], Register]],
+    ) -> list[Register]:
+        return self.again_all(carried, turn)
 
     def _kept(self, x: Register) -> Register:
         """What other assignments do not change."""
@@ -151,6 +170,13 @@ class CudaBody(Body):
     def apart(self, name: str, what: Callable[..., Register], *args: Register) -> Register:
         function = _defined(name, what, tuple(x.row for x in args), apart=False)
         return self.called(function, *(x.text for x in args))
+
+    def apart_all(
+        self, name: str, what: Callable[..., tuple[Register, ...]], *args: Register
+    ) -> tuple[Register, ...]:
+        function = _defined(name, what, tuple(x.row for x in args), apart=False)
+        others = [self.variable(row, "0") for row in function.rows[1:]]
+        return self.called(function, *(x.text for x in (*args, *others))), *others
 
     def called(self, function: Function, *texts: str) -> Register:
         """The first result of a function."""
@@ -267,7 +293,7 @@ class Function:
 
 def define(
     name: str,
-    what: Callable[..., Register | tuple[Register, ...]],
+    what: Callable[..., Register | Complex | tuple[Register, ...]],
     rows: Sequence[DType],
     *,
     apart: bool = False,
@@ -275,17 +301,30 @@ def define(
     """The function of numbers of these dtypes that gives what ``what`` makes of them; one that is kept ``apart`` is
     called, and not written out where it is."""
     body = CudaBody()
-    found = what(body, *(Register(f"x{n}", row, 0) for n, row in enumerate(rows)))
+    found = what(body, *(operand(f"x{n}", row) for n, row in enumerate(rows)))
     first, *rest = found if isinstance(found, tuple) else (found,)
+    assert len(rest) < 2, "the second of two has a name"
     parameters = [f"const {c_type(row)} x{n}" for n, row in enumerate(rows)]
     parameters += [f"{c_type(x.row)}& second" for x in rest]
     for x in rest:
         body.emit(f"second = {x.text};")
-    body.emit(f"return {first.text};")
+    body.emit(f"return {text_of(first)};")
     lines = "\n".join(body.lines)
     head = f"static __device__ {'__noinline__ ' * apart}{c_type(first.row)} {name}({', '.join(parameters)})"
     text = f"{head}\n{{\n{lines}\n}}\n"
     return Function(name, (first.row, *(x.row for x in rest)), {**body.functions, name: text})
+
+
+def operand(text: str, row: DType) -> Register | Complex:
+    """What a text stands for."""
+    if not row.is_complex:
+        return Register(text, row, 0)
+    part = dtype(f"float{row.bits // 2}")
+    return Complex(Register(f"{text}.re", part, 0), Register(f"{text}.im", part, 0))
+
+
+def text_of(x: Register | Complex) -> str:
+    return x.text if isinstance(x, Register) else f"{c_type(x.row)}{{{x.re.text}, {x.im.text}}}"
 
 
 @cache

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from symgraph.codegen.cuda_body import CudaBody, Function, c_type, define
+from symgraph.codegen.cuda_body import CudaBody, Function, c_type, define, operand, text_of
 from symgraph.codegen.cuda_forms import WARP, Form
-from symgraph.codegen.llvm_reductions import Reduction, reduction
+from symgraph.codegen.llvm_memory import computed_in
+from symgraph.codegen.llvm_reductions import Reduction, reduction, registers
 from symgraph.codegen.loops import Reduce, Value
 from symgraph.codegen.vectors import Register
 from symgraph.graph.op import Op
@@ -30,16 +31,21 @@ class Found:
             self._total = [body.variable(x.row, x.text) for x in self._how.total(body)]
 
     @property
+    def text(self) -> str:
+        """What was found, as an expression."""
+        return text_of(self._how.value(self.state))
+
+    @property
     def has_total(self) -> bool:
         """Whether some turns go into something else; see `gather`."""
         return bool(self._total)
 
     def take(self, x: str, place: str) -> None:
         """One number more, and how many came before."""
-        if len(self.state) > 1:
+        if self._how.wants_place:
             self.merge([f"(long long)({place})", x])
         else:
-            self.merge([x])
+            self.merge([each.text for each in registers(operand(x, self.each.arg.row))])
 
     def merge(self, others: Sequence[str]) -> None:
         """What came after, found by another thread or in another part."""
@@ -59,18 +65,17 @@ class Found:
 
     def gather(self) -> None:
         """What some turns gave goes into the total, and the next begin anew."""
-        if self._total:
-            (x,), (total, lost) = self.state, self._total
+        totals = zip(self.state, self._total, self._total[len(self.state) :], strict=False)
+        for (x, total, lost), first in zip(totals, self._how.start(self._body), strict=False):
             function = _gathering(x.row)
             self._body.functions.update(function.texts)
             self._body.emit(f"{total.text} = {function.name}({total.text}, {x.text}, {lost.text});")
-            self._body.assign(x, self._how.start(self._body)[0])
+            self._body.assign(x, first)
 
     def finish(self) -> None:
         """All turns are done."""
-        if self._total:
-            total, lost = self._total
-            self._body.emit(f"{self.state[0].text} = {total.text} + {lost.text};")
+        for x, total, lost in zip(self.state, self._total, self._total[len(self.state) :], strict=False):
+            self._body.emit(f"{x.text} = {total.text} + {lost.text};")
 
 
 def merged(body: CudaBody, form: Form, found: Sequence[Found]) -> None:
@@ -135,10 +140,11 @@ def _become(
     body: CudaBody, how: Reduction, state: Sequence[Register], first: Sequence[str], then: Sequence[str]
 ) -> None:
     """The state is what two merge to."""
-    to, op = state[0].text, how.each.op
+    to, op, row = state[0].text, how.each.op, how.each.arg.row
     sign = {sum.op: "+", prod.op: "*"}.get(op)
-    if sign is not None and state[0].row.is_float:
-        body.emit(f"{to} = {first[0]} {sign} {then[0]};")
+    if sign is not None and (computed_in(row).is_float or (row.is_complex and op is sum.op)):
+        for x, a, b in zip(state, first, then, strict=True):
+            body.emit(f"{x.text} = {a} {sign} {b};")
         return
     function = _merging(op, how.each.arg.row)
     body.functions.update(function.texts)
@@ -148,7 +154,7 @@ def _become(
 
 
 def _like(op: Op, row: DType) -> Reduction:
-    is_place = len(reduction(Reduce(Value("r", INT64), op, Value("x", row)), 0).start(CudaBody())) > 1
+    is_place = reduction(Reduce(Value("r", INT64), op, Value("x", row)), 0).wants_place
     return reduction(Reduce(Value("r", INT64 if is_place else row), op, Value("x", row)), 0)
 
 

@@ -1,7 +1,7 @@
 """Scalar primitives in CUDA C: an expression where C has one, else a call of a device function.
 
-What an op means stands in `symgraph.codegen.llvm_ops`, for processors and GPUs alike; C's own operators stand here
-where they mean the same.
+What an op means stands in `symgraph.codegen.llvm_ops` and `complex_ops`, for processors and GPUs alike; C's own
+operators stand here where they mean the same.
 """
 
 from __future__ import annotations
@@ -9,22 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+from symgraph.codegen.complex_ops import Element, compute, part_of
 from symgraph.codegen.cuda_body import CudaBody, Function, c_type, define, wrapping
+from symgraph.codegen.llvm_math import WITH_ATTRIBUTES
 from symgraph.codegen.llvm_memory import computed_in
-from symgraph.codegen.llvm_ops import compute
-from symgraph.codegen.vectors import Register
-from symgraph.graph.op import Op
+from symgraph.graph.op import Attrs, Op
 from symgraph.graph.types import BOOL, DType
 from symgraph.ops.arithmetic import astype, where
 
 
-def spelled(op: Op, args: Sequence[str], rows: Sequence[DType], row: DType, functions: dict[str, str]) -> str:
+def spelled(
+    op: Op,
+    args: Sequence[str],
+    rows: Sequence[DType],
+    row: DType,
+    functions: dict[str, str],
+    attrs: Attrs | None = None,
+) -> str:
     """The expression of an op of operands, given as texts and by their dtypes in memory, that gives another dtype; the
     ``functions`` that it calls are added."""
     plain = _plain(op, args, rows, row)
     if plain is not None:
         return rounded(plain, row)
-    function = _defined(op, tuple(rows), row)
+    function = _defined(op, tuple(rows), row, attrs if op.name in WITH_ATTRIBUTES else None)
     functions.update(function.texts)
     return f"{function.name}({', '.join(args)})"
 
@@ -52,13 +59,14 @@ def _short(row: DType) -> str:
 
 
 @cache
-def _defined(op: Op, rows: tuple[DType, ...], row: DType) -> Function:
+def _defined(op: Op, rows: tuple[DType, ...], row: DType, attrs: Attrs | None) -> Function:
     """The function of an op, whose text says what `compute` does."""
 
-    def what(body: CudaBody, *args: Register) -> Register:
-        return compute(body, op, args, rows, row)
+    def what(body: CudaBody, *args: Element) -> Element:
+        return compute(body, op, args, rows, row, attrs)
 
-    ends = [*dict.fromkeys(each.short for each in rows), *([row.short] if op is astype.op else [])]
+    ends = [] if attrs is None else [str(value) for value in attrs.fields().values()]
+    ends += [*dict.fromkeys(each.short for each in rows), *([row.short] if op is astype.op else [])]
     return define(f"sg_{op.name}_{'_'.join(ends)}", what, [computed_in(each) for each in rows])
 
 
@@ -67,6 +75,8 @@ def _plain(op: Op, args: Sequence[str], rows: Sequence[DType], row: DType) -> st
     last, name = rows[-1], op.name
     if op is where.op:
         return "{} ? {} : {}".format(*args)
+    if row.is_complex or any(each.is_complex for each in rows):
+        return _of_complex(op, args, rows[0], row)
     if op is astype.op:
         return _cast(args[0], rows[0], row)
     if name in _COMPARISONS:
@@ -87,6 +97,20 @@ def _plain(op: Op, args: Sequence[str], rows: Sequence[DType], row: DType) -> st
         text = _OF_BITS[name].format(*args)
         return f"({c_type(row)})({text})" if row.bits < 32 else text
     return None
+
+
+def _of_complex(op: Op, args: Sequence[str], source: DType, row: DType) -> str | None:
+    """Where the operands or the result are complex; `prelude.cu` has the operators."""
+    if op is not astype.op:
+        return _OF_COMPLEX[op.name].format(*args, type=c_type(source)) if op.name in _OF_COMPLEX else None
+    if row is BOOL:
+        return None
+    if not row.is_complex:
+        return _cast(f"{args[0]}.re", part_of(source), row)
+    if not source.is_complex:
+        return f"{c_type(row)}{{{_cast(args[0], source, part_of(row))}, 0}}"
+    parts = [_cast(f"{args[0]}.{part}", part_of(source), part_of(row)) for part in ("re", "im")]
+    return f"{c_type(row)}{{{parts[0]}, {parts[1]}}}"
 
 
 def _cast(x: str, source: DType, row: DType) -> str | None:
@@ -128,6 +152,18 @@ _OF_FLOATS: Mapping[str, str] = {
     "trunc": "trunc{f}({})",
     "rint": "rint{f}({})",
     "copysign": "copysign{f}({}, {})",
+    "stop_gradient": "{}",
+}
+
+_OF_COMPLEX: Mapping[str, str] = {
+    "add": "{} + {}",
+    "subtract": "{} - {}",
+    "negative": "-{}",
+    "equal": "{} == {}",
+    "not_equal": "{} != {}",
+    "real": "{}.re",
+    "imag": "{}.im",
+    "conj": "{type}{{{0}.re, -{0}.im}}",
     "stop_gradient": "{}",
 }
 

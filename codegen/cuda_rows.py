@@ -276,7 +276,7 @@ class Rows(Statements):
 
     def _know(self, found: Sequence[Found]) -> None:
         for each in found:
-            self._give(each.each.target, each.state[0].text, each.each.origin)
+            self._give(each.each.target, each.text, each.each.origin)
 
 
 def _gather(found: Sequence[Found]) -> None:

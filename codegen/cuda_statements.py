@@ -82,10 +82,10 @@ class Statements:
         match each:
             case Load(target=target, param=param, index=index):
                 self._give(target, from_memory(self._loaded(Access(param.name, index)), target.row))
-            case Compute(target=target, op=op, args=args):
+            case Compute(target=target, op=op, args=args, attrs=attrs):
                 texts = [self._operand(x) for x in args]
                 rows = [x.row for x in args]
-                text = spelled(op, texts, rows, target.row, self._body.functions)
+                text = spelled(op, texts, rows, target.row, self._body.functions, attrs)
                 self._give(target, text, each.origin)
             case Store(param=param, index=index, value=value):
                 place = self._stored(Access(param.name, index))
@@ -93,7 +93,7 @@ class Statements:
             case Reduce(arg=arg):  # of one element, where there are no columns
                 found = Found(self._body, each, has_total=False)
                 found.take(self._operand(arg), "0")
-                self._give(each.target, found.state[0].text, each.origin)
+                self._give(each.target, found.text, each.origin)
 
     def _give(self, target: Value, text: str, origin: Origin | None = None) -> None:
         """A value becomes known."""

@@ -23,20 +23,31 @@ from symgraph.graph.types import FLOAT64, dtype
 def sin(body: Body, x: Register) -> Register:
     """Of ``|x|``, with the sign of ``x``, so that ``-0.0`` keeps its own."""
     quadrant, r = _quadrant(body, body.abs(x))
-    found = body.select(_odd(body, quadrant), _cosine(body, r), _sine(body, r))
+    found = body.select(_odd(body, quadrant), cosine_near_0(body, r), _sine(body, r))
     sign = body.xor(_second_bit(body, quadrant), body.as_integer(x))
     return _signed(body, found, sign)
 
 
 def cos(body: Body, x: Register) -> Register:
     quadrant, r = _quadrant(body, body.abs(x))
-    found = body.select(_odd(body, quadrant), _sine(body, r), _cosine(body, r))
+    found = body.select(_odd(body, quadrant), _sine(body, r), cosine_near_0(body, r))
     return _signed(body, found, _second_bit(body, body.add(quadrant, 1)))
+
+
+def sin_cos(body: Body, x: Register) -> Pair:
+    """Both, of one angle."""
+    quadrant, r = _quadrant(body, body.abs(x))
+    sine, cosine, odd = _sine(body, r), cosine_near_0(body, r), _odd(body, quadrant)
+    sign = body.xor(_second_bit(body, quadrant), body.as_integer(x))
+    return (
+        _signed(body, body.select(odd, cosine, sine), sign),
+        _signed(body, body.select(odd, sine, cosine), _second_bit(body, body.add(quadrant, 1))),
+    )
 
 
 def tan(body: Body, x: Register) -> Register:
     quadrant, r = _quadrant(body, body.abs(x))
-    sine, cosine, odd = _sine(body, r), _cosine(body, r), _odd(body, quadrant)
+    sine, cosine, odd = _sine(body, r), cosine_near_0(body, r), _odd(body, quadrant)
     found = body.div(body.select(odd, cosine, sine), body.select(odd, sine, cosine))
     sign = body.xor(body.shl(quadrant, x.row.bits - 1), body.as_integer(x))
     return _signed(body, found, sign)
@@ -123,7 +134,7 @@ def _sine(body: Body, r: Register) -> Register:
     return body.fma(body.mul(polynomial(body, z, "sin"), z), r, r)
 
 
-def _cosine(body: Body, r: Register) -> Register:
+def cosine_near_0(body: Body, r: Register) -> Register:
     z = body.mul(r, r)
     return body.fma(polynomial(body, z, "cos"), body.mul(z, z), body.fma(z, -0.5, 1.0))
 

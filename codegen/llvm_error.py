@@ -45,7 +45,7 @@ def erfc(body: Body, x: Register) -> Register:
 
 def erfcx(body: Body, x: Register) -> Register:
     t = body.abs(x)
-    found = _any_erfcx(body, t)
+    found = erfcx_from_0(body, t)
     near = at_most(body, t, 30.0)
     grown = exp_of_sum(body, two_product(body, near, near), (body.like(1.0, x), body.like(0.0, x)))
     return body.select(body.compare("lt", x, 0.0), body.fma(grown, 2.0, body.neg(found)), found)
@@ -64,7 +64,7 @@ def log_ndtr(body: Body, x: Register) -> Register:
     """
     size = body.abs(x)
     above = body.neg(_normal_tail(body, size))
-    curve = _any_erfcx(body, *_root_half(body, size))
+    curve = erfcx_from_0(body, *_root_half(body, size))
     below = at_least(body, body.fma(curve, 0.5, -1.0), by_bits(x, -1 + 2.0**-20, -1 + 2.0**-48))
     near = body.compare("lt", body.abs(body.sub(x, 0.2)), 0.9)
     negative = body.and_(body.not_(near), body.compare("lt", x, 0.0))
@@ -92,7 +92,7 @@ def _erfcx(body: Body, t: Register, more: Value = 0.0) -> Pair:
     return found, body.fma(found, slip, rest)
 
 
-def _any_erfcx(body: Body, t: Register, more: Value = 0.0) -> Register:
+def erfcx_from_0(body: Body, t: Register, more: Value = 0.0) -> Register:
     """As `_erfcx`, of infinity too."""
     far = body.compare("gt", t, 1e18)
     return body.select(far, body.div(1 / math.sqrt(math.pi), t), body.add(*_erfcx(body, t, more)))

@@ -12,9 +12,12 @@ from collections.abc import Callable, Mapping
 from symgraph.codegen import (
     llvm_arcs,
     llvm_bessel,
+    llvm_beta,
     llvm_circular,
     llvm_error,
     llvm_exp,
+    llvm_gamma,
+    llvm_incomplete,
     llvm_inverse,
     llvm_log,
     llvm_power,
@@ -57,7 +60,16 @@ FUNCTIONS: Mapping[str, Callable[..., Register]] = {
     "i1": llvm_bessel.i1,
     "i0e": llvm_bessel.i0e,
     "i1e": llvm_bessel.i1e,
+    "gammaln": llvm_gamma.gammaln,
+    "digamma": llvm_gamma.digamma,
+    "gammainc": llvm_incomplete.gammainc,
+    "gammaincc": llvm_incomplete.gammaincc,
+    "lbeta": llvm_beta.lbeta,
+    "betainc": llvm_beta.betainc,
     "fmod": llvm_steps.fmod,
     "nextafter": llvm_steps.nextafter,
 }
 """By the name of the op: from a `Body` and the operands, all of one dtype, to the result."""
+
+WITH_ATTRIBUTES: Mapping[str, Callable[..., Register]] = {"polygamma": llvm_gamma.polygamma}
+"""The same of ops with attributes, which follow by name."""

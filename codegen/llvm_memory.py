@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from symgraph.codegen.llvm_shuffles import shuffled
 from symgraph.codegen.vectors import Body, Register, suffix, type_of
 from symgraph.graph.types import BOOL, DType, dtype
 
@@ -32,8 +33,8 @@ def computed_in(row: DType) -> DType:
     return FLOAT32 if row.is_float and row.bits == 16 else row
 
 
-def load(body: Body, row: DType, address: str, lanes: int, mask: Lanes) -> Register:
-    """Neighbours in memory; lanes that a mask leaves out are 0 and not read."""
+def load(body: Body, row: DType, address: str, lanes: int, mask: Lanes, *, each: int = 1) -> Register:
+    """Neighbours in memory; lanes that a mask leaves out are 0 and not read. It says so for ``each`` so many lanes."""
     kept = _kept_as(row)
     type_ = type_of(kept, lanes)
 
@@ -41,6 +42,7 @@ def load(body: Body, row: DType, address: str, lanes: int, mask: Lanes) -> Regis
         return [Register(body.named(f"load {type_}, ptr {address}, align 1"), kept, lanes)]
 
     def some(mask: Register) -> list[Register]:
+        mask = _repeated(body, mask, each)
         function = f"@llvm.masked.load.{suffix(kept, lanes)}.p0"
         body.declared.add(f"declare {type_} {function}(ptr, i32, {mask.type}, {type_})")
         given = f"ptr {address}, i32 1, {mask.type} {mask.text}, {type_} zeroinitializer"
@@ -69,8 +71,8 @@ def fence(body: Body) -> None:
     body.emit("fence seq_cst")
 
 
-def store(body: Body, x: Register, row: DType, address: str, mask: Lanes) -> None:
-    """To neighbours in memory; where a mask leaves lanes out, nothing is written."""
+def store(body: Body, x: Register, row: DType, address: str, mask: Lanes, *, each: int = 1) -> None:
+    """To neighbours in memory; where a mask leaves lanes out, nothing is written. It says so for ``each`` so many."""
     x = _to_memory(body, x, row)
 
     def whole() -> list[Register]:
@@ -78,6 +80,7 @@ def store(body: Body, x: Register, row: DType, address: str, mask: Lanes) -> Non
         return []
 
     def some(mask: Register) -> list[Register]:
+        mask = _repeated(body, mask, each)
         function = f"@llvm.masked.store.{suffix(x.row, x.lanes)}.p0"
         body.declared.add(f"declare void {function}({x.type}, ptr, i32, {mask.type})")
         body.emit(f"call void {function}({x.type} {x.text}, ptr {address}, i32 1, {mask.type} {mask.text})")
@@ -115,6 +118,11 @@ def all_or_first(body: Body, count: Register, lanes: int) -> Mask:
         lambda _: [first_lanes(body, count, lanes, masks=True)],
     )
     return Mask(found, is_whole)
+
+
+def _repeated(body: Body, mask: Register, times: int) -> Register:
+    """Each lane so many times."""
+    return mask if times == 1 else shuffled(body, mask, mask, [n // times for n in range(times * mask.lanes)])
 
 
 def _where_all(

@@ -8,10 +8,10 @@ from typing import TypeAlias
 import numpy as np
 
 from symgraph.codegen.llvm_exp import scaled_exp
-from symgraph.codegen.llvm_math import FUNCTIONS
+from symgraph.codegen.llvm_math import FUNCTIONS, WITH_ATTRIBUTES
 from symgraph.codegen.llvm_memory import FLOAT64, INT32, INT64, computed_in, round_to
 from symgraph.codegen.vectors import Body, Comparison, Register
-from symgraph.graph.op import Op
+from symgraph.graph.op import Attrs, Op
 from symgraph.graph.types import BOOL, DType
 from symgraph.ops.arithmetic import astype, where
 
@@ -24,13 +24,20 @@ def is_spoken(op: Op, args: Sequence[DType], row: DType) -> bool:
         return False
     last, name = args[-1], op.name
     own = _OF_FLOATS if last.is_float else _OF_MASKS if last is BOOL else _OF_INTEGERS
-    if name in own or (last.is_float and name in FUNCTIONS):
+    if name in own or (last.is_float and (name in FUNCTIONS or name in WITH_ATTRIBUTES)):
         return True
     return op is astype.op or name in _MEANINGS or name in _COMPARISONS
 
 
 def compute(
-    body: Body, op: Op, args: Sequence[Register], rows: Sequence[DType], row: DType, *, apart: bool = False
+    body: Body,
+    op: Op,
+    args: Sequence[Register],
+    rows: Sequence[DType],
+    row: DType,
+    attrs: Attrs | None = None,
+    *,
+    apart: bool = False,
 ) -> Register:
     """The result of an op in the register of a dtype; ``rows`` are the operands' dtypes in memory. ``apart`` calls a
     function for it, if it is long."""
@@ -45,6 +52,9 @@ def compute(
     meaning = _MEANINGS.get(op.name) or own.get(op.name)
     if meaning is not None:
         return round_to(body, meaning(body, *args), row)
+    if op.name in WITH_ATTRIBUTES:
+        assert attrs is not None, f"{op.name} has attributes"
+        return round_to(body, WITH_ATTRIBUTES[op.name](body, *args, **attrs.fields()), row)
     function = FUNCTIONS[op.name]
     found = body.apart(op.name, function, *args) if apart else function(body, *args)
     return round_to(body, found, row)
@@ -165,6 +175,28 @@ def _divided(body: Body, x: Register, y: Register) -> tuple[Register, Register]:
     return down, body.select(body.compare("eq", y, 0), rest, left)
 
 
+def _power(body: Body, x: Register, y: Register) -> Register:
+    """By the bits of the exponent, which is not negative: as NumPy, modulo a power of 2."""
+
+    def turn(state: list[Register]) -> tuple[list[Register], Register]:
+        found, square, left = state
+        found = body.select(body.compare("ne", body.and_(left, 1), 0), body.mul(found, square), found)
+        left = body.shr(left, 1)
+        return [found, body.mul(square, square), left], body.compare("ne", left, 0)
+
+    return body.again_all([body.like(1, x), x, body.as_unsigned(y)], turn)[0]
+
+
+def _reciprocal(body: Body, x: Register) -> Register:
+    """Of 0 what processors make of infinity."""
+    signed = x.row.kind == "int"
+    endless = int(np.iinfo(x.row.numpy).min) if signed and x.row.bits >= 32 else 0
+    small = body.compare("eq", x, 1)
+    if signed:
+        small = body.or_(small, body.compare("eq", x, -1))
+    return body.select(body.compare("eq", x, 0), endless, body.select(small, x, 0))
+
+
 def _shift_left(body: Body, x: Register, count: Register) -> Register:
     fits = _fits(body, count)
     return body.select(fits, body.shl(x, body.select(fits, count, 0)), 0)
@@ -228,6 +260,12 @@ _OF_MASKS: Mapping[str, Meaning] = {
     "maximum": Body.or_,
     "minimum": Body.and_,
     "abs": _same,
+    "floor": _same,
+    "ceil": _same,
+    "trunc": _same,
+    "isnan": _never,
+    "isinf": _never,
+    "isfinite": _always,
     "bitwise_and": Body.and_,
     "bitwise_or": Body.or_,
     "bitwise_xor": Body.xor,
@@ -267,6 +305,8 @@ _OF_INTEGERS: Mapping[str, Meaning] = {
     "floor_divide": _floor_divide,
     "remainder": _remainder,
     "fmod": _fmod,
+    "pow": _power,
+    "reciprocal": _reciprocal,
     "negative": lambda body, x: body.neg(x),
     "abs": _absolute,
     "sign": _sign_of_integer,

@@ -110,7 +110,7 @@ def _power32(body: Body, x: Register, y: Register) -> Register:
 
 def _power64(body: Body, x: Register, y: Register) -> Register:
     """``e**(y * log(x))``, whose exponent is a sum of two numbers."""
-    first, second = _log_pair(body, x)
+    first, second = log_pair(body, x)
     high, low = two_product(body, y, _with_limits(body, x, first))
     low = body.fma(y, second, low)
     low = body.select(body.compare("lt", body.abs(high), 1000.0), low, 0.0)
@@ -123,7 +123,7 @@ def _with_limits(body: Body, x: Register, logarithm: Register) -> Register:
     return body.select(body.compare("eq", x, 0.0), body.like(-INF, x), found)
 
 
-def _log_pair(body: Body, x: Register) -> Pair:
+def log_pair(body: Body, x: Register) -> Pair:
     """The logarithm of a positive float64 within ``2**-64`` of it.
 
     ``log(1 + f) = 2s + s * z * (2/3 + z * P(z))`` with ``s = f / (2 + f)`` and ``z = s²``.

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
 
+from symgraph.codegen import llvm_elements as elements
+from symgraph.codegen.complex_ops import Element
 from symgraph.codegen.guards import Guard, Item, guarded, guards
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import (
@@ -29,8 +31,7 @@ from symgraph.codegen.llvm_memory import (
     only,
     replaced,
 )
-from symgraph.codegen.llvm_ops import is_spoken
-from symgraph.codegen.llvm_reductions import TURNS, Reduction, State, reduces, reduction
+from symgraph.codegen.llvm_reductions import TURNS, Reduction, State, reduction, registers
 from symgraph.codegen.llvm_statements import ZERO, Statements, name_of
 from symgraph.codegen.llvm_transposes import LONG, Strip, Turned, turned
 from symgraph.codegen.loops import (
@@ -47,7 +48,7 @@ from symgraph.codegen.loops import (
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.streams import first_whole
 from symgraph.codegen.vectorized import has_own_rest, lanes_of, room_of
-from symgraph.codegen.vectors import Body, Register, declarations
+from symgraph.codegen.vectors import Body, Complex, Register, declarations
 from symgraph.graph.collector import paused
 
 
@@ -59,19 +60,6 @@ class Native:
     text: str
     """One function. Its module needs what is declared, and the machine's attributes as ``#0``."""
     declared: frozenset[str]
-
-
-def unspoken(kernel: LoopKernel) -> str | None:
-    """What of a kernel cannot be said here, in a few words; None where all can."""
-    for each, _, _ in statements(kernel):
-        match each:
-            case Load(param=param) | Store(param=param) if param.type.dtype.is_complex:
-                return f"{param.type.dtype} of {param.name}"
-            case Compute() if not is_spoken(each.op, [x.row for x in each.args], each.target.row):
-                return f"{each.op.name} of {each.args[-1].row}"
-            case Reduce() if not reduces(each):
-                return f"{each.op.name} of {each.arg.row}"
-    return None
 
 
 def module(kernels: Sequence[Native], machine: Machine) -> str:
@@ -100,7 +88,7 @@ Turn: TypeAlias = Callable[[Register, list[Register]], list[Register]]
 
 class _Printer(Statements):
     def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine) -> None:
-        self._turned, self._machine = turned(kernel, layout), machine
+        self._turned, self._machine = _turned(kernel, layout), machine
         lanes = lanes_of(kernel, machine, turned=self._turned is not None)
         super().__init__(kernel, layout, Body(fma=machine.fma), lanes)
         self._sizes: list[Register] = []
@@ -279,6 +267,7 @@ class _Printer(Statements):
         body, before = self._body, self._body.block
         asked, past = body.label("asked"), body.label("past")
         condition = self._operand(guard.condition, self._lanes_of(guard.condition))
+        assert isinstance(condition, Register)
         wanted = condition if guard.wanted else body.not_(condition)
         mask = only(self._scope.mask)
         if wanted.lanes and mask is not None:
@@ -292,7 +281,8 @@ class _Printer(Statements):
         body.emit(f"br label %{past}")
         body.begin(past)
         for name, x in made.items():
-            self._scope.values[name] = body.meet(body.constant(x.row, 0, x.lanes), before, x, end)
+            before_it = elements.nothing_like(body, x)
+            self._scope.values[name] = elements.meet(body, before_it, before, x, end)
 
     def _before_sweeps(self) -> list[Statement]:
         return list(itertools.takewhile(lambda x: not isinstance(x, tuple), self._sections))  # type: ignore[arg-type]
@@ -337,7 +327,8 @@ class _Printer(Statements):
             found = _parted(nest(self._layout.rows, _joined(all_totals)), all_totals)
         for each, total in zip(reduced, found, strict=True):
             state = each.result(body, total) if has_total else total
-            self._scope.values[each.each.target.name] = each.across(body, state) if across else state[0]
+            value = each.across(body, state) if across else each.value(state)
+            self._scope.values[each.each.target.name] = value
 
     def _do(
         self, section: Sequence[Statement], reduced: Sequence[Reduction], carried: Sequence[State]
@@ -351,12 +342,18 @@ class _Printer(Statements):
         mask = self._scope.mask if across and reduced else None
         if mask is not None:
             # Of two equal places the first counts, and those of the lanes left out come last.
-            neutral = [how.start(body)[-1] for how in reduced]
-            given = replaced(body, given, neutral, mask)
+            given = self._masked(reduced, given, mask)
         return _joined(
             how.take(body, state, x, self._number(how.lanes) if how.wants_place else None)
             for how, state, x in zip(reduced, carried, given, strict=True)
         )
+
+    def _masked(self, reduced: Sequence[Reduction], given: Sequence[Element], mask: Lanes) -> list[Element]:
+        """Numbers, with those that change nothing in the lanes that a mask leaves out."""
+        parts = [registers(x) for x in given]
+        neutral = [how.start(self._body)[-len(own) :] for how, own in zip(reduced, parts, strict=True)]
+        left = iter(replaced(self._body, _joined(parts), _joined(neutral), mask))
+        return [next(left) if isinstance(x, Register) else Complex(next(left), next(left)) for x in given]
 
     def _hoist(self, section: Sequence[Statement], level: int) -> None:
         """What does not follow a loop, nor those inside of it, is done before it."""
@@ -369,7 +366,7 @@ class _Printer(Statements):
             for name in map(name_of, operands(each)) if self._is_vector(each) else ():
                 found = self._scope.values.get(name)
                 if found is not None and name not in self._scope.wide:
-                    self._scope.wide[name] = self._body.spread(found, self._lanes)
+                    self._scope.wide[name] = elements.spread(self._body, found, self._lanes)
 
     def _is_vector(self, each: Statement) -> bool:
         if isinstance(each, Store):
@@ -457,6 +454,13 @@ class _Printer(Statements):
                 before = self._body.mul(scope.turn, self._sizes[level])
                 scope.turn = self._body.add(before, n)
             return inside(carried)
+
+
+def _turned(kernel: LoopKernel, layout: Layout) -> Turned | None:
+    """What is turned in registers, where no number has more bits than an integer."""
+    found = turned(kernel, layout)
+    widths = {param.name: param.type.dtype.bits for param in kernel.reads}
+    return found if found is not None and all(widths[x.param] <= 64 for x in found.arrays) else None
 
 
 def _joined(states: Iterable[State]) -> list[Register]:

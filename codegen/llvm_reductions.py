@@ -12,11 +12,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from symgraph.codegen.complex_numbers import add, multiply
+from symgraph.codegen.complex_ops import Element, part_of
 from symgraph.codegen.llvm_memory import INT64, computed_in
 from symgraph.codegen.llvm_ops import maximum, minimum
 from symgraph.codegen.llvm_shuffles import shuffled
 from symgraph.codegen.loops import Reduce
-from symgraph.codegen.vectors import Body, Register
+from symgraph.codegen.vectors import Body, Complex, Register
 from symgraph.graph.op import Op
 from symgraph.graph.types import BOOL, DType
 from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum
@@ -31,13 +33,18 @@ State: TypeAlias = list[Register]
 """What a reduction carries from turn to turn."""
 
 
+def registers(x: Element) -> State:
+    """Those of a number."""
+    return [x] if isinstance(x, Register) else [x.re, x.im]
+
+
 def reduces(each: Reduce) -> bool:
     """Whether `reduction` knows it."""
     row, op = each.arg.row, each.op
-    if row.is_complex:
-        return False
     if op in (sum.op, prod.op):
         return row is not BOOL and not (row.is_float and row.bits == 16) and each.target.row is row
+    if row.is_complex:
+        return False
     return op in (max.op, min.op) or op in _PLACES or (op in (any.op, all.op) and row is BOOL)
 
 
@@ -45,7 +52,7 @@ def reduction(each: Reduce, lanes: int) -> Reduction:
     """One reduction of a sweep, with accumulators of so many lanes."""
     if each.op in _PLACES:
         return _Place(each, lanes)
-    is_total = each.op is sum.op and each.arg.row.is_float
+    is_total = each.op is sum.op and each.arg.row.is_inexact
     return (_Total if is_total else Reduction)(each, lanes)
 
 
@@ -68,16 +75,23 @@ class Reduction:
 
     def start(self, body: Body) -> State:
         """What changes nothing."""
-        return [_neutral(body, self.each.op, computed_in(self.each.arg.row), self.lanes)]
+        row = computed_in(self.each.arg.row)
+        if not row.is_complex:
+            return [_neutral(body, self.each.op, row, self.lanes)]
+        part = part_of(row)
+        return [_neutral(body, self.each.op, part, self.lanes), body.constant(part, 0, self.lanes)]
 
-    def take(self, body: Body, state: State, x: Register, place: Register | None) -> State:
+    def take(self, body: Body, state: State, x: Element, place: Register | None) -> State:
         """The state with a number more in each lane."""
-        return self.merge(body, state, [x])
+        return self.merge(body, state, registers(x))
 
     def merge(self, body: Body, a: State, b: State) -> State:
         """Two states as one, lane by lane; what ``a`` has taken came first."""
-        (x,), (y,) = a, b
         op = self.each.op
+        if self.each.arg.row.is_complex:
+            both = (add if op is sum.op else multiply)(body, Complex(*a), Complex(*b))
+            return [both.re, both.im]
+        (x,), (y,) = a, b
         if x.row is BOOL:
             return [body.or_(x, y) if op in (any.op, max.op) else body.and_(x, y)]
         if op is sum.op:
@@ -98,17 +112,24 @@ class Reduction:
         """The number in each lane; the first of the registers."""
         return total
 
-    def across(self, body: Body, state: State) -> Register:
+    def across(self, body: Body, state: State) -> Element:
         """All lanes as one number: halves merged again and again."""
         while state[0].lanes > 1:
             lower = [_half(body, x, 0) for x in state]
             state = self.merge(body, lower, [_half(body, x, x.lanes // 2) for x in state])
-        x = state[0]
-        return Register(body.named(f"extractelement {x.type} {x.text}, i64 0"), x.row, 0) if x.lanes else x
+        if state[0].lanes:
+            state = [
+                Register(body.named(f"extractelement {x.type} {x.text}, i64 0"), x.row, 0) for x in state
+            ]
+        return self.value(state)
+
+    def value(self, state: State) -> Element:
+        """What was found, of its registers."""
+        return Complex(*state) if self.each.arg.row.is_complex else state[0]
 
 
 class _Total(Reduction):
-    """A sum of floats, in two levels."""
+    """A sum of floats, or of the parts of complex numbers, in two levels."""
 
     __slots__ = ()
 
@@ -120,16 +141,25 @@ class _Total(Reduction):
         return [*self.start(body), *self.start(body)]
 
     def gather(self, body: Body, total: State, state: State) -> State:
-        """The sum, and what rounding has taken from it until now."""
-        (x,), (before, lost) = state, total
-        found = body.add(before, x)
-        part = body.sub(found, before)
-        error = body.add(body.sub(before, body.sub(found, part)), body.sub(x, part))
-        known = body.compare("eq", error, error)  # infinity loses nothing
-        return [found, body.add(lost, body.select(known, error, 0))]
+        """The sums, and what rounding has taken from them until now."""
+        pairs = [
+            _kept(body, before, lost, x)
+            for before, lost, x in zip(total[: len(state)], total[len(state) :], state, strict=True)
+        ]
+        return [*(found for found, _ in pairs), *(lost for _, lost in pairs)]
 
     def result(self, body: Body, total: State) -> State:
-        return [body.add(*total)]
+        half = len(total) // 2
+        return [body.add(x, lost) for x, lost in zip(total[:half], total[half:], strict=True)]
+
+
+def _kept(body: Body, before: Register, lost: Register, x: Register) -> tuple[Register, Register]:
+    """A sum with a number more, and what was lost of it."""
+    found = body.add(before, x)
+    part = body.sub(found, before)
+    error = body.add(body.sub(before, body.sub(found, part)), body.sub(x, part))
+    known = body.compare("eq", error, error)  # infinity loses nothing
+    return found, body.add(lost, body.select(known, error, 0))
 
 
 class _Place(Reduction):
@@ -146,8 +176,8 @@ class _Place(Reduction):
         op = max.op if self.each.op is argmax.op else min.op
         return [body.constant(INT64, _LAST, self.lanes), _neutral(body, op, row, self.lanes)]
 
-    def take(self, body: Body, state: State, x: Register, place: Register | None) -> State:
-        assert place is not None
+    def take(self, body: Body, state: State, x: Element, place: Register | None) -> State:
+        assert place is not None and isinstance(x, Register)
         return self.merge(body, state, [place, x])
 
     def merge(self, body: Body, a: State, b: State) -> State:

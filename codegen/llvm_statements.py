@@ -7,25 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from symgraph.codegen import llvm_elements as elements
+from symgraph.codegen.complex_ops import Element, compute, is_long
 from symgraph.codegen.layout import Access, Layout, Step, accesses
-from symgraph.codegen.llvm_memory import (
-    INT64,
-    Lanes,
-    computed_in,
-    counting,
-    gather,
-    load,
-    scatter,
-    store,
-    stream,
-)
-from symgraph.codegen.llvm_ops import compute
+from symgraph.codegen.llvm_memory import INT64, Lanes, counting
 from symgraph.codegen.llvm_reductions import reduction
 from symgraph.codegen.long_rows import in_parts
 from symgraph.codegen.loops import (
     Compute,
     Load,
     LoopKernel,
+    Number,
     Operand,
     Reduce,
     Statement,
@@ -48,8 +40,8 @@ class Scope:
     """What is known at a place: where the arrays are, and values."""
 
     places: dict[Access | str, str]
-    values: dict[str, Register]
-    wide: dict[str, Register]
+    values: dict[str, Element]
+    wide: dict[str, Element]
     """Numbers in every lane."""
     mask: Lanes = None
     """The lanes that count; None for all."""
@@ -96,19 +88,20 @@ class Statements:
         if name in scope.values:  # it was done before a loop
             return
         if isinstance(each, Load):
-            found = self._read(Access(each.param.name, each.index), each.target.row)
+            found: Element = self._read(Access(each.param.name, each.index), each.target.row)
         elif isinstance(each, Reduce):  # of one element, where there are no columns
             how = reduction(each, self._lanes_of(each.arg))
             state = how.take(
                 self._body, how.start(self._body), self._operand(each.arg, how.lanes), self._number(how.lanes)
             )
-            found = state[0]
+            found = how.value(state)
         else:
             lanes = max((self._lanes_of(x) for x in each.args), default=0)
             args = [self._operand(x, lanes) for x in each.args]
             rows = [x.row for x in each.args]
-            apart = self._counts[each.op] > _SHORT
-            found = compute(self._body, each.op, args, rows, each.target.row, apart=apart)
+            is_known = any(isinstance(x, Number) for x in each.args)
+            apart = self._counts[each.op] > _SHORT or (is_long(each.op, rows) and not is_known)
+            found = compute(self._body, each.op, args, rows, each.target.row, each.attrs, apart=apart)
         scope.values[name] = found
         if name in self._homes:
             self._keep(each.target)
@@ -124,10 +117,10 @@ class Statements:
     def _lanes_of(self, x: Operand) -> int:
         return self._lanes if name_of(x) in self._vectors else 0
 
-    def _operand(self, x: Operand, lanes: int) -> Register:
+    def _operand(self, x: Operand, lanes: int) -> Element:
         """A register of so many lanes; what an earlier sweep kept is read again."""
         if not isinstance(x, Value):
-            return self._body.constant(computed_in(x.row), x.value, lanes)
+            return elements.constant(self._body, x.row, x.value, lanes)
         if x.name not in self._scope.values:
             home = self._homes[x.name]
             key = x.name if home is None else Access(home.param.name, home.index)
@@ -135,26 +128,28 @@ class Statements:
         found = self._scope.values[x.name]
         if lanes and not found.lanes and x.name in self._scope.wide:
             return self._scope.wide[x.name]
-        return self._body.spread(found, lanes)
+        return elements.spread(self._body, found, lanes)
 
-    def _read(self, key: Access | str, row: DType) -> Register:
+    def _read(self, key: Access | str, row: DType) -> Element:
         place, scope, vector = self._scope.places[key], self._scope, self._layout.vector
         step = self._steps[key][vector] if vector >= 0 else Step.NONE
         if step is Step.FAR:
-            return gather(self._body, row, place, self._strides[key][vector], self._lanes, scope.mask)
+            return elements.gather(
+                self._body, row, place, self._strides[key][vector], self._lanes, scope.mask
+            )
         unit = step is Step.UNIT
-        return load(self._body, row, place, self._lanes if unit else 0, scope.mask if unit else None)
+        return elements.load(self._body, row, place, self._lanes if unit else 0, scope.mask if unit else None)
 
     def _write(self, key: Access | str, row: DType, value: Operand) -> None:
         place, scope, vector = self._scope.places[key], self._scope, self._layout.vector
         step = self._steps[key][vector] if vector >= 0 else Step.NONE
         x = self._operand(value, 0 if step is Step.NONE else self._lanes)
         if step is Step.FAR:
-            scatter(self._body, x, row, place, self._strides[key][vector], scope.mask)
+            elements.scatter(self._body, x, row, place, self._strides[key][vector], scope.mask)
         elif scope.streams and step is Step.UNIT:
-            stream(self._body, x, row, place)
+            elements.stream(self._body, x, row, place)
         else:
-            store(self._body, x, row, place, scope.mask if step is Step.UNIT else None)
+            elements.store(self._body, x, row, place, scope.mask if step is Step.UNIT else None)
 
     def _number(self, lanes: int) -> Register:
         """How many turns of the sweep came before this one, in each lane."""

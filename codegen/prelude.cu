@@ -54,6 +54,37 @@ __device__ inline unsigned short sg_to_bfloat16(float x) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+// Complex numbers; what is longer than these lines is a function of its own.
+template <class T>
+struct alignas(2 * sizeof(T)) sg_complex {
+  T re, im;
+};
+
+template <class T>
+__device__ inline sg_complex<T> operator+(const sg_complex<T>& x, const sg_complex<T>& y) {
+  return {x.re + y.re, x.im + y.im};
+}
+
+template <class T>
+__device__ inline sg_complex<T> operator-(const sg_complex<T>& x, const sg_complex<T>& y) {
+  return {x.re - y.re, x.im - y.im};
+}
+
+template <class T>
+__device__ inline sg_complex<T> operator-(const sg_complex<T>& x) {
+  return {-x.re, -x.im};
+}
+
+template <class T>
+__device__ inline bool operator==(const sg_complex<T>& x, const sg_complex<T>& y) {
+  return x.re == y.re && x.im == y.im;
+}
+
+template <class T>
+__device__ inline bool operator!=(const sg_complex<T>& x, const sg_complex<T>& y) {
+  return !(x == y);
+}
+
 // Numbers that are loaded and stored at once; a pointer to the first is aligned to all of them, or to 16 bytes.
 template <class T, int N>
 struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) sg_vector {

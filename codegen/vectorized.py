@@ -22,6 +22,7 @@ from symgraph.codegen.loops import (
     statements,
 )
 from symgraph.codegen.machine import Machine
+from symgraph.graph.types import DType
 from symgraph.optimizations.cost import weight
 
 _LIGHT = 12.0
@@ -34,6 +35,9 @@ other, and a processor has done them before it sees the next."""
 
 _BUSY = 4.0
 """Operations for each reading or writing, below which memory is waited for."""
+
+_PAIRS = 4.0
+"""Operations on the parts of complex numbers, for one operation on these."""
 
 _CHAIN, _ALIVE = 0.7, 7
 """Where so much of the work is one operation after the other, two vectors at a time are not enough; four are kept in 32
@@ -62,7 +66,7 @@ class _Shape:
     """What a kernel does for one element."""
 
     widest: int
-    """Bytes of a number."""
+    """Bytes of a number, or of a part of a complex one."""
     reduces: bool
     moves: int
     """How often it reads or writes."""
@@ -76,14 +80,25 @@ class _Shape:
 def _shape(kernel: LoopKernel) -> _Shape:
     every = [x for x, _, _ in statements(kernel)]
     rows = {x.param.type.dtype if isinstance(x, Store) else x.target.row for x in every}
-    weights = [weight(x.op, len(x.args)) for x in every if isinstance(x, Compute)]
+    weights = [_work(x) for x in every if isinstance(x, Compute)]
     return _Shape(
-        max((computed_in(row).bits // 8 for row in rows), default=8),
+        max((_bits(row) // 8 for row in rows), default=8),
         any(isinstance(x, Reduce) for x in every),
         sum(isinstance(x, Load | Store) for x in every),
         sum(weights),
         max(weights, default=0.0),
     )
+
+
+def _work(x: Compute) -> float:
+    """The operations of a statement."""
+    pairs = any(row.is_complex for row in (x.target.row, *(y.row for y in x.args)))
+    return weight(x.op, len(x.args)) * (_PAIRS if pairs else 1.0)
+
+
+def _bits(row: DType) -> int:
+    """Of a lane that holds a number, or half of it."""
+    return row.bits // 2 if row.is_complex else computed_in(row).bits
 
 
 @of_kernel
@@ -95,7 +110,7 @@ def _is_chain(kernel: LoopKernel) -> bool:
     every = [x for x, _, _ in statements(kernel)]
     for x in every:
         if not isinstance(x, Store):
-            own = weight(x.op, len(x.args)) if isinstance(x, Compute) else 0.0
+            own = _work(x) if isinstance(x, Compute) else 0.0
             behind = [depths[y.name] for y in operands(x) if isinstance(y, Value)]
             depths[x.target.name] = own + max(behind, default=0.0)
     for x in reversed(every):

@@ -32,6 +32,22 @@ class Register:
         return type_of(self.row, self.lanes)
 
 
+@dataclass(frozen=True, slots=True)
+class Complex:
+    """A complex number, or a vector of them: the real parts and the imaginary ones."""
+
+    re: Register
+    im: Register
+
+    @property
+    def row(self) -> DType:
+        return dtype(f"complex{2 * self.re.row.bits}")
+
+    @property
+    def lanes(self) -> int:
+        return self.re.lanes
+
+
 Value: TypeAlias = Register | float | int
 """What an operation takes."""
 
@@ -162,6 +178,20 @@ class Body:
         made = self.named(f"call {type_of(row, first.lanes)} {function}({given})")
         return Register(made, row, first.lanes)
 
+    def apart_all(
+        self, name: str, what: Callable[..., tuple[Register, ...]], *args: Register
+    ) -> tuple[Register, ...]:
+        """As `apart`, of several results."""
+        first = args[0]
+        rows, declared = _definition_of_all(name, what, first.row, first.lanes, len(args), self.fused)
+        self.declared |= declared
+        function, type_ = f"@symgraph.{name}.{suffix(first.row, first.lanes)}", _type_of_all(rows, first.lanes)
+        made = self.named(f"call {type_} {function}({', '.join(f'{x.type} {x.text}' for x in args)})")
+        return tuple(
+            Register(self.named(f"extractvalue {type_} {made}, {n}"), row, first.lanes)
+            for n, row in enumerate(rows)
+        )
+
     def apart_pair(
         self, name: str, what: Callable[[Body, Register], tuple[Register, Register]], x: Register
     ) -> tuple[Register, Register]:
@@ -180,16 +210,48 @@ class Body:
 
     def again(self, carried: Register, turn: Callable[[Register], tuple[Register, Register]]) -> Register:
         """Turns, each on what the one before gave, until none of the lanes of the mask that it gives too is set."""
+
+        def one(given: list[Register]) -> tuple[list[Register], Register]:
+            found, more = turn(*given)
+            return [found], more
+
+        return self.again_all([carried], one)[0]
+
+    def again_all(
+        self,
+        carried: Sequence[Register],
+        turn: Callable[[list[Register]], tuple[list[Register], Register]],
+    ) -> list[Register]:
+        """As `again`, of several registers."""
         before, head, after = self.block, self.label("again"), self.label("enough")
         self.emit(f"br label %{head}")
         self.begin(head)
-        place, given = len(self.lines), self._new(carried)
+        place, given = len(self.lines), [self._new(x) for x in carried]
         found, more = turn(given)
         asked = self.any(more)
-        self.lines.insert(place, f"  {_phi(given, before, carried, self.block, found)}")
+        pairs = zip(given, carried, found, strict=True)
+        self.lines[place:place] = [f"  {_phi(x, before, a, self.block, b)}" for x, a, b in pairs]
         self.emit(f"br i1 {asked}, label %{head}, label %{after}")
         self.begin(after)
         return found
+
+    def until_done(
+        self,
+        carried: Sequence[Register],
+        turn: Callable[[list[Register]], tuple[list[Register], Register]],
+    ) -> list[Register]:
+        """As `again_all`, but each lane keeps what it has once it is not in the mask: it has no more turns than it
+        would alone. All lanes have one."""
+
+        def one(given: list[Register]) -> tuple[list[Register], Register]:
+            *state, going = given
+            found, more = turn(state)
+            kept = [self.select(going, new, old) for new, old in zip(found, state, strict=True)]
+            more = self.and_(going, more)
+            return [*kept, more], more
+
+        first = self.constant(BOOL, 1, carried[0].lanes)
+        return self.again_all([*carried, first], one)[:-1]
 
     def any(self, mask: Register) -> str:
         """One bit: whether any lane of a mask is set."""
@@ -425,6 +487,27 @@ def _definition(
     head = f"define internal {found.type} @symgraph.{name}.{suffix(row, lanes)}({signature}) #0 {{"
     text = "\n".join([head, "entry:", *body.lines, "}"])
     return found.row, frozenset([*body.declared, text])
+
+
+@cache
+def _definition_of_all(
+    name: str, what: Callable[..., tuple[Register, ...]], row: DType, lanes: int, arity: int, fused: bool
+) -> tuple[tuple[DType, ...], frozenset[str]]:
+    """As `_definition`, of several results."""
+    body, type_ = Body(fma=fused), type_of(row, lanes)
+    found = what(body, *(Register(f"%x{n}", row, lanes) for n in range(arity)))
+    rows = tuple(x.row for x in found)
+    given, whole = _type_of_all(rows, lanes), "poison"
+    for n, x in enumerate(found):
+        whole = body.named(f"insertvalue {given} {whole}, {x.type} {x.text}, {n}")
+    body.emit(f"ret {given} {whole}")
+    signature = ", ".join(f"{type_} %x{n}" for n in range(arity))
+    head = f"define internal {given} @symgraph.{name}.{suffix(row, lanes)}({signature}) #0 {{"
+    return rows, frozenset([*body.declared, "\n".join([head, "entry:", *body.lines, "}"])])
+
+
+def _type_of_all(rows: Sequence[DType], lanes: int) -> str:
+    return f"{{ {', '.join(type_of(row, lanes) for row in rows)} }}"
 
 
 def _phi(x: Register, before: str, first: Register, end: str, last: Register) -> str:

@@ -33,11 +33,16 @@ SizeOf = Callable[[Dim], int]
 
 _PLAIN = 1.0
 _TRANSCENDENTAL = 12.0
+_SERIES = 150.0
 _HEAVY = frozenset(
     {"exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "sinh", "cosh", "tanh",
      "asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh", "hypot", "logaddexp", "cbrt", "remainder", "fmod",
      "floor_divide", "scaled_exp", "ndtr", "log_ndtr", "ndtri"}
 )  # fmt: skip
+
+
+_SUMMED = frozenset({"gammainc", "gammaincc", "betainc", "lbeta", "polygamma"})
+"""Of these the terms of a series are computed one by one."""
 
 
 def cost(roots: Iterable[Node]) -> float:
@@ -69,6 +74,8 @@ def weight(op: Op, arity: int) -> float:
     if op.numpy is None and op.body is not None:
         scalars = [placeholder("float64", (), name=f"x{i}") for i in range(arity)]
         return sum(weight(part.op, len(part.inputs)) for part in toposort([op.body(*scalars)]) if part.inputs)
+    if op.name in _SUMMED:
+        return _SERIES
     return _TRANSCENDENTAL if op.name in _HEAVY or "erf" in op.name or "gamma" in op.name else _PLAIN
 
 

@@ -148,7 +148,7 @@ def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * (math.sqrt(2 * np.pi) * exp(0.5 * out * out))
 
 
-@_scipy("gammaln", sample=(0.3, 5), tolerance=8)
+@_scipy("gammaln", sample=(0.3, 5), tolerance=16)
 def gammaln(x: ArrayLike) -> Node:
     """The logarithm of the absolute value of the gamma function.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from symgraph.codegen.cuda_printer import CudaKernel
-from symgraph.codegen.llvm_printer import unspoken
+from symgraph.codegen.spoken import unspoken
 from symgraph.errors import DeviceError, MemoryLimitError, OutOfBoundsError
 from symgraph.graph.evaluate import schedule
 from symgraph.graph.node import Node

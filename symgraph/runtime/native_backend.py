@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from symgraph.codegen.llvm_printer import module, unspoken
+from symgraph.codegen.llvm_printer import module
+from symgraph.codegen.spoken import unspoken
 from symgraph.graph.node import Node
 from symgraph.optimizations.plan import Call, Kernel, Plan, Step
 from symgraph.optimizations.step_cost import step_cost

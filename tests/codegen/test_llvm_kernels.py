@@ -7,7 +7,7 @@ pytest.importorskip("llvmlite")
 
 import symgraph as sg
 from symgraph.codegen.llvm_math import FUNCTIONS
-from symgraph.codegen.llvm_printer import unspoken
+from symgraph.codegen.spoken import unspoken
 from symgraph.graph.evaluate import bind_sizes, schedule
 from symgraph.graph.graph import graph
 from symgraph.optimizations.pipeline import optimize
@@ -56,7 +56,7 @@ def test_drawn_kernels(group, first_seed):  # noqa: F811
                 call(lying, Memory().arena(native.needs(sizes).room or 0))
                 run += 1
                 every = (*kernel.needs, *kernel.nodes)
-                narrowest = min((node.dtype.itemsize for node in every if node.row.is_float), default=8)
+                narrowest = min((width(node.row) for node in every if node.row.is_inexact), default=8)
                 jumps = jumping(kernel)
                 for node, found in zip(native.nodes, lying, strict=True):
                     if node in jumps:
@@ -94,15 +94,21 @@ def jumping(kernel):
     return found
 
 
+def width(row):
+    """Bytes of a float, or of a part of a complex number."""
+    return row.bits // (16 if row.is_complex else 8)
+
+
 def agree(found, expected, narrowest, message):
     """Within what a few operations lose in the narrowest floats that are among them."""
     if found.dtype.kind in "biu":
         np.testing.assert_array_equal(found, expected, err_msg=message)
         return
     limit = {2: 2e-2, 4: 2e-4, 8: 1e-9}[narrowest]
+    wide = complex if found.dtype.kind == "c" else float
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(
-            found.astype(float), np.asarray(expected, float), rtol=limit, atol=limit, err_msg=message
+            found.astype(wide), np.asarray(expected, wide), rtol=limit, atol=limit, err_msg=message
         )
 
 
