@@ -133,7 +133,7 @@ CASES: dict[str, Case] = {
         fitting=lambda a, rng: _near_mean(a, rng),
     ),
     "lbeta": Case(
-        6,
+        8,
         0,
         20,
         mp=lambda a, b: _lbeta(a, b),

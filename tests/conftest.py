@@ -43,3 +43,9 @@ def pytest_report_header(config):
 def update(request):
     """Whether golden files are to be rewritten."""
     return request.config.getoption("--update")
+
+
+@pytest.fixture
+def thorough(request):
+    """Whether CUDA's text was asked for, and nothing else: then all of it is looked at, for some minutes."""
+    return request.config.option.markexpr == "cuda_text"

@@ -1,5 +1,6 @@
 import itertools
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -92,6 +93,57 @@ def test_softmax_is_exact_below_any_peak(dtype, peak):
     apart = np.abs(found - expected) / np.spacing(expected.astype(dtype)).astype(np.longdouble)
     assert apart[np.isfinite(rows)].max() <= 4
     assert [0] == found[~np.isfinite(rows)].tolist()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", [1, 2, 3, 8])
+def test_polygamma_is_exact_above_0_and_relative_to_its_terms_below(order, dtype):
+    rng = np.random.default_rng(5)
+    above = np.concatenate([rng.uniform(0.1, 40, 300), 10.0 ** rng.uniform(-3, 3, 100)]).astype(dtype)
+    below = -rng.uniform(0, 9, 100).astype(dtype)
+    x = symgraph.placeholder(dtype, ("n",), name="x")
+    run = symgraph.function([x], symgraph.polygamma(order, x), options=symgraph.Options(backend="llvm"))
+
+    expected, terms = np.array([zeta_sum(order, mpmath.mpf(float(each))) for each in [*above, *below]]).T
+    found = run(np.concatenate([above, below])).astype(np.longdouble)
+
+    apart = np.abs(found - expected) / np.spacing(terms.astype(dtype))
+    assert apart[: above.size].max() <= (4 if order <= 3 else 6)
+    assert apart[above.size :].max() <= 8
+    assert [np.inf * (-1) ** (order + 1)] * 4 == run(np.array([0.0, -0.0, -2.0, -np.inf], dtype)).tolist()
+    assert 0.0 == run(np.array([np.inf], dtype))[0] and np.isnan(run(np.array([np.nan], dtype))[0])
+
+
+def zeta_sum(order, x):
+    """``order! * Σ ±(x + k)**-(order + 1)``, and the same of sizes."""
+    with mpmath.workdps(40):
+        powers = [(x + k) ** -(order + 1) for k in range(12)]
+        rest = mpmath.zeta(order + 1, x + 12)
+        factor = mpmath.factorial(order)
+        total = (-1) ** (order + 1) * factor * (mpmath.fsum(powers) + rest)
+        return [
+            np.longdouble(str(total)),
+            np.longdouble(str(factor * (mpmath.fsum(map(abs, powers)) + rest))),
+        ]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8", "uint32", "uint64"])
+def test_integer_powers_and_reciprocals_are_those_of_numpy(dtype):
+    info, rng = np.iinfo(dtype), np.random.default_rng(5)
+    edges = np.array([0, 1, 2, info.max, info.min], dtype)
+    values = np.concatenate([rng.integers(info.min, info.max, 200, dtype, endpoint=True), edges])
+    x = symgraph.placeholder(dtype, ("n",), name="x")
+    llvm = symgraph.Options(backend="llvm")
+
+    for exponent in (0, 1, 2, 3, 7, 31, 63):
+        run = symgraph.function([x], x**exponent, options=llvm)
+        assert np.power(values, np.array(exponent, dtype)).tolist() == run(values).tolist()
+        assert "loops of NumPy" not in str(run.explain())
+    safe = values[values != 0]
+    assert (
+        np.reciprocal(safe).tolist()
+        == symgraph.function([x], symgraph.reciprocal(x), options=llvm)(safe).tolist()
+    )
 
 
 def test_arguments_hold_the_special_places():

@@ -23,13 +23,17 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_cuda_means_what_programs_mean(group, first_seed):  # noqa: F811
+def test_cuda_means_what_programs_mean(group, first_seed, thorough):  # noqa: F811
+    if group and not thorough:
+        pytest.skip("pytest -m cuda_text runs it")
     drawn = list(draw_group(group, OF_ANY_KIND, first_seed))
     check([(seed, program, [node for node, _ in program.values]) for seed, program in drawn])
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_cuda_means_what_gradients_mean(group, first_seed):  # noqa: F811
+def test_cuda_means_what_gradients_mean(group, first_seed, thorough):  # noqa: F811
+    if group and not thorough:
+        pytest.skip("pytest -m cuda_text runs it")
     drawn = list(draw_group(group, SMOOTH, first_seed, smooth=True))
     check([(seed, program, loss_and_gradients(program)) for seed, program in drawn])
 
@@ -44,7 +48,9 @@ def check(programs):
         each = CudaProgram(plan(built), device)
         arrays = [array for _, array in program.inputs]
         each.prepared(arrays)
-        made.append((each, arrays, schedule(built.roots, given).run(arrays), described(seed, program), program))
+        made.append(
+            (each, arrays, schedule(built.roots, given).run(arrays), described(seed, program), program)
+        )
     for each, arrays, expected, where, program in made:
         found = []
         for device.seed in (0, 1, 2):
