@@ -185,7 +185,10 @@ class Body:
         first = args[0]
         rows, declared = _definition_of_all(name, what, first.row, first.lanes, len(args), self.fused)
         self.declared |= declared
-        function, type_ = f"@symgraph.{name}.{suffix(first.row, first.lanes)}", _type_of_all(rows, first.lanes)
+        function, type_ = (
+            f"@symgraph.{name}.{suffix(first.row, first.lanes)}",
+            _type_of_all(rows, first.lanes),
+        )
         made = self.named(f"call {type_} {function}({', '.join(f'{x.type} {x.text}' for x in args)})")
         return tuple(
             Register(self.named(f"extractvalue {type_} {made}, {n}"), row, first.lanes)
