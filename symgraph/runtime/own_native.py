@@ -1,0 +1,33 @@
+"""LLVM IR that users wrote is compiled by itself before it stands in kernels, so that an error is about their lines."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from symgraph.codegen.loops import Compute, LoopKernel, statements
+from symgraph.codegen.own_llvm import explained, proof, unknown
+from symgraph.graph.types import DType
+from symgraph.ops.own_scalar import ScalarOp
+from symgraph.runtime.cpu import assembly
+
+_LANES = (0, 4)
+"""A text is tried on one number, and on a vector."""
+
+
+def check(kernel: LoopKernel) -> None:
+    """Raises DeviceError with the user's line for a text that LLVM does not take."""
+    for each, _, _ in statements(kernel):
+        if isinstance(each, Compute) and isinstance(each.op, ScalarOp):
+            _check(each.op, each.args[0].row, each.target.row)
+
+
+@cache
+def _check(op: ScalarOp, row: DType, gives: DType) -> None:
+    for lanes in _LANES:
+        text, origins = proof(op, row, gives, lanes)
+        try:
+            found = unknown(assembly(text, 0))
+        except RuntimeError as error:
+            raise explained(str(error), op, row, origins) from None
+        if found is not None:
+            raise explained(f"there is no intrinsic {found}", op, row, origins)
