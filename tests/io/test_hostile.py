@@ -1,0 +1,148 @@
+"""Spoiled files end in a FileError that names the file and the fault, in bounded time and memory.
+
+``SYMGRAPH_CORRUPTIONS=20000 pytest tests/io/test_hostile.py`` draws that many of each kind.
+"""
+
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from tests.io import hostile
+
+SECONDS = 1.0
+BYTES = 100 << 20
+"""Above the file's size."""
+
+
+@pytest.fixture
+def native(training, tmp_path):
+    path = tmp_path / "whole.sg"
+    sg.save(path, training)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def variables():
+    values = {
+        "w": np.ones((4, 3), "f4"),
+        "c": np.array([1 + 2j]),
+        "b": np.array([True, False]),
+        "s": np.array(3),
+    }
+    return [sg.variable(value, name=name) for name, value in values.items()]
+
+
+def outcome(path, content, read):
+    """The error that reading a file of these bytes ends in, or what is read; and the seconds that it took."""
+    path.write_bytes(content)
+    start = time.process_time()
+    try:
+        found = read(path)
+    except sg.FileError as error:
+        found = error
+    seconds = time.process_time() - start
+    if isinstance(found, sg.FileError):
+        assert str(found).startswith(f"{path}: ")
+        assert len(str(found)) > len(str(path)) + 10
+    return found, seconds
+
+
+def test_spoiled_bytes_of_programs(native, tmp_path, draws):
+    for seed in range(draws):
+        content = hostile.spoiled(native, hostile.generator(seed))
+        found, seconds = outcome(tmp_path / "drawn.sg", content, sg.load)
+
+        assert isinstance(found, sg.FileError), seed
+        assert SECONDS > seconds, seed
+
+
+def test_spoiled_bytes_of_checkpoints(variables, tmp_path, draws):
+    path = tmp_path / "whole.safetensors"
+    sg.checkpoint.save(variables, path)
+    whole = path.read_bytes()
+    before = [each.value.tobytes() for each in variables]
+
+    for seed in range(draws):
+        content = hostile.spoiled(whole, hostile.generator(seed))
+        found, seconds = outcome(
+            path, content, lambda path: sg.checkpoint.restore(variables, path, partial=True)
+        )
+
+        assert isinstance(found, sg.FileError), seed
+        assert SECONDS > seconds, seed
+    assert before == [each.value.tobytes() for each in variables]
+
+
+def test_whole_files_that_say_what_no_program_says(native, tmp_path, draws):
+    """Their checksums are right, so some of them say another program; that one is as good as any."""
+    for seed in range(draws):
+        content = hostile.resealed(native, hostile.generator(seed))
+        found, seconds = outcome(tmp_path / "drawn.sg", content, sg.load)
+
+        assert SECONDS > seconds, seed
+        if not isinstance(found, sg.FileError):
+            for function in found.values() if isinstance(found, dict) else [found]:
+                sg.verify(function.graph)
+
+
+@pytest.mark.parametrize("kind", [hostile.spoiled, hostile.resealed])
+def test_memory_is_bounded(native, tmp_path, kind, draws):
+    path = tmp_path / "drawn.sg"
+    tracemalloc.start()
+    try:
+        for seed in range(draws // 10):
+            content = kind(native, hostile.generator(seed))
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            outcome(path, content, sg.load)
+
+            assert BYTES + len(content) > tracemalloc.get_traced_memory()[1] - before, seed
+    finally:
+        tracemalloc.stop()
+
+
+HEADERS = {
+    "dicts": '{"x":[' + ",".join(['{"":0}'] * 199_000) + "]}",
+    "lists": '{"x":[' + ",".join(["[]"] * 299_000) + "]}",
+    "strings": '{"x":[' + ",".join(f'"{i}"' for i in range(290_000)) + "]}",
+    "a long string": '{"x":"' + "\U0001f600" * 4_000_000 + '"}',
+    "digits": '{"x":' + "9" * 16_000_000 + "}",
+    "deep": "[" * 590_000,
+    "spaces": " " * 16_000_000 + "{}",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_the_largest_headers_take_bounded_memory(tmp_path, header):
+    text = header.encode()
+    content = len(text).to_bytes(8, "little") + text
+    tracemalloc.start()
+    try:
+        found, _ = outcome(tmp_path / "drawn.sg", content, sg.load)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(found, sg.FileError)
+    assert BYTES + len(content) > peak
+
+
+def test_a_size_that_no_file_has_is_not_allocated(tmp_path):
+    header = b'{"x":{"dtype":"F64","shape":[1000000000000],"data_offsets":[0,8000000000000]}}'
+    path = tmp_path / "huge.sg"
+
+    found, _ = outcome(path, len(header).to_bytes(8, "little") + header, sg.load)
+
+    assert f"{path}: its arrays have 8000000000000 bytes, and it has 0 for them" == str(found)
+
+
+def test_what_is_no_file(tmp_path):
+    with pytest.raises(sg.FileError, match=r"missing\.sg: cannot be read: No such file"):
+        sg.load(tmp_path / "missing.sg")
+    with pytest.raises(sg.FileError, match="it is no file"):
+        sg.load(tmp_path)
+    with pytest.raises(sg.FileError, match="cannot be read: embedded null"):
+        sg.load("a\0b")
