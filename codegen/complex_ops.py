@@ -146,6 +146,7 @@ _MEANINGS: Mapping[str, Callable[..., Element]] = {
     "real": lambda body, x: x.re,
     "imag": lambda body, x: x.im,
     "conj": numbers.conj,
+    "copy": lambda body, x: x,
     "stop_gradient": lambda body, x: x,
     "isnan": numbers.is_nan,
     "isinf": numbers.is_infinite,

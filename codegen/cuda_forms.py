@@ -36,11 +36,11 @@ _EACH = 16
 """Numbers of a row for each thread, as long as there are threads enough."""
 _HELD = 32
 """Registers of 4 bytes for what a thread holds of a row: with more it reads again."""
-_FULL = 1 << 17
+FULL = 1 << 17
 """So many threads keep a large GPU busy."""
-_PART = 1 << 13
+PART = 1 << 13
 """Numbers of a row that a block has at least, where a row is cut into parts."""
-_PARTS = 1024
+PARTS = 1024
 """Parts of a row, at most."""
 _NEAR = 1 << 30
 """What indices of 32 bits reach."""
@@ -90,7 +90,7 @@ def form(
     has the numbers that each array reaches over.
     """
     rows, columns = prod(turns[: layout.rows]), prod(turns[layout.rows :])
-    wide = max([*spans, rows * max(1, columns)]) >= _NEAR
+    wide = is_wide(*spans, rows * max(1, columns))
     if not layout.columns and turned(kernel, layout):
         return Form(wide, 1, tiled=True)
     if not layout.columns:
@@ -103,9 +103,14 @@ def form(
     return Form(wide, vector, threads, held=held, is_cut=is_cut)
 
 
+def is_wide(*numbers: int) -> bool:
+    """Whether indices need more than 32 bits."""
+    return max(numbers) >= _NEAR
+
+
 def shared(kernel: LoopKernel, rows: int, columns: int) -> tuple[int, bool]:
     """How many threads share a row, and whether blocks share it."""
-    is_cut = columns >= 4 * _PART and rows * BLOCK < _FULL
+    is_cut = columns >= 4 * PART and rows * BLOCK < FULL
     if is_upright(kernel) and kernel.rows:
         return _power(columns // _EACH, BLOCK // WARP), is_cut
     if is_cut:
@@ -124,7 +129,7 @@ def is_held(kernel: LoopKernel, rows: int, columns: int) -> bool:
 
 def parts(columns: int) -> tuple[int, int]:
     """Into how many parts a row is cut, and how long they are."""
-    count = max(1, min(_PARTS, columns // _PART))
+    count = max(1, min(PARTS, columns // PART))
     length = -(-columns // count)
     length = -(-length // BLOCK) * BLOCK
     return max(1, -(-columns // length)), length

@@ -113,9 +113,8 @@ def finished(
     name = f"{what}_{digest}"
     head = f'extern "C" __global__ void __launch_bounds__({form.block}) {name}'
     text = f"{_comment(note)}{head}(\n    {signature})\n{{\n{body}\n}}\nSG_KERNEL({name})\n"
-    waits = any(word in each for each in (body, *helpers.values()) for word in ("__sync", "_sync("))
     parameters = (*(x for x, _ in arrays), *numbers)
-    return CudaKernel((name,), (False,), text, helpers, parameters, form, waits)
+    return CudaKernel((name,), (False,), text, helpers, parameters, form)
 
 
 def _comment(note: str) -> str:

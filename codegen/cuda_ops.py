@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+from symgraph.codegen import own_cuda
 from symgraph.codegen.complex_ops import Element, compute, part_of
 from symgraph.codegen.cuda_body import CudaBody, Function, c_type, define, wrapping
 from symgraph.codegen.llvm_math import WITH_ATTRIBUTES
@@ -16,6 +17,7 @@ from symgraph.codegen.llvm_memory import computed_in
 from symgraph.graph.op import Attrs, Op
 from symgraph.graph.types import BOOL, DType
 from symgraph.ops.arithmetic import astype, where
+from symgraph.ops.own_scalar import ScalarOp
 
 
 def spelled(
@@ -28,6 +30,8 @@ def spelled(
 ) -> str:
     """The expression of an op of operands, given as texts and by their dtypes in memory, that gives another dtype; the
     ``functions`` that it calls are added."""
+    if isinstance(op, ScalarOp):
+        return rounded(own_cuda.called(op, args, rows, row, functions), row)
     plain = _plain(op, args, rows, row)
     if plain is not None:
         return rounded(plain, row)
@@ -152,6 +156,7 @@ _OF_FLOATS: Mapping[str, str] = {
     "trunc": "trunc{f}({})",
     "rint": "rint{f}({})",
     "copysign": "copysign{f}({}, {})",
+    "copy": "{}",
     "stop_gradient": "{}",
 }
 
@@ -164,6 +169,7 @@ _OF_COMPLEX: Mapping[str, str] = {
     "real": "{}.re",
     "imag": "{}.im",
     "conj": "{type}{{{0}.re, -{0}.im}}",
+    "copy": "{}",
     "stop_gradient": "{}",
 }
 

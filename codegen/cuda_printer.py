@@ -50,8 +50,6 @@ class CudaKernel:
     """The device functions that it calls, each after those that it calls itself."""
     parameters: tuple[Parameter, ...]
     form: Form
-    has_barriers: bool
-    """Whether threads wait for each other, or pass each other numbers."""
 
 
 def print_cuda(kernel: LoopKernel, layout: Layout, form: Form) -> CudaKernel:
@@ -81,10 +79,7 @@ def print_cuda(kernel: LoopKernel, layout: Layout, form: Form) -> CudaKernel:
         f"{head} {name}(\n    {signature})\n{{\n{each}\n}}\nSG_KERNEL({name})\n"
         for name, each in zip(functions, lines, strict=True)
     ]
-    waits = any(word in each for each in lines for word in ("__syncthreads", "sg_shuffle"))
-    return CudaKernel(
-        tuple(functions), has_parts, "\n".join(texts), body.functions, tuple(parameters), form, waits
-    )
+    return CudaKernel(tuple(functions), has_parts, "\n".join(texts), body.functions, tuple(parameters), form)
 
 
 def uncommented(text: str) -> str:

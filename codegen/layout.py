@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from symgraph.codegen.loops import Load, LoopKernel, Store, columns_of, of_kernel, statements
+from symgraph.codegen.loops import Load, LoopKernel, Store, carries, columns_of, of_kernel, statements
 from symgraph.graph.dims import Dim, Size, symbols
 
 
@@ -48,6 +48,8 @@ class Layout:
     """Whether results pass by the caches; see `symgraph.codegen.streams`."""
     is_far: bool = False
     """Whether arrays are read across their rows that no cache holds; see `symgraph.codegen.llvm_transposes`."""
+    is_narrow: bool = False
+    """Whether one vector of the machine holds all rows: there is nothing to work on beside it."""
 
     @property
     def vector(self) -> int:
@@ -81,10 +83,12 @@ FEW = 8
 @of_kernel
 def is_upright(kernel: LoopKernel) -> bool:
     """Whether neighbours in memory are neighbouring rows, in most arrays that lie along rows and columns; or rows are
-    known to be short."""
+    known to be short, or carry something."""
     along_rows = columns_of(kernel)
     if not along_rows or not kernel.rows:
         return False
+    if carries(kernel):
+        return True
     count = 1
     for loop in along_rows:
         count = count * loop.size if isinstance(loop.size, int) else FEW + 1

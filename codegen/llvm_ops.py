@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from symgraph.codegen import own_llvm
 from symgraph.codegen.llvm_exp import scaled_exp
 from symgraph.codegen.llvm_math import FUNCTIONS, WITH_ATTRIBUTES
 from symgraph.codegen.llvm_memory import FLOAT64, INT32, INT64, computed_in, round_to
@@ -14,6 +15,7 @@ from symgraph.codegen.vectors import Body, Comparison, Register
 from symgraph.graph.op import Attrs, Op
 from symgraph.graph.types import BOOL, DType
 from symgraph.ops.arithmetic import astype, where
+from symgraph.ops.own_scalar import ScalarOp
 
 Meaning: TypeAlias = Callable[..., Register]
 
@@ -41,6 +43,8 @@ def compute(
 ) -> Register:
     """The result of an op in the register of a dtype; ``rows`` are the operands' dtypes in memory. ``apart`` calls a
     function for it, if it is long."""
+    if isinstance(op, ScalarOp):
+        return own_llvm.compute(body, op, args, rows, row)
     if op is astype.op:
         return _cast(body, args[0], rows[0], row)
     if op.name in _COMPARISONS:
@@ -330,6 +334,7 @@ _OF_INTEGERS: Mapping[str, Meaning] = {
 _MEANINGS: Mapping[str, Meaning] = {
     "real": _same,
     "conj": _same,
+    "copy": _same,
     "stop_gradient": _same,
     "imag": lambda body, x: body.constant(x.row, 0, x.lanes),
     "where": lambda body, *args: body.select(*args),

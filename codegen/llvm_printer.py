@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -32,22 +33,25 @@ from symgraph.codegen.llvm_memory import (
     replaced,
 )
 from symgraph.codegen.llvm_reductions import TURNS, Reduction, State, reduction, registers
-from symgraph.codegen.llvm_statements import ZERO, Statements, name_of
+from symgraph.codegen.llvm_statements import ZERO, Statements
 from symgraph.codegen.llvm_transposes import LONG, Strip, Turned, turned
 from symgraph.codegen.loops import (
+    Carry,
     Compute,
     Load,
     LoopKernel,
+    Operand,
     Reduce,
     Statement,
     Store,
+    carries,
     common,
     operands,
     statements,
 )
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.streams import first_whole
-from symgraph.codegen.vectorized import has_own_rest, lanes_of, room_of
+from symgraph.codegen.vectorized import has_own_rest, lanes_of, name_of, room_of
 from symgraph.codegen.vectors import Body, Complex, Register, declarations
 from symgraph.graph.collector import paused
 
@@ -79,6 +83,9 @@ def print_native(kernel: LoopKernel, layout: Layout, machine: Machine) -> Native
     return printed
 
 
+_MOST_MASKED = 64
+"""Lanes of a mask that is made by a shift of one word."""
+
 Inside: TypeAlias = Callable[[list[Register]], list[Register]]
 """What stands in a loop: it takes what is carried from the turn before, and gives it on."""
 
@@ -89,7 +96,7 @@ Turn: TypeAlias = Callable[[Register, list[Register]], list[Register]]
 class _Printer(Statements):
     def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine) -> None:
         self._turned, self._machine = _turned(kernel, layout), machine
-        lanes = lanes_of(kernel, machine, turned=self._turned is not None)
+        lanes = lanes_of(kernel, machine, single=layout.is_narrow or self._turned is not None)
         super().__init__(kernel, layout, Body(fma=machine.fma), lanes)
         self._sizes: list[Register] = []
         self._room = room_of(kernel, machine, upright=layout.vector < layout.rows)
@@ -288,7 +295,10 @@ class _Printer(Statements):
         return list(itertools.takewhile(lambda x: not isinstance(x, tuple), self._sections))  # type: ignore[arg-type]
 
     def _sweep(self, section: tuple[Statement, ...]) -> None:
-        """The loops over columns; what they reduce is known after them."""
+        """The loops over columns; what they reduce or carry is known after them."""
+        if carries(self._kernel):
+            self._carrying(section)
+            return
         body, last = self._body, self._layout.rows + self._layout.columns - 1
         across = self._layout.vector == last
         reduced = [
@@ -330,6 +340,39 @@ class _Printer(Statements):
             value = each.across(body, state) if across else each.value(state)
             self._scope.values[each.each.target.name] = value
 
+    def _carrying(self, section: Sequence[Statement]) -> None:
+        """The same, of turns that follow each other."""
+        first, last = self._layout.rows, self._layout.rows + self._layout.columns - 1
+        heads = [x for x in section if isinstance(x, Carry)]
+        rest = [x for x in section if not isinstance(x, Carry)]
+
+        def states(given: Iterable[tuple[Carry, Operand]]) -> list[Register]:
+            return _joined(registers(self._operand(x, self._lanes_of(head.target))) for head, x in given)
+
+        def meet(carried: Iterable[Register]) -> None:
+            left = iter(carried)
+            for x in heads:
+                self._scope.values[x.target.name] = (
+                    Complex(next(left), next(left)) if x.target.row.is_complex else next(left)
+                )
+
+        def turn(carried: list[Register]) -> list[Register]:
+            meet(carried)
+            for each in rest:
+                self._statement(each)
+            return states((x, x.after) for x in heads)
+
+        def nest(level: int, carried: list[Register]) -> list[Register]:
+            self._hoist(rest, level)
+            if level == first:
+                self._spread(rest)
+            inside = turn if level == last else partial(nest, level + 1)
+            return self._turns(level, ZERO, self._sizes[level], carried, inside)
+
+        with self._scoped():
+            found = nest(first, states((x, x.first) for x in heads))
+        meet(found)
+
     def _do(
         self, section: Sequence[Statement], reduced: Sequence[Reduction], carried: Sequence[State]
     ) -> list[Register]:
@@ -360,9 +403,12 @@ class _Printer(Statements):
         for each in section:
             if isinstance(each, Load | Compute) and self._depths[each.target.name] < level:
                 self._statement(each)
-        if level != self._layout.vector:
-            return
-        for each in section:  # numbers that vectors meet are spread once
+        if level == self._layout.vector:
+            self._spread(section)
+
+    def _spread(self, section: Sequence[Statement]) -> None:
+        """Numbers that vectors meet are spread once."""
+        for each in section:
             for name in map(name_of, operands(each)) if self._is_vector(each) else ():
                 found = self._scope.values.get(name)
                 if found is not None and name not in self._scope.wide:
@@ -383,7 +429,7 @@ class _Printer(Statements):
             return self._turn(level, n, None, given, inside)
 
         def some(n: Register, given: list[Register], stop: Register = end) -> list[Register]:
-            count, masks = body.sub(stop, n), self._machine.masks
+            count, masks = body.sub(stop, n), self._machine.masks and lanes <= _MOST_MASKED
             either = masks and (not has_rest or bool(self._streamed))
             mask = (
                 all_or_first(body, count, lanes) if either else first_lanes(body, count, lanes, masks=masks)

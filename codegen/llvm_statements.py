@@ -12,8 +12,8 @@ from symgraph.codegen.complex_ops import Element, compute, is_long
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import INT64, Lanes, counting
 from symgraph.codegen.llvm_reductions import reduction
-from symgraph.codegen.long_rows import in_parts
 from symgraph.codegen.loops import (
+    Carry,
     Compute,
     Load,
     LoopKernel,
@@ -25,7 +25,7 @@ from symgraph.codegen.loops import (
     Value,
     statements,
 )
-from symgraph.codegen.vectorized import followed
+from symgraph.codegen.vectorized import followed, name_of, parts_of
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.types import DType
 
@@ -56,7 +56,7 @@ class Statements:
 
     def __init__(self, kernel: LoopKernel, layout: Layout, body: Body, lanes: int) -> None:
         self._kernel, self._layout, self._body, self._lanes = kernel, layout, body, lanes
-        parts = in_parts(kernel)
+        parts = parts_of(kernel)
         self._sections, self._homes = parts.sections, parts.kept
         self._row_of = {param.name: param.type.dtype for param in (*kernel.reads, *kernel.writes)}
         self._steps: dict[Access | str, tuple[Step, ...]] = dict(
@@ -96,6 +96,7 @@ class Statements:
             )
             found = how.value(state)
         else:
+            assert not isinstance(each, Carry), "its sweep sets it"
             lanes = max((self._lanes_of(x) for x in each.args), default=0)
             args = [self._operand(x, lanes) for x in each.args]
             rows = [x.row for x in each.args]
@@ -156,7 +157,3 @@ class Statements:
         found = self._body.spread(self._scope.turn or ZERO, lanes)
         across = self._layout.vector >= self._layout.rows
         return self._body.add(found, counting(lanes)) if lanes and across else found
-
-
-def name_of(x: Operand) -> str:
-    return x.name if isinstance(x, Value) else ""

@@ -11,6 +11,7 @@
     statement = v: TYPE = PARAM[INDEX, ...]                      load
               | v: TYPE = OP(v, ..., ATTRIBUTE=...)              one element
               | v: TYPE = reduce(OP, v)                          in a sweep; known after it
+              | v: TYPE = carry(v, v)                            in a sweep; from one turn to the next
               | PARAM[INDEX, ...] = v                            store
     INDEX     = an expression of loop variables and sizes
 
@@ -20,6 +21,9 @@ A value is named once. In a sweep it is one element for each turn; a later sweep
 printer keeps it or computes it again. What a sweep reduces is one element of the row after it; ``argmax`` and
 ``argmin`` are how many turns of the sweep come before the one that has it, in the order of its loops, the last turning
 fastest: the first turn of several, and the first with NaN if there is one.
+What a sweep carries is, in its first turn, the first of the two, which is known before the sweep; in every other turn,
+what the second was in the turn before, wherever that stands in the sweep; and after the sweep, what it was in the last.
+Turns of a sweep that carries follow each other, and there is no other sweep.
 """
 
 from __future__ import annotations
@@ -126,6 +130,16 @@ class Reduce:
 
 
 @dataclass(frozen=True, slots=True)
+class Carry:
+    target: Value
+    first: Operand
+    after: Operand
+
+    def __str__(self) -> str:
+        return f"{_declared(self.target)} = carry({self.first}, {self.after})"
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     param: Param
     index: tuple[Dim, ...]
@@ -135,7 +149,7 @@ class Store:
         return f"{self.param.name}[{_index(self.index)}] = {self.value}"
 
 
-Statement: TypeAlias = Load | Compute | Reduce | Store
+Statement: TypeAlias = Load | Compute | Reduce | Carry | Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +232,8 @@ def common(kernel: LoopKernel) -> Common:
                 return places[each.param.name], each.index, spelled(each.value)
             case Reduce():
                 return each.target.name, each.op, spelled(each.arg), each.target.row
+            case Carry():
+                return each.target.name, spelled(each.first), spelled(each.after)
 
     def forms(part: Statement | Sweep) -> tuple[Any, ...]:
         return (part.loops, *map(form, part.body)) if isinstance(part, Sweep) else form(part)
@@ -241,7 +257,7 @@ def statements(kernel: LoopKernel) -> Sequence[tuple[Statement, tuple[Loop, ...]
 
 
 @of_kernel
-def makers(kernel: LoopKernel) -> Mapping[str, Load | Compute | Reduce]:
+def makers(kernel: LoopKernel) -> Mapping[str, Load | Compute | Reduce | Carry]:
     """The statement that gives each value, in their order."""
     return {x.target.name: x for x, _, _ in statements(kernel) if not isinstance(x, Store)}
 
@@ -249,6 +265,12 @@ def makers(kernel: LoopKernel) -> Mapping[str, Load | Compute | Reduce]:
 def columns_of(kernel: LoopKernel) -> tuple[Loop, ...]:
     """The loops along each row, which all sweeps have; none where there is no sweep."""
     return next((part.loops for part in kernel.body if isinstance(part, Sweep)), ())
+
+
+@of_kernel
+def carries(kernel: LoopKernel) -> Sequence[Carry]:
+    """What goes from turn to turn, in the order of the statements."""
+    return [x for x, _, _ in statements(kernel) if isinstance(x, Carry)]
 
 
 @of_kernel
@@ -264,6 +286,8 @@ def operands(statement: Statement) -> tuple[Operand, ...]:
             return args
         case Reduce(arg=arg):
             return (arg,)
+        case Carry(first=first, after=after):
+            return (first, after)
         case Store(value=value):
             return (value,)
     return ()

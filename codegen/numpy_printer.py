@@ -27,6 +27,7 @@ import numpy as np
 from symgraph.codegen.guards import Guard, guarded, guards
 from symgraph.codegen.long_rows import in_parts
 from symgraph.codegen.loops import (
+    Carry,
     Compute,
     Load,
     LoopKernel,
@@ -111,7 +112,7 @@ class _Printer:
         self._beside: dict[str, Room] = {}
         self._lent: dict[Room, int] = {}
         self._swept: dict[str, bool] = {}
-        self._makers: dict[str, Load | Compute | Reduce] = {}
+        self._makers: dict[str, Load | Compute | Reduce | Carry] = {}
         self._stores: dict[str, Store] = {}
         self._along: dict[tuple[Any, ...], bool] = {}
         self._marks = Marks()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from symgraph.codegen.loops import (
+    Carry,
     Compute,
     Load,
     Loop,
@@ -26,9 +27,12 @@ from symgraph.graph.dims import Dim, Size, parse_dim, symbol
 from symgraph.graph.literals import is_constant, read_constant
 from symgraph.graph.op import OPS, ConstantAttrs, Op
 from symgraph.graph.quoting import LONGEST_QUOTE, TextReader, brief, first_line
-from symgraph.graph.types import TensorType, parse_type
+from symgraph.graph.types import DType, TensorType, parse_type
 
-FORM = "a statement is v: type = array[…], v: type = op(…), v: type = reduce(op, …) or array[…] = v"
+FORM = (
+    "a statement is v: type = array[…], v: type = op(…), v: type = reduce(op, …), v: type = carry(v, v) "
+    "or array[…] = v"
+)
 
 
 def parse_loops(text: str) -> LoopKernel:
@@ -61,6 +65,8 @@ class _Reader(TextReader):
         self.values: dict[str, Value] = {}
         self.turning: dict[str, Size] = {}
         """The loop variables of the block that is read."""
+        self.awaited: dict[str, tuple[Value, ast.expr]] = {}
+        """What is carried on, by names that stand further below in the sweep."""
 
     def kernel(self) -> LoopKernel:
         match self.tree().body:
@@ -103,6 +109,8 @@ class _Reader(TextReader):
         around = dict(self.turning)
         loops = self.loops(node, "sweep")
         made = Sweep(loops, tuple(self.statements(node.body)))
+        for name, (_, place) in self.awaited.items():
+            self.unknown("value", name, self.values, place)
         self.turning = around
         return made
 
@@ -162,6 +170,8 @@ class _Reader(TextReader):
                 made = Load(target, self.array(array, value), self.index(index))
             case ast.Call(ast.Name("reduce"), [ast.Name(reducing), arg], []):
                 made = Reduce(target, self.op(reducing, value), self.operand(arg))
+            case ast.Call(ast.Name("carry"), [first, after], []):
+                made = Carry(target, self.operand(first), self.carried_on(after, type.dtype))
             case ast.Call(ast.Name(called), args, keywords) if not is_constant(value):
                 op = self.op(called, value)
                 if not op.elementwise:
@@ -173,7 +183,18 @@ class _Reader(TextReader):
             case _:
                 self.fail(FORM, node)
         self.values[name] = target
+        if name in self.awaited:
+            awaited, place = self.awaited.pop(name)
+            if awaited != target:
+                self.fail(f"{brief(name)} is {target.row.short}, and carried as {awaited.row.short}", place)
         return made
+
+    def carried_on(self, node: ast.expr, row: DType) -> Operand:
+        """What a turn gives to the next, which is of this dtype where the turn has not come to it yet."""
+        match node:
+            case ast.Name(name) if name not in self.values:
+                return self.awaited.setdefault(name, (Value(name, row), node))[0]
+        return self.operand(node)
 
     def op(self, name: str, node: ast.AST) -> Op:
         if name not in OPS:

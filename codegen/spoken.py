@@ -5,13 +5,17 @@ from __future__ import annotations
 from symgraph.codegen.complex_ops import is_spoken
 from symgraph.codegen.llvm_reductions import reduces
 from symgraph.codegen.loops import Compute, LoopKernel, Number, Reduce, statements
+from symgraph.ops.own_scalar import ScalarOp
 from symgraph.ops.transcendental import pow
 
 
 def unspoken(kernel: LoopKernel) -> str | None:
-    """What of a kernel cannot be said, in a few words; None where all can."""
+    """What of a kernel cannot be said, in a few words; None where all can, but for ops of users' own, which `own_llvm`
+    and `own_cuda` know."""
     for each, _, _ in statements(kernel):
         match each:
+            case Compute(op=ScalarOp()):
+                continue
             case Compute() if _may_raise(each):
                 return f"{each.op.name} of {each.args[-1].row}, whose exponents may be negative"
             case Compute() if not is_spoken(each.op, [x.row for x in each.args], each.target.row):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from symgraph.codegen.loops import (
+    Carry,
     Compute,
     Load,
     Loop,
@@ -16,6 +17,7 @@ from symgraph.codegen.loops import (
     Store,
     Sweep,
     Value,
+    carries,
     operands,
     statements,
 )
@@ -33,16 +35,17 @@ MOST_TURNING = 6
 
 def verify_loops(kernel: LoopKernel) -> None:
     """Raise VerifyError for a value that is read before it is known, an index with a foreign variable or outside of
-    its array, a dtype that does not fit, an array that is not written, or a store that several turns of the loops
-    make at one place.
+    its array, a dtype that does not fit, an array that is not written, a store that several turns of the loops
+    make at one place, or what is carried where turns do not follow each other.
 
     An index is outside where that is proved of a turn at the ends of the loops; no other index is refused.
     """
     _check_names(kernel)
+    _check_carries(kernel)
     known: dict[str, bool] = {}
     written: set[Param] = set()
     for statement, loops, swept in statements(kernel):
-        for x in operands(statement):
+        for x in (statement.first,) if isinstance(statement, Carry) else operands(statement):
             if isinstance(x, Value) and x.name not in known:
                 raise VerifyError(f"{kernel.name}: {x} is read before it is known: {statement}")
             if isinstance(x, Value) and known[x.name] and not swept:
@@ -60,12 +63,13 @@ def verify_loops(kernel: LoopKernel) -> None:
                         f"{kernel.name}: every turn of {missing[0]} writes one place: {statement}"
                     )
                 written.add(param)
-            case Load(target) | Compute(target) | Reduce(target):
-                if isinstance(statement, Reduce) and not swept:
-                    raise VerifyError(f"{kernel.name}: a row is reduced outside of a sweep: {statement}")
+            case Load(target) | Compute(target) | Reduce(target) | Carry(target):
+                if isinstance(statement, Reduce | Carry) and not swept:
+                    does = "a row is reduced" if isinstance(statement, Reduce) else "something is carried"
+                    raise VerifyError(f"{kernel.name}: {does} outside of a sweep: {statement}")
                 if target.name in known:
                     raise VerifyError(f"{kernel.name}: {target} is named twice: {statement}")
-                known[target.name] = swept and not isinstance(statement, Reduce)
+                known[target.name] = swept and not isinstance(statement, Reduce | Carry)
     for param in kernel.writes:
         if param not in written:
             raise VerifyError(f"{kernel.name}: nothing is written to {param.name}")
@@ -91,6 +95,23 @@ def _check_names(kernel: LoopKernel) -> None:
                 raise VerifyError(f"{kernel.name}: {loop.size}, the size of a loop, turns itself")
 
 
+def _check_carries(kernel: LoopKernel) -> None:
+    """A sweep that carries is the only one, and reduces nothing; what its first turn has is known before it, and what
+    the next has in it."""
+    if not carries(kernel):
+        return
+    sweeps = [part for part in kernel.body if isinstance(part, Sweep)]
+    if len(sweeps) > 1 or any(isinstance(x, Reduce) for sweep in sweeps for x in sweep.body):
+        raise VerifyError(f"{kernel.name}: a sweep carries, and there is another or it reduces")
+    end = max((n for n, (_, _, swept) in enumerate(statements(kernel), 1) if swept), default=0)
+    made = {x.target.name: swept for x, _, swept in statements(kernel)[:end] if not isinstance(x, Store)}
+    for each in carries(kernel):
+        if isinstance(each.first, Value) and made.get(each.first.name):
+            raise VerifyError(f"{kernel.name}: {each.first} is not known before the sweep: {each}")
+        if isinstance(each.after, Value) and each.after.name not in made:
+            raise VerifyError(f"{kernel.name}: no turn knows {each.after}: {each}")
+
+
 def _check_dtype(kernel: LoopKernel, statement: Statement) -> None:
     """What is stored is an element of its array, and what is declared is what the op gives."""
     found: Type
@@ -99,6 +120,12 @@ def _check_dtype(kernel: LoopKernel, statement: Statement) -> None:
             if target.row is not param.type.dtype:
                 raise VerifyError(
                     f"{kernel.name}: {target.row.name} is no element of {param.type}: {statement}"
+                )
+            return
+        case Carry(target, first, after):
+            if not target.row is first.row is after.row:
+                raise VerifyError(
+                    f"{kernel.name}: dtypes are {first.row.name} and {after.row.name}: {statement}"
                 )
             return
         case Compute(target, op, args, attrs):

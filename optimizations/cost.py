@@ -13,12 +13,17 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import ITEM, PACK, Op, placeholder
 from symgraph.graph.types import TupleType
 from symgraph.graph.walk import expand, toposort
+from symgraph.ops import factorizations, fourier, inverses, least_squares, matrix_functions, solvers, spectra
+from symgraph.ops.control import BranchAttrs, LoopAttrs
 from symgraph.ops.einsum import einsum
 from symgraph.ops.linalg import matmul, tensordot
 from symgraph.optimizations.pattern import MOVES
 
 TYPICAL = 16
 """What a symbolic size is taken to be."""
+
+ENDLESS = 100
+"""The turns that a loop without a bound is taken to have."""
 
 START = 1000.0
 """Nanoseconds that a step takes to begin, as a core of 2020 with NumPy's kernels would."""
@@ -29,6 +34,29 @@ OPERATION = 0.3
 PRODUCT = 0.05
 """Nanoseconds for a multiplication or addition in a product of matrices."""
 PRODUCTS = frozenset({matmul.op, tensordot.op, einsum.op})
+FACTORED = {
+    factorizations.cholesky.op: 0.33,
+    factorizations.lu.op: 0.67,
+    factorizations.qr.op: 2.7,
+    solvers.solve.op: 0.67,
+    inverses.inv.op: 2.0,
+    inverses.det.op: 0.67,
+    inverses.slogdet.op: 0.67,
+    inverses.adjugate.op: 22.0,
+    spectra.eigvalsh.op: 1.33,
+    spectra.eigh.op: 9.0,
+    spectra.eigvals.op: 10.0,
+    spectra.eig.op: 25.0,
+    spectra.svdvals.op: 2.7,
+    spectra.svd.op: 20.0,
+    least_squares.pinv.op: 22.0,
+    least_squares.lstsq.op: 20.0,
+    matrix_functions.expm.op: 15.0,
+    matrix_functions.expm_frechet.op: 40.0,
+}
+"""Operations for each n³ of a square matrix; of another, with the smaller size twice (Golub and Van Loan, 4th ed.)."""
+SOLVED = frozenset({solvers.solve.op, solvers.solve_triangular.op, least_squares.lstsq.op})
+TRANSFORMS = frozenset(f.op for f in (fourier.fftn, fourier.ifftn, fourier.rfftn, fourier.irfftn))
 SizeOf = Callable[[Dim], int]
 
 _PLAIN = 1.0
@@ -59,8 +87,18 @@ def node_cost(node: Node, of: SizeOf | None = None) -> float:
         return _PLAIN * elements(node, of) if len(node.inputs) > 1 else 0.0
     if node.op in PRODUCTS:
         return _products(node, of)
+    if node.op in FACTORED or node.op in SOLVED:
+        return _factored(node, of)
+    if node.op in TRANSFORMS:
+        count = max(elements(node, of), elements(node.inputs[0], of))
+        return 5.0 * count * max(1.0, math.log2(count))
     if node.op.elementwise:
         return weight(node.op, len(node.inputs)) * elements(node, of)
+    if isinstance(node.attrs, LoopAttrs):
+        turns = of(node.attrs.length) if node.attrs.length is not None else ENDLESS
+        return turns * sum(node_cost(part, of) for part in node.attrs.body.nodes())
+    if isinstance(node.attrs, BranchAttrs):
+        return max(sum(node_cost(part, of) for part in each.nodes()) for each in node.attrs.branches)
     if node.op.numpy is None and node.op.body is not None:
         body = expand(node)
         inner = set(toposort(node.inputs))
@@ -93,6 +131,14 @@ def _products(node: Node, of: SizeOf) -> float:
         gathered += math.prod(own.values()) if len(own) < len(term) else 0
         sizes |= {letter: max(size, sizes.get(letter, 1)) for letter, size in own.items()}
     return float(max(2, len(node.inputs)) * math.prod(sizes.values()) + gathered)
+
+
+def _factored(node: Node, of: SizeOf) -> float:
+    """A factorisation, and two triangles for each right-hand side."""
+    matrix = node.inputs[0]
+    smaller = max(1, min(of(size) for size in matrix.shape[-2:]))
+    factored = FACTORED.get(node.op, 0.0) * smaller * elements(matrix, of)
+    return factored + (2.0 * smaller * elements(node.inputs[1], of) if node.op in SOLVED else 0.0)
 
 
 def elements(node: Node, of: SizeOf | None = None) -> int:

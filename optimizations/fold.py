@@ -7,6 +7,7 @@ from symgraph.graph.evaluate import schedule
 from symgraph.graph.node import Node, type_symbols
 from symgraph.graph.op import CONSTANT, ITEM, constant
 from symgraph.graph.types import TupleType
+from symgraph.optimizations.inner import is_item
 from symgraph.optimizations.pattern import Match
 from symgraph.optimizations.rules import rule, rules
 
@@ -34,7 +35,10 @@ def _inputs(node: Node) -> tuple[Node, ...]:
 
 
 def _of_constants(node: Node) -> bool:
-    return node.op is ITEM or (bool(node.inputs) and all(x.op is CONSTANT for x in node.inputs))
+    """Loops are not run by the evaluator, which takes its time for each turn."""
+    if node.op is ITEM:
+        return not is_item(node)
+    return bool(node.inputs) and all(x.op is CONSTANT for x in node.inputs)
 
 
 FOLD = rules(

@@ -11,6 +11,7 @@ from symgraph.optimizations.algebra import ALGEBRA, FAST
 from symgraph.optimizations.contractions import CONTRACTIONS, FAST_CONTRACTIONS
 from symgraph.optimizations.fold import FOLD
 from symgraph.optimizations.inline import INLINE
+from symgraph.optimizations.loops import tidying
 from symgraph.optimizations.moves import MOVING
 from symgraph.optimizations.norms import NORMS
 from symgraph.optimizations.products import FAST_PRODUCTS, PRODUCTS
@@ -22,6 +23,7 @@ from symgraph.optimizations.selections import SELECTIONS
 from symgraph.optimizations.sinking import SINKING
 from symgraph.optimizations.sizes import SIZES
 from symgraph.optimizations.slices import SLICES
+from symgraph.optimizations.solvers import FAST_SOLVERS
 from symgraph.optimizations.stabilize import STABILIZE
 from symgraph.options import Options
 
@@ -53,8 +55,9 @@ def standard(options: Options) -> tuple[Pass, ...]:
         Pass("stabilize", rewriting(STABLE)),
         *([Pass("own", rewriting(STABLE, own))] if options.rules else []),
         *(
-            [Pass("fast", rewriting(STABLE, own, FAST, FAST_PRODUCTS, FAST_CONTRACTIONS))]
+            [Pass("fast", rewriting(STABLE, own, FAST, FAST_PRODUCTS, FAST_CONTRACTIONS, FAST_SOLVERS))]
             if options.fast_math
             else []
         ),
+        Pass("loops", tidying(STABLE)),
     )

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from symgraph.errors import VerifyError
 from symgraph.graph.collector import paused
 from symgraph.graph.dims import Dim
-from symgraph.graph.graph import Graph
+from symgraph.graph.graph import Graph, graph
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
 from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.control import INNER, BranchAttrs, LoopAttrs
 from symgraph.ops.index import index
+from symgraph.ops.keys import Slice
 from symgraph.ops.shape import reshape, transpose
 from symgraph.optimizations.alignment import Axes, Read
 from symgraph.optimizations.expand import expanded
 from symgraph.optimizations.fuse import apart, fused
 from symgraph.optimizations.groups import Cut, Group, is_view
+from symgraph.optimizations.inner import apart_from, is_item
 from symgraph.optimizations.picks import picked_first
 
 
@@ -65,7 +68,36 @@ class View(Call):
     """A node that is another seen otherwise: no memory of its own."""
 
 
-Step: TypeAlias = Kernel | Call | View
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop(Call):
+    """A loop, whose turns are plans."""
+
+    items: tuple[Node, ...]
+    """Those of its results that others read."""
+    body: Plan
+    """From the number of the turn, carries, rows and what is read from outside to the next carries, and to the rows of
+    ``items`` that are stacked."""
+    condition: Plan | None
+
+    @property
+    def writes(self) -> tuple[Node, ...]:
+        return self.items
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Branch(Call):
+    """Plans, of which one runs."""
+
+    items: tuple[Node, ...]
+    branches: tuple[Plan, ...]
+    """From what is read from outside to the ``items``."""
+
+    @property
+    def writes(self) -> tuple[Node, ...]:
+        return self.items
+
+
+Step: TypeAlias = Kernel | Call | View | Loop | Branch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +124,7 @@ class Plan:
             lines.append(f"    {written} = {_what(step)}({read})")
             if isinstance(step, Kernel):
                 lines.append(f"        {' '.join(node.op.name for node in step.nodes)}")
+            lines += [f"        {line}" for inner in inner_plans(step) for line in str(inner).splitlines()]
         lines.append(f"    return {', '.join(names[x] for x in self.results)}")
         return "\n".join(lines)
 
@@ -110,6 +143,13 @@ class Plan:
             place = f"   {cut.reader.origin.place}" if cut.reader.origin else ""
             lines.append(f"{pair}: {cut.source.op.name}, read by {cut.reader.op.name}: {cut.reason}{place}")
         return "\n".join(dict.fromkeys(lines))
+
+
+def inner_plans(step: Step) -> tuple[Plan, ...]:
+    """The plans that run as parts of a step."""
+    if isinstance(step, Loop):
+        return (step.body,) if step.condition is None else (step.condition, step.body)
+    return step.branches if isinstance(step, Branch) else ()
 
 
 def plan(program: Graph, given: Iterable[Node] = (), *, fuse: bool = True) -> Plan:
@@ -151,18 +191,24 @@ def verify_plan(made: Plan) -> None:
             raise VerifyError(f"nothing writes {x!r}, a result of {made.name}")
 
 
-def _planned(program: Graph, given: tuple[Node, ...], fuse: bool) -> Plan:
+def _planned(program: Graph, given: tuple[Node, ...], fuse: bool, *, inner: bool = False) -> Plan:
     results = tuple(picked_first(expanded(program.roots)))
+    if inner:
+        results = apart_from(results)
     groups, cuts = fused(results) if fuse else (apart(results), [])
     left = _left(groups, results)
     steps: list[Step] = []
     numbers = itertools.count()
     scattered: set[Node] = set()
+    items = _inner_items(groups)
     for group in groups:
         if group.is_kernel:
             steps.append(_kernel(f"kernel_{next(numbers)}", group, left))
-        else:
-            (node,) = group.members
+            continue
+        (node,) = group.members
+        if node in items:
+            steps.append(_inner(node, items[node], fuse))
+        elif not is_item(node):
             steps.append(_single(node, scattered))
     return Plan(program.name, given, tuple(steps), results, tuple(cuts))
 
@@ -186,13 +232,49 @@ def _kernel(name: str, group: Group, left: set[Node]) -> Kernel:
     )
 
 
+def _inner_items(groups: Iterable[Group]) -> dict[Node, list[Node]]:
+    """The loops and branches, and the results of each that are wanted, by their numbers."""
+    members = [node for group in groups if not group.is_kernel for node in group.members]
+    found: dict[Node, list[Node]] = {node: [] for node in members if node.op in INNER}
+    for node in members:
+        if is_item(node):
+            found[node.inputs[0]].append(node)
+    return {node: sorted(each, key=lambda x: x.attrs.index) for node, each in found.items()}  # type: ignore[union-attr]
+
+
+def _inner(node: Node, items: Sequence[Node], fuse: bool) -> Step:
+    """A loop or a branch; what is not among the ``items`` is not computed unless they need it."""
+    wanted = [x.attrs.index for x in items]  # type: ignore[union-attr]
+    match node.attrs:
+        case LoopAttrs(body=body, condition=condition, carries=carries):
+            rows = [n for n in wanted if carries <= n < len(body.outputs)]
+            outputs = [*body.outputs[:carries], *(body.outputs[n] for n in rows)]
+            until = None if condition is None else _part(condition, condition.outputs, fuse)
+            return Loop(node, tuple(items), _part(body, outputs, fuse), until)
+        case BranchAttrs(branches=branches):
+            parts = [_part(each, [each.outputs[n] for n in wanted], fuse) for each in branches]
+            return Branch(node, tuple(items), tuple(parts))
+    raise AssertionError(f"{node.op.name} holds no graph that runs")
+
+
+def _part(body: Graph, outputs: Sequence[Node], fuse: bool) -> Plan:
+    return _planned(graph(body.inputs, outputs, name=body.name, inner=True), body.inputs, fuse, inner=True)
+
+
 def _single(node: Node, scattered: set[Node]) -> Step:
     """A view or a call; ``scattered`` are the views whose elements do not lie in order, so that a reshape copies."""
     if not is_view(node) or (node.op is reshape.op and node.inputs[0] in scattered):
         return Call(node)
-    if node.op in (transpose.op, index.op, broadcast_to.op) or node.inputs[0] in scattered:
+    moves = node.op in (transpose.op, broadcast_to.op) or (node.op is index.op and not _is_block(node))
+    if moves or node.inputs[0] in scattered:
         scattered.add(node)
     return View(node)
+
+
+def _is_block(node: Node) -> bool:
+    """Whether an index takes rows that follow each other, whole."""
+    first, *others = node.attrs.items or (Slice(),)  # type: ignore[union-attr]
+    return isinstance(first, Slice) and first.step in (None, 1) and all(item == Slice() for item in others)
 
 
 def _names(made: Plan) -> dict[Node, str]:
@@ -209,4 +291,9 @@ def _what(step: Step) -> str:
     if isinstance(step, Kernel):
         rows, columns = (", ".join(map(str, axes.values())) for axes in (step.rows, step.columns))
         return f"{step.name}[{rows}]" + (f"[{columns}]" if columns else "")
+    if isinstance(step, Loop):
+        length = step.node.attrs.length  # type: ignore[union-attr]
+        return f"loop[{'' if length is None else length}]"
+    if isinstance(step, Branch):
+        return f"branch[{len(step.branches)}]"
     return f"{'view' if isinstance(step, View) else 'call'} {step.node.op.name}"

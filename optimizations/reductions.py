@@ -9,7 +9,7 @@ from symgraph.ops.declare import INEXACTS, Function
 from symgraph.ops.reduce import all as all_
 from symgraph.ops.reduce import any as any_
 from symgraph.ops.reduce import max, min, prod, sum
-from symgraph.ops.shape import expand_dims, transpose
+from symgraph.ops.shape import expand_dims, squeeze, transpose
 from symgraph.ops.softmax import logsumexp
 from symgraph.ops.statistics import mean, var
 from symgraph.optimizations.pattern import Match
@@ -121,6 +121,25 @@ def over_new_axes(f: Function[..., Node]) -> Rule:
     )
 
 
+def over_one(f: Function[..., Node]) -> Rule:
+    """Along an axis that is known to have size 1 there is nothing to reduce."""
+
+    def made(found: Match) -> Node | None:
+        x, fields = found.root.inputs[0], found.root.attrs.fields()  # type: ignore[union-attr]
+        ones = tuple(axis for axis in fields["axes"] if x.shape[axis] == 1)
+        if not ones or fields["keepdims"]:
+            return None
+        axes = tuple(
+            axis - len([one for one in ones if one < axis]) for axis in fields["axes"] if axis not in ones
+        )
+        result = squeeze.op(x, axes=ones)
+        return f.op(result, axes=axes, keepdims=False) if axes else result
+
+    return rule(
+        f"{f.name} over an axis of size 1", f.op, made, example=lambda: f(_example(f)[:, :1], axis=(0, 1))
+    )
+
+
 _EXTREMES = (max, min, any_, all_)
 
 REDUCTIONS = rules(
@@ -132,4 +151,5 @@ REDUCTIONS = rules(
     twice(sum, ROUNDING),
     *(of_minus(f) for f in (sum, mean)),
     *(over_new_axes(f) for f in (*_EXTREMES, sum, prod)),
+    *(over_one(f) for f in (*_EXTREMES, sum, prod)),
 )

@@ -10,8 +10,11 @@ from symgraph.errors import GraphError
 from symgraph.graph.collector import paused
 from symgraph.graph.dims import Dim, Size
 from symgraph.graph.graph import Graph, Update, graph
-from symgraph.graph.node import Node
+from symgraph.graph.node import Node, make
+from symgraph.graph.origin import inherit
 from symgraph.graph.walk import rebuild, rename_sizes
+from symgraph.ops.control import INNER
+from symgraph.optimizations.inner import with_graphs
 from symgraph.optimizations.rules import SHARPER, Rule, Rules, rules
 from symgraph.optimizations.uses import Uses
 
@@ -30,7 +33,8 @@ def rewriting(*sets: Rules) -> Callable[[Graph, list[Fired]], Graph]:
     table = sets[0] if len(sets) == 1 else rules("+".join(each.name for each in sets), *sets)
 
     def run(program: Graph, log: list[Fired]) -> Graph:
-        concerned = None in table.roots or not table.roots.isdisjoint([x.op for x in program.nodes()])
+        ops = {x.op for x in program.nodes()}
+        concerned = None in table.roots or not table.roots.isdisjoint(ops) or not INNER.isdisjoint(ops)
         roots = rewrite(program.roots, table, log=log) if concerned else list(program.roots)
         count = len(program.outputs)
         values = zip(program.updates, roots[count:], strict=True)
@@ -75,6 +79,8 @@ class _Work:
         self._becomes: dict[Node, Node] = {}
         self._sizes: dict[Size, Dim] = {}
         self._log = log
+        self._bodies: dict[Graph, Graph] = {}
+        """What became of the graphs that nodes hold."""
         self.uses = Uses(roots, self._now)
 
     def normal_form(self, root: Node) -> Node:
@@ -112,6 +118,14 @@ class _Work:
     def _undone(self, node: Node) -> GraphError:
         return GraphError(f"the rules of {self._table.name} undo each other at {node!r}")
 
+    def _inside(self, body: Graph) -> Graph:
+        """A graph that a node holds, rewritten too."""
+        if body not in self._bodies:
+            roots = rewrite(body.outputs, self._table, log=self._log)
+            after = graph(body.inputs, roots, name=body.name, inner=True)
+            self._bodies |= {body: after, after: after}
+        return self._bodies[body]
+
     def _now(self, node: Node) -> Node:
         while node in self._becomes:
             node = self._becomes[node]
@@ -126,6 +140,9 @@ class _Work:
             if node.op.binds_sizes:
                 rename_sizes(node, built, self._sizes)
             return built
+        if node.op in INNER and (attrs := with_graphs(node.attrs, self._inside)) is not node.attrs:
+            with inherit(node.origin):
+                return make(node.op, node.inputs, attrs)
         for rule in self._table.of(node):
             after = rule.apply(node, self.uses.once)
             if after is not None and (rule.keeps is SHARPER or not self.uses.grows(node, after, self._final)):

@@ -11,6 +11,7 @@ from symgraph.graph.node import Node
 from symgraph.graph.types import TupleType
 from symgraph.optimizations.cost import (
     BYTE,
+    ENDLESS,
     OPERATION,
     PRODUCT,
     PRODUCTS,
@@ -20,7 +21,7 @@ from symgraph.optimizations.cost import (
     node_cost,
     typical,
 )
-from symgraph.optimizations.plan import Kernel, Step, View
+from symgraph.optimizations.plan import Branch, Kernel, Loop, Step, View, inner_plans
 
 
 def step_cost(step: Step, sizes: Mapping[Size, int] | None = None) -> float:
@@ -39,6 +40,14 @@ def step_cost(step: Step, sizes: Mapping[Size, int] | None = None) -> float:
     if isinstance(step, View):
         return 0.0
     of = _size_of(sizes or {})
+    if isinstance(step, Loop):
+        length = step.node.attrs.length  # type: ignore[union-attr]
+        turns = ENDLESS if length is None else of(length)
+        return START + turns * sum(
+            step_cost(each, sizes) for part in inner_plans(step) for each in part.steps
+        )
+    if isinstance(step, Branch):
+        return START + max(sum(step_cost(each, sizes) for each in part.steps) for part in step.branches)
     nodes = step.nodes if isinstance(step, Kernel) else (step.node,)
     moved = sum(_bytes(x, of) for x in (*step.needs, *step.writes))
     computed = sum(node_cost(node, of) * (PRODUCT if node.op in PRODUCTS else OPERATION) for node in nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,16 @@ import numpy as np
 
 from symgraph.api.arguments import as_argument
 from symgraph.api.program import OwnValues, Program, as_replacement
-from symgraph.api.structure import flatten, unflatten
 from symgraph.api.updates import Updates, as_updates
+from symgraph.api.variable import Variable
 from symgraph.errors import ArgumentError, GraphError
 from symgraph.graph.dims import Dim, Size, is_symbol
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node, located, type_symbols
 from symgraph.graph.op import as_node
+from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.origin import describe
+from symgraph.graph.structure import flatten, unflatten
 from symgraph.graph.text import show
 from symgraph.graph.walk import transform
 from symgraph.optimizations.report import report
@@ -41,7 +44,7 @@ class CompiledFunction:
         self._program = program
         self._outputs = outputs
         self._defaults = dict(defaults)
-        self._is_single = _is_node_or_number(outputs)
+        self._is_single = is_node_or_number(outputs)
         self._positions = {name: i for i, name in enumerate(program.names)}
         self._entry = self._way_in()
 
@@ -62,7 +65,7 @@ class CompiledFunction:
             self._shorten(self._entry)
         if self._is_single:
             return results[0]
-        return unflatten(self._outputs, _is_node_or_number, results)
+        return unflatten(self._outputs, is_node_or_number, results)
 
     def _way_in(self) -> Entry | None:
         """What learns to call machine code, if there is any."""
@@ -79,6 +82,33 @@ class CompiledFunction:
         if type(self) is CompiledFunction:
             names = {"__call__": staticmethod(entry.call), "__doc__": CompiledFunction.__doc__}
             self.__class__ = type("CompiledFunction", (CompiledFunction,), names)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables that a call reads or updates.
+
+        >>> w = variable(np.zeros(2), name="w")
+        >>> [each.name for each in function([], w * 2).variables]
+        ['w']
+        """
+        return tuple(self._program.variables)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program and its variables' values to a file; ``load`` makes the function again.
+
+        ``symgraph.save`` writes several functions, which then share their variables.
+
+        Raises FileError.
+        """
+        FUNCTIONS["__save__"](path, self)
+
+    def __reduce__(self) -> Any:
+        """Pickled, and copied deeply, as what ``save`` writes, with the options: it gets variables of its own."""
+        return FUNCTIONS["__reduce__"](self)
+
+    def __copy__(self) -> CompiledFunction:
+        """Itself: nothing of it changes but its variables, which a shallow copy shares."""
+        return self
 
     def show(self, stage: str = "build") -> str:
         """The program's text, as it was built or as a pass left it: ``f.show("stabilize")``.
@@ -202,12 +232,12 @@ _MISSING: Any = object()
 
 def _wrap(outputs: Any) -> Callable[[tuple[Any, ...]], Any] | None:
     """What makes of the tuple of results what a call gives; None where that is the tuple, or the one in it."""
-    is_flat = isinstance(outputs, tuple | list) and all(map(_is_node_or_number, outputs))
-    if _is_node_or_number(outputs) or (is_flat and type(outputs) is tuple):
+    is_flat = isinstance(outputs, tuple | list) and all(map(is_node_or_number, outputs))
+    if is_node_or_number(outputs) or (is_flat and type(outputs) is tuple):
         return None
     if is_flat and type(outputs) is list:
         return list
-    return lambda results: unflatten(outputs, _is_node_or_number, list(results))
+    return lambda results: unflatten(outputs, is_node_or_number, list(results))
 
 
 def function(
@@ -270,13 +300,14 @@ def _check_donated(inputs: Sequence[Node], donate: Sequence[Node], defaults: Map
             raise located(GraphError(f"the input {node.name!r} is donated, and has a default"), [node])
 
 
-def _is_node_or_number(value: Any) -> bool:
+def is_node_or_number(value: Any) -> bool:
+    """Whether a part of a structure is an output."""
     return isinstance(value, (Node, np.ndarray, np.generic, int, float, complex))
 
 
 def _outputs_of(outputs: Any) -> list[Node]:
     try:
-        return [as_node(leaf) for leaf in flatten(outputs, _is_node_or_number)]
+        return [as_node(leaf) for leaf in flatten(outputs, is_node_or_number)]
     except TypeError as error:
         if isinstance(error, ArgumentError) or not error.args:
             raise

@@ -57,12 +57,12 @@ class Program:
         unused_inputs: bool = False,
         donate: Sequence[Node] = (),
     ) -> None:
-        roots = [*outputs, *updates.values()]
+        outputs = list(outputs)
         stands = _stand_ins(inputs)
-        if any(stand is not node for node, stand in zip(inputs, stands, strict=True)):
-            roots = substitute(roots, dict(zip(inputs, stands, strict=True)))
-        count = len(roots) - len(updates)
-        self.graph = graph(stands, roots[:count], dict(zip(updates, roots[count:], strict=True)), name=name)
+        self.graph = _graph(inputs, stands, outputs, updates, name)
+        while more := _default_updates(self.graph):
+            updates = {**updates, **more}
+            self.graph = _graph(inputs, stands, outputs, updates, name)
         self.names = [node.name or node.op.name for node in inputs]
         self.options = options
         if not unused_inputs:
@@ -166,6 +166,31 @@ def _stand_ins(inputs: Sequence[Node]) -> list[Node]:
         twice = next(node for i, node in enumerate(inputs) if any(node is other for other in inputs[:i]))
         raise located(GraphError(f"the input {twice.name or twice.op.name!r} is given twice"), [twice])
     return stands
+
+
+def _graph(
+    inputs: Sequence[Node],
+    stands: Sequence[Node],
+    outputs: list[Node],
+    updates: Mapping[Node, Node],
+    name: str,
+) -> Graph:
+    """The graph of roots in which placeholders stand for the inputs."""
+    roots = [*outputs, *updates.values()]
+    if any(stand is not node for node, stand in zip(inputs, stands, strict=True)):
+        roots = substitute(roots, dict(zip(inputs, stands, strict=True)))
+    count = len(outputs)
+    return graph(stands, roots[:count], dict(zip(updates, roots[count:], strict=True)), name=name)
+
+
+def _default_updates(made: Graph) -> dict[Node, Node]:
+    """What variables become of themselves that are read and have no update."""
+    updated = {update.variable for update in made.updates}
+    return {
+        node: node.default_update
+        for node in made.variables()
+        if isinstance(node, Variable) and node.default_update is not None and node not in updated
+    }
 
 
 def _refuse_unused(made: Graph, inputs: Sequence[Node]) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from symgraph.api.program import OwnValues, Program
-from symgraph.api.structure import flatten, unflatten
 from symgraph.api.updates import Assign, Group, group
 from symgraph.api.variable import Variable
 from symgraph.errors import ArgumentError, GraphError
 from symgraph.graph.evaluate import Array
 from symgraph.graph.node import Node, located
 from symgraph.graph.operators import FUNCTIONS
+from symgraph.graph.structure import flatten, unflatten
 from symgraph.options import Options
 
 _KEPT_PROGRAMS = 256

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from symgraph.autodiff.branches import branch_slopes
+from symgraph.autodiff.loops import loop_slopes
 from symgraph.autodiff.selection import moved_mask, selected, total
 from symgraph.errors import GradientError
 from symgraph.graph.collector import paused
@@ -20,6 +22,7 @@ from symgraph.graph.types import TupleType
 from symgraph.graph.walk import expand, toposort
 from symgraph.ops.arithmetic import astype, real, where
 from symgraph.ops.broadcast import broadcast_to, sum_to
+from symgraph.ops.control import BRANCH, LOOP
 from symgraph.ops.create import zeros_like
 from symgraph.ops.custom import stop_gradient
 
@@ -48,7 +51,7 @@ def vjp(
     if len(outs) != len(seeds):
         raise located(GradientError(f"{len(outs)} outputs and {len(seeds)} cotangents"), [])
     for node in (*outs, *inputs):
-        _check_differentiable(node)
+        check_differentiable(node)
     seeds = [_as_cotangent(seed, out) for seed, out in zip(seeds, outs, strict=True)]
     with paused():
         found = pullback(meaning(outs, inputs), seeds, inputs)
@@ -58,14 +61,19 @@ def vjp(
 
 
 def pullback(
-    outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node], *, opaque: bool = False
+    outputs: Sequence[Node],
+    cotangents: Sequence[Node],
+    inputs: Sequence[Node],
+    *,
+    opaque: bool = False,
+    given: Iterable[Node] = (),
 ) -> list[Cotangent]:
     """For each input its cotangent, None where no output depends on it through floating-point values.
 
-    ``opaque`` takes the inputs as given: what they were computed from is not looked at.
+    ``opaque`` takes the inputs as given: what they were computed from is not looked at. Nor is it for ``given``.
     """
     wanted = set(inputs)
-    order = toposort(outputs, stop=wanted if opaque else ())
+    order = toposort(outputs, stop={*given, *(wanted if opaque else ())})
     active = _active(order, wanted, opaque)
     sums = _Sums()
     for out, g in zip(outputs, cotangents, strict=True):
@@ -73,8 +81,11 @@ def pullback(
             sums.add(out, g)
     for node in reversed(order):
         if node in active and sums.reached(node) and not (opaque and node in wanted):
-            with inherit(node.origin):
-                _push(node, active, sums)
+            try:
+                with inherit(node.origin):
+                    _push(node, active, sums)
+            except GradientError as error:
+                raise located(error, [node]) from None
     return [sums.total(x) if sums.reached(x) else None for x in inputs]
 
 
@@ -120,12 +131,12 @@ def _active(order: Iterable[Node], wanted: set[Node], opaque: bool) -> set[Node]
     active: set[Node] = set()
     for node in order:
         through = not (opaque and node in wanted) and not active.isdisjoint(node.inputs)
-        if node in wanted or (through and _is_inexact(node)):
+        if node in wanted or (through and is_inexact(node)):
             active.add(node)
     return active
 
 
-def _is_inexact(node: Node) -> bool:
+def is_inexact(node: Node) -> bool:
     if isinstance(node.type, TupleType):
         return any(type.dtype.is_inexact for type in node.type.items)
     return node.row.is_inexact
@@ -147,9 +158,9 @@ def _push(node: Node, active: set[Node], sums: _Sums) -> None:
     selection = selected(g) if node.op.elementwise else None
     mask = moved_mask(node, g) if node.op.name in MOVES else None
     for x, contribution in zip(
-        node.inputs, _contributions(node, selection.value if selection else g), strict=True
+        node.inputs, contributions(node, selection.value if selection else g), strict=True
     ):
-        if x not in active or not _is_inexact(x):
+        if x not in active or not is_inexact(x):
             continue
         match contribution:
             case Node():
@@ -168,11 +179,15 @@ def _push(node: Node, active: set[Node], sums: _Sums) -> None:
                 raise located(GradientError(text), [node])
 
 
-def _contributions(node: Node, g: Any) -> Sequence[Any]:
+def contributions(node: Node, g: Any) -> Sequence[Any]:
     """For each input what the op's rule says, or the derivative of its body; anything at all for an integer."""
     op = node.op
     if op is PACK:
         return tuple(g)
+    if op is LOOP:
+        return loop_slopes(node, g, pullback)
+    if op is BRANCH:
+        return branch_slopes(node, g, pullback)
     if op.vjp is not None:
         attrs = node.attrs.fields() if node.attrs is not None else {}
         found = op.vjp(g, *node.inputs, node, **attrs)
@@ -216,7 +231,7 @@ def _as_cotangent(seed: Any, out: Node) -> Node:
     return spread
 
 
-def _check_differentiable(node: Any) -> None:
+def check_differentiable(node: Any) -> None:
     if not isinstance(node, Node):
         raise located(GradientError(f"gradients are with respect to nodes, not {type(node).__name__}"), [])
     if not node.row.is_inexact:

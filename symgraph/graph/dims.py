@@ -1,7 +1,7 @@
 """Sizes: integers known when a graph is built, or expressions in names that the call binds.
 
 A `Size` is a polynomial with integer coefficients over symbols and over calls of ``//``, ``%``, ``max``,
-``min`` and ``broadcast``. It is canonical and interned, so the same size is the same object, and one that
+``min``, ``isqrt`` and ``broadcast``. It is canonical and interned, so the same size is the same object, and one that
 cannot vary is an int:
 
 >>> n, m = symbol("n"), symbol("m")
@@ -24,12 +24,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import count
-from math import gcd
+from math import gcd, isqrt
 from threading import RLock
-from typing import NoReturn, TypeAlias, TypeGuard
+from typing import Any, NoReturn, TypeAlias, TypeGuard
 from weakref import WeakValueDictionary
 
 from symgraph.errors import ShapeError
+from symgraph.graph.operators import FUNCTIONS
 
 # What one size may cost, whoever wrote it.
 LARGEST = 2**63 - 1  # coefficient
@@ -101,6 +102,12 @@ class Size:
     def __rmod__(self, other: Dim) -> Dim:
         return _apply(dim_mod, other, self)
 
+    def __truediv__(self, other: object) -> Any:
+        return _as_values(_divide, self, other)
+
+    def __rtruediv__(self, other: object) -> Any:
+        return _as_values(_divide, other, self)
+
     def __neg__(self) -> Dim:
         return _multiply(-1, self)
 
@@ -128,7 +135,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What `dim_floordiv`, `dim_mod`, `dim_max`, `dim_min` or `broadcast` could not simplify."""
+    """What `dim_floordiv`, `dim_mod`, `dim_max`, `dim_min`, `dim_isqrt` or `broadcast` could not simplify."""
 
     function: Callable[..., Dim]
     args: tuple[Dim, ...]
@@ -187,6 +194,15 @@ def dim_max(*dims: Dim) -> Dim:
 def dim_min(*dims: Dim) -> Dim:
     """The smallest; an argument that is known to reach another one does not appear."""
     return min(dims) if _are_ints(dims) else _choose(dim_min, lambda b, a: _reaches(a, b), dims)
+
+
+def dim_isqrt(dim: Dim) -> Dim:
+    """The root, rounded down, of a size that is not negative."""
+    if isinstance(dim, Size):
+        return _intern(Call(dim_isqrt, (dim,)))
+    if dim < 0:
+        raise ShapeError(f"the size {dim} has no root")
+    return isqrt(dim)
 
 
 def broadcast(*dims: Dim) -> Dim:
@@ -372,7 +388,32 @@ def _reaches(a: Dim, b: Dim) -> bool:
 
 
 def _sum_nonnegative(terms: Iterable[tuple[Monomial, int]]) -> bool:
-    return all(c == 0 or (c > 0 and all(map(_nonnegative, atoms))) for atoms, c in terms)
+    terms = tuple(terms)
+    if all(c == 0 or (c > 0 and all(map(_nonnegative, atoms))) for atoms, c in terms):
+        return True
+    less = _without_quotient(terms)
+    return less is not None and _sum_nonnegative(less.items())
+
+
+def _without_quotient(terms: tuple[tuple[Monomial, int], ...]) -> Terms | None:
+    """A sum that is no larger: ``-n`` for ``-(n//k)*k``, which is at least that. None where there is no such term."""
+    for atoms, c in terms:
+        for atom in atoms if c < 0 else ():
+            if not (isinstance(atom.form, Call) and atom.form.function is dim_floordiv):
+                continue
+            top, bottom = atom.form.args
+            rest = _without(atoms, (atom,))
+            if isinstance(bottom, Size):
+                rest = _without(rest or (), (bottom,)) if _nonnegative(bottom) else None
+                times = c
+            else:
+                times, left = divmod(c, bottom)
+                rest = rest if bottom > 0 and not left else None
+            if rest is None or not all(map(_nonnegative, rest)):
+                continue
+            whole = reduce(operator.mul, rest, times) * top
+            return _combine(_polynomial({key: n for key, n in terms if key != atoms}), -whole, -1)
+    return None
 
 
 def _nonnegative(dim: Dim) -> bool:
@@ -419,13 +460,34 @@ def _multiply(a: Dim, b: Dim) -> Dim:
 
 
 def _apply(compute: Callable[[Dim, Dim], Dim], a: Dim, b: Dim) -> Dim:
-    """What an operator of `Size` gives; any kind of integer may stand on the other side."""
+    """What an operator of `Size` gives; any kind of integer may stand on the other side. With a float it is a node."""
     try:
         a = a if isinstance(a, Size) else int(operator.index(a))
         b = b if isinstance(b, Size) else int(operator.index(b))
     except TypeError:
-        return NotImplemented  # type: ignore[no-any-return]
+        return _as_values(compute, a, b)  # type: ignore[no-any-return]
     return compute(a, b)
+
+
+def _divide(a: Any, b: Any) -> NoReturn:
+    raise TypeError("a quotient of sizes may be no size")
+
+
+def _as_values(compute: Callable[..., Any], a: object, b: object) -> Any:
+    """The node of an operator on values, where neither is one yet."""
+    if all(isinstance(x, Size | int | float | complex) or type(x).__module__ == "numpy" for x in (a, b)):
+        return FUNCTIONS[_OF_VALUES[compute]](a, b)
+    return NotImplemented
+
+
+_OF_VALUES: Mapping[Callable[..., Any], str] = {
+    _add: "add",
+    _subtract: "subtract",
+    _multiply: "multiply",
+    _divide: "divide",
+    dim_floordiv: "floor_divide",
+    dim_mod: "remainder",
+}
 
 
 def _are_ints(dims: tuple[Dim, ...]) -> TypeGuard[tuple[int, ...]]:
@@ -558,7 +620,12 @@ def _spell_factor(dim: Dim) -> str:
 
 
 _INFIX: Mapping[Callable[..., Dim], str] = {dim_floordiv: "//", dim_mod: " % "}
-_CALLS: Mapping[str, Callable[..., Dim]] = {"max": dim_max, "min": dim_min, "broadcast": broadcast}
+_CALLS: Mapping[str, Callable[..., Dim]] = {
+    "max": dim_max,
+    "min": dim_min,
+    "isqrt": dim_isqrt,
+    "broadcast": broadcast,
+}
 _NAMES: Mapping[Callable[..., Dim], str] = {function: name for name, function in _CALLS.items()}
 _OPERATORS: Mapping[type[ast.operator], Callable[[Dim, Dim], Dim]] = {
     ast.Add: _add,
@@ -601,9 +668,11 @@ def _parse_operand(node: ast.expr, rename: Mapping[str, Size], depth: int) -> Di
             return rename[name] if name in rename else symbol(name)
         case ast.UnaryOp(ast.USub(), operand):
             return -_parse(operand, rename, depth + 1)
-        case ast.Call(ast.Name(name), [_, *_] as args, []) if name in _CALLS:
+        case ast.Call(ast.Name(name), [_, *more] as args, []) if name in _CALLS and not (
+            more and name == "isqrt"
+        ):
             return _CALLS[name](*(_parse(arg, rename, depth + 1) for arg in args))
     given = type(node).__name__
     raise ShapeError(
-        f"a size has ints below 2**63, names, + - * // %, max, min and broadcast, but no {given}"
+        f"a size has ints below 2**63, names, + - * // %, max, min, isqrt and broadcast, but no {given}"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +48,13 @@ class Schedule:
         """The results, for arrays that fit the types of ``given``; they may share memory with them.
 
         Raises ShapeError when the arrays disagree about a size, OutOfBoundsError, RunError and ShapeError with the
-        user's line when a step fails, RunError at the first NaN when ``watch`` is set.
+        user's line when a step fails, RunError at the first NaN when ``watch`` is set, in loops and branches too.
         """
+        watch = watch or _WATCHED.get()
+        with _watching(watch):
+            return self._run(arrays, watch)
+
+    def _run(self, arrays: Sequence[Array], watch: bool) -> list[Array]:
         sizes = bind_sizes(self.given, arrays)
         values: list[Any] = [*arrays, *[None] * (self.slots - len(arrays))]
         with np.errstate(all="ignore"):
@@ -60,6 +67,19 @@ class Schedule:
                 for slot in step.dead:
                     values[slot] = None
         return [values[slot] for slot in self.results]
+
+
+_WATCHED: ContextVar[bool] = ContextVar("watched", default=False)
+
+
+@contextmanager
+def _watching(watch: bool) -> Iterator[None]:
+    """What runs inside, as the meaning of a step, looks for NaN as the step does."""
+    token = _WATCHED.set(watch)
+    try:
+        yield
+    finally:
+        _WATCHED.reset(token)
 
 
 def schedule(outputs: Iterable[Node], given: Iterable[Node]) -> Schedule:

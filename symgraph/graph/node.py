@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from weakref import WeakValueDictionary
@@ -121,6 +122,8 @@ class Node(Operators):
 
 E = TypeVar("E", bound=Exception)
 _live: WeakValueDictionary[Any, Node] = WeakValueDictionary()
+_recorders: dict[int, list[set[Node]]] = {}
+"""Of each thread that records, by its number."""
 _making = threading.Lock()
 
 
@@ -133,6 +136,8 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
     key = (id(op), attrs, *map(id, inputs))
     node = _live.get(key)
     if node is not None:
+        if _recorders:
+            _record(node)
         return node
     try:
         type = op.infer_type(inputs, attrs)
@@ -145,7 +150,28 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
             if op.binds_sizes:
                 _own_sizes(node)
             _live[key] = node
+    if _recorders:
+        _record(node)
     return node
+
+
+@contextmanager
+def recorded() -> Iterator[set[Node]]:
+    """The nodes that this thread asks `make` for meanwhile, whether they were there before or not."""
+    found: set[Node] = set()
+    mine = _recorders.setdefault(threading.get_ident(), [])
+    mine.append(found)
+    try:
+        yield found
+    finally:
+        mine.pop()
+        if not mine:
+            del _recorders[threading.get_ident()]
+
+
+def _record(node: Node) -> None:
+    for found in _recorders.get(threading.get_ident(), ()):
+        found.add(node)
 
 
 def live() -> list[Node]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -41,16 +41,19 @@ class Capture:
     roots: tuple[Node, ...]
 
 
-def capture(inputs: Sequence[Node], outputs: Sequence[Node]) -> Capture:
-    """Cut the outputs off from everything outside that does not depend on the inputs, constants aside."""
+def capture(inputs: Sequence[Node], outputs: Sequence[Node], made: Container[Node] = ()) -> Capture:
+    """Cut the outputs off from everything outside: what does not depend on the inputs, constants aside.
+
+    What was ``made`` inside is inside too.
+    """
     inside = set(inputs)
     outer: dict[Node, None] = {}
     for node in toposort(outputs, stop=inside.copy()):
-        if node in inside or node.op is CONSTANT:
+        if node in inside or not node.deps:
             continue
-        if any(x in inside for x in node.deps):
+        if node in made or any(x in inside for x in node.deps):
             inside.add(node)
-            outer.update((x, None) for x in node.deps if x not in inside and x.op is not CONSTANT)
+            outer.update((x, None) for x in node.inputs if x not in inside and x.op is not CONSTANT)
     outer.update((x, None) for x in outputs if x not in inside and x.op is not CONSTANT)
     stands = tuple(stand_in(f"_captured_{i}", node.tensor) for i, node in enumerate(outer))
     roots = substitute(outputs, dict(zip(outer, stands, strict=True)))

@@ -6,6 +6,7 @@ each is packed as its parameter has it, because CuPy passes every Python number 
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -175,6 +176,36 @@ class _Function:
     """A ``cupy.cuda.Function``."""
     packed: tuple[type[np.generic], ...]
     """What each parameter is in bytes."""
+
+
+# What CuPy has beside the functions that NumPy sends on to it
+
+
+def arange(size: int) -> Array:
+    """The first numbers, int64."""
+    return cupy.arange(size, dtype=np.int64)
+
+
+def number(value: int) -> Array:
+    """One number, int64."""
+    return cupy.full((), value, dtype=np.int64)
+
+
+def refusing() -> AbstractContextManager[Any]:
+    """Inside, functions for matrices wait for what cuSOLVER and cuBLAS report, and raise NumPy's LinAlgError."""
+    state: AbstractContextManager[Any] = importlib.import_module("cupyx").errstate(linalg="raise")
+    return state
+
+
+def of_scipy(name: str) -> Callable[..., Any]:
+    """A function of scipy.linalg as CuPy has it, which needs libraries when it is loaded."""
+    found: Callable[..., Any] = getattr(importlib.import_module("cupyx.scipy.linalg"), name)
+    return found
+
+
+def solves_batches() -> bool:
+    """Whether ``solve_triangular`` takes batches."""
+    return int(cupy.__version__.partition(".")[0]) >= 14
 
 
 def _taken(array: Any) -> Array:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from symgraph.codegen import own_cuda
 from symgraph.codegen.cuda_printer import CudaKernel
 from symgraph.codegen.spoken import unspoken
 from symgraph.errors import DeviceError, MemoryLimitError, OutOfBoundsError
+from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import schedule
 from symgraph.graph.node import Node
 from symgraph.graph.origin import describe
@@ -15,6 +17,7 @@ from symgraph.options import DEFAULT
 from symgraph.runtime.cuda_gather import CudaGather, is_cuda_gather
 from symgraph.runtime.cuda_kernel import CudaStep
 from symgraph.runtime.cuda_launch import LaunchedStep, Trouble
+from symgraph.runtime.cuda_own import CudaOwn, is_own_kernel
 from symgraph.runtime.cuda_scan import CudaScan, is_cuda_scan
 from symgraph.runtime.device import Array, Device, text_of
 from symgraph.runtime.kernel import Compiled
@@ -43,12 +46,14 @@ class CudaProgram(PlanProgram):
             if isinstance(step, Kernel):
                 made = CudaStep(step, device)
                 codes[step] = made
-                if (why := unspoken(made.loops)) is not None:
+                if (why := unspoken(made.loops) or own_cuda.unwritten(made.loops)) is not None:
                     codes[step], self.left[step] = Compiled(step, DEFAULT.block), why
             elif is_cuda_gather(step):
                 codes[step] = CudaGather(step, device, self._trouble, number + 1)
             elif is_cuda_scan(step):
                 codes[step] = CudaScan(step, device)
+            elif is_own_kernel(step):
+                codes[step] = CudaOwn(step, device)
         self._has_indices = any(isinstance(each, CudaGather) and each.checks for each in codes.values())
         super().__init__(plan, codes, donated=donated, limit=limit)
 
@@ -63,6 +68,18 @@ class CudaProgram(PlanProgram):
             raise
         self._look_for_trouble(given)
         return [self._device.back(x) for x in results]
+
+    def run_part(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> list[Array]:
+        results = super().run_part(arrays, sizes)
+        if self._has_indices and self._trouble.told():
+            raise IndexError("an index is out of bounds")
+        return results
+
+    def part(self, plan: Plan) -> CudaProgram:
+        return type(self)(plan, self._device)
+
+    def of_host(self, array: Array) -> Array:
+        return self._device.to(array)
 
     def _look_for_trouble(self, given: Sequence[Array]) -> None:
         """Raises OutOfBoundsError with the user's line where a step has met an index out of bounds."""
@@ -88,14 +105,15 @@ class CudaProgram(PlanProgram):
         rehearsal = prepared.rehearsed(arrays, memory.take(prepared.storage.arena.size))
         found: list[CudaKernel] = []
         for turn, given in rehearsal.turns:
-            if isinstance(turn, KernelTurn) and isinstance(turn.made, CudaStep):
-                found.append(turn.made.printed_for(given, prepared.sizes))
-            elif isinstance(turn, KernelTurn) and isinstance(turn.made, LaunchedStep):
+            if isinstance(turn, KernelTurn) and isinstance(turn.made, LaunchedStep):
                 found += turn.made.kernels_for(given, prepared.sizes)
-        self._device.load(found)
+        try:
+            self._device.load(found)
+        except DeviceError as error:
+            raise own_cuda.explained(error) from None
 
     def text(self) -> str:
         """The functions of all kernels, as they are or will be for arrays in order."""
-        made = [each for each in self.codes.values() if isinstance(each, CudaStep | LaunchedStep)]
+        made = [each for each in self.codes.values() if isinstance(each, LaunchedStep)]
         kernels = {kernel.functions[0]: kernel for each in made for kernel in each.texts()}
         return text_of(list(kernels.values()))

@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from symgraph.codegen.cuda_forms import is_wide
 from symgraph.codegen.cuda_gather import (
     PART,
     Grouped,
@@ -42,43 +43,32 @@ from symgraph.ops.keys import Item
 from symgraph.ops.shape import expand_dims, reshape
 from symgraph.ops.update import update
 from symgraph.optimizations.lives import Needs
-from symgraph.optimizations.plan import Call, View
+from symgraph.optimizations.plan import Call
 from symgraph.optimizations.plan import Step as PlanStep
 from symgraph.runtime.cuda_launch import (
     ALIGNED,
     Given,
     Launch,
-    LaunchedStep,
+    LaunchedCall,
     Loops,
     Place,
     Room,
     Trouble,
     blocks,
-    is_wide,
     loops_of,
-    sizes_of,
     span_of,
     steps_of,
 )
 from symgraph.runtime.device import Array, Device, address
-from symgraph.runtime.picked import Picked, picked, spread, strides_of
+from symgraph.runtime.picked import Picked, picked, picks, spread, strides_of
 
 
 def is_cuda_gather(step: PlanStep) -> bool:
-    """Whether a step reads or writes by indices, arrays of sizes that are known before the call."""
-    if not isinstance(step, Call) or isinstance(step, View):
-        return False
-    node = step.node
-    if node.op is update.op:
-        mode = node.attrs.mode  # type: ignore[union-attr]
-        if mode != "set" and not combines(mode, node.row):
-            return False
-    elif node.op is not index.op:
-        return False
-    return all(size.source is None for size in sizes_of(node))
+    """Whether there is CUDA C for a step that reads or writes by indices."""
+    return picks(step, combines)
 
 
-class CudaGather(LaunchedStep):
+class CudaGather(LaunchedCall):
     """A step that reads or writes by indices; the ``number`` of the step is told where one is out of bounds."""
 
     def __init__(self, step: Call, device: Device, trouble: Trouble, number: int) -> None:

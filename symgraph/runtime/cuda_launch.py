@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,20 +12,19 @@ import numpy as np
 
 from symgraph.codegen.cuda_forms import BLOCK
 from symgraph.codegen.cuda_printer import CudaKernel
-from symgraph.codegen.layout import Step
+from symgraph.codegen.layout import Step as Stride
 from symgraph.graph.dims import Size
-from symgraph.graph.node import Node, type_symbols
+from symgraph.graph.node import Node
 from symgraph.optimizations.cost import typical
-from symgraph.optimizations.plan import Call
+from symgraph.optimizations.lives import Needs
+from symgraph.optimizations.plan import Call, Step
 from symgraph.runtime.device import Argument, Array, Device, address
 from symgraph.runtime.memory import Arena
 from symgraph.runtime.nests import collapsed
-from symgraph.runtime.picked import Lying
+from symgraph.runtime.picked import Lying, sizes_of
 
 ALIGNED = 16
 """Bytes that a thread loads at once, at most."""
-_NEAR = 1 << 30
-"""What indices of 32 bits reach."""
 _LINE = 256
 """The arrays of a room begin at multiples of so many bytes."""
 
@@ -69,6 +68,8 @@ class Launch:
     grid: tuple[int, int]
     given: Mapping[str, Given]
     """By the names of parameters; there may be more."""
+    function: int = 0
+    """Which of the kernel's."""
     unless: tuple[int, int] | None = None
     """Arrays that need nothing done where they are the same."""
 
@@ -79,11 +80,13 @@ _Late: TypeAlias = Place | Trouble | Argument
 class LaunchedStep(ABC):
     """A step of a plan as launches, for arrays of any shapes and strides."""
 
-    def __init__(self, step: Call, device: Device) -> None:
-        self.step, self.node = step, step.node
-        self.nodes = (*step.node.inputs, step.node)
-        self.device = device
+    def __init__(self, step: Step, nodes: tuple[Node, ...], device: Device) -> None:
+        self.step, self.nodes, self.device = step, nodes, device
         self._printed: dict[str, CudaKernel] = {}
+
+    @abstractmethod
+    def needs(self, sizes: Mapping[Size, int]) -> Needs:
+        """The room of a call, and what may be the same array."""
 
     @abstractmethod
     def launches(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> list[Launch]:
@@ -106,8 +109,12 @@ class LaunchedStep(ABC):
         """What has been printed until now; if nothing, the texts for arrays in order."""
         if not self._printed:
             arrays = [np.empty(tuple(map(typical, x.shape)), x.dtype) for x in self.nodes]
-            self.kernels_for(arrays, {size: typical(size) for size in sizes_of(self.node)})
+            self.kernels_for(arrays, {size: typical(size) for size in self._sizes()})
         return list(self._printed.values())
+
+    @abstractmethod
+    def _sizes(self) -> Iterable[Size]:
+        """What `launches` asks for, of the sizes."""
 
     def _made(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> list[Launch]:
         found = self.launches(arrays, sizes, room)
@@ -115,10 +122,15 @@ class LaunchedStep(ABC):
         return found
 
 
-def sizes_of(node: Node) -> frozenset[Size]:
-    """The sizes that a step depends on."""
-    assert node.attrs is not None
-    return node.attrs.symbols().union(*(type_symbols(x.type) for x in (*node.inputs, node)))
+class LaunchedCall(LaunchedStep):
+    """One op."""
+
+    def __init__(self, step: Call, device: Device) -> None:
+        self.node = step.node
+        super().__init__(step, (*step.node.inputs, step.node), device)
+
+    def _sizes(self) -> Iterable[Size]:
+        return sizes_of(self.node)
 
 
 class Launches:
@@ -143,7 +155,7 @@ class Launches:
         for launch, arguments in self.get_ready(arrays):
             if launch.unless is not None and begins[launch.unless[0]] == begins[launch.unless[1]]:
                 continue
-            (function,) = launch.kernel.functions
+            function = launch.kernel.functions[launch.function]
             given = [_now(x, begins, room) for x in arguments]
             self._device.launch(function, launch.grid, launch.kernel.form.block, given)
 
@@ -164,9 +176,9 @@ class Room:
         return self._end - self._begin
 
 
-def blocks(device: Device, count: int) -> tuple[int, int]:
-    """A grid whose threads share so many turns."""
-    return max(1, min(-(-count // BLOCK), device.blocks)), 1
+def blocks(device: Device, count: int, each: int = BLOCK) -> tuple[int, int]:
+    """A grid whose blocks share so many turns, and have ``each`` at a time."""
+    return max(1, min(-(-count // each), device.blocks)), 1
 
 
 def _arguments(launch: Launch) -> list[_Late]:
@@ -210,17 +222,12 @@ def loops_of(sizes: Sequence[int], strides: Sequence[Sequence[int]], least: int 
     return Loops(left, found)
 
 
-def steps_of(strides: Sequence[int], itemsize: int) -> tuple[Step, ...]:
-    kinds = {0: Step.NONE, itemsize: Step.UNIT}
-    return tuple(kinds.get(stride, Step.FAR) for stride in strides)
+def steps_of(strides: Sequence[int], itemsize: int) -> tuple[Stride, ...]:
+    kinds = {0: Stride.NONE, itemsize: Stride.UNIT}
+    return tuple(kinds.get(stride, Stride.FAR) for stride in strides)
 
 
 def span_of(array: Lying) -> int:
     """How many elements an array reaches over."""
     own = zip(array.shape, array.strides, strict=True)
     return sum(abs(step) * (size - 1) for size, step in own if size) // array.itemsize
-
-
-def is_wide(*numbers: int) -> bool:
-    """Whether indices need more than 32 bits."""
-    return max(numbers) >= _NEAR

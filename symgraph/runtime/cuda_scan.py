@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from symgraph.codegen.cuda_forms import BLOCK
+from symgraph.codegen.cuda_forms import BLOCK, FULL, PART, PARTS, is_wide
 from symgraph.codegen.cuda_scans import Scan, is_sequential, print_scan, print_totals
 from symgraph.codegen.layout import Step
 from symgraph.codegen.llvm_memory import computed_in
@@ -22,27 +22,21 @@ from symgraph.runtime.cuda_launch import (
     ALIGNED,
     Given,
     Launch,
-    LaunchedStep,
+    LaunchedCall,
     Place,
     Room,
     blocks,
-    is_wide,
     loops_of,
-    sizes_of,
     span_of,
     steps_of,
 )
 from symgraph.runtime.device import Array, Device, address
-from symgraph.runtime.picked import strides_of
+from symgraph.runtime.picked import sizes_of, strides_of
 
 _KINDS = {cumulative_sum.op: "sum", cumulative_prod.op: "prod", linear_recurrence.op: "recurrence"}
 
-_FULL = 1 << 17
-"""So many threads keep a large GPU busy."""
-_PART, _STRETCH = 1 << 13, 64
-"""Numbers of a part of a row, at least: of one that a block has, and of one that a thread has."""
-_PARTS = 1024
-"""Parts of a row, at most."""
+_STRETCH = 64
+"""Numbers of a part of a row that a thread has, at least."""
 
 
 def is_cuda_scan(step: PlanStep) -> bool:
@@ -65,7 +59,7 @@ class _Share:
     """Of each part but the last."""
 
 
-class CudaScan(LaunchedStep):
+class CudaScan(LaunchedCall):
     """A cumulative step."""
 
     def __init__(self, step: Call, device: Device) -> None:
@@ -137,7 +131,7 @@ class CudaScan(LaunchedStep):
         if share.threads == 1:
             grid = blocks(self.device, rows * share.parts)
         else:
-            grid = max(1, min(-(-rows // scan.rows), self.device.blocks)), share.parts
+            grid = blocks(self.device, rows, scan.rows)[0], share.parts
         found = [Launch(print_scan(scan), grid, given)]
         if scan.is_cut:  # the texts of what parts come to differ in less
             plain = replace(scan, exclusive=False, steps=(steps[0], ()), at_once=(scan.at_once[0], False))
@@ -162,12 +156,12 @@ class CudaScan(LaunchedStep):
         each = ALIGNED // self._row.numpy.itemsize
         if is_near and columns > 2 * each:
             parts = 1
-            if columns >= 4 * _PART and rows * BLOCK < _FULL:
-                parts = min(_PARTS, columns // _PART)
+            if columns >= 4 * PART and rows * BLOCK < FULL:
+                parts = min(PARTS, columns // PART)
             return _cut(
                 columns, parts, BLOCK * each, threads=_power(-(-columns // each)) if parts == 1 else BLOCK
             )
-        parts = min(_PARTS, columns // _STRETCH, _FULL // rows)
+        parts = min(PARTS, columns // _STRETCH, FULL // rows)
         return _cut(columns, parts, 1, threads=1) if parts > 1 else alone
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import partial
 from math import prod
 from sys import getrefcount
 from typing import Any
@@ -18,18 +18,15 @@ from symgraph.graph.collector import paused
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import bind_sizes, run_node, schedule
 from symgraph.graph.node import Node
-from symgraph.graph.op import ITEM, PACK, Op
-from symgraph.ops.einsum import einsum
 from symgraph.ops.index import index
-from symgraph.ops.join import concat, pad
-from symgraph.ops.keys import Item, numpy_key
-from symgraph.ops.linalg import matmul, tensordot
-from symgraph.ops.shape import reshape
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Plan, Step
 from symgraph.runtime.cuda import Cuda
 from symgraph.runtime.cuda_backend import CudaProgram
+from symgraph.runtime.cuda_launch import LaunchedStep
+from symgraph.runtime.cupy_calls import OF_CUPY
 from symgraph.runtime.device import Array
+from symgraph.runtime.inner import BranchStep, LoopStep
 from symgraph.runtime.kernel import Compiled
 from symgraph.runtime.memory import Arena, Memory
 from symgraph.runtime.prepared import CallTurn, KernelCall, KernelTurn, Library, Prepared, _Place
@@ -110,6 +107,8 @@ class GpuProgram(CudaProgram):
             for library in self._libraries.values()
             if library.is_of_host
         ]
+        inner = (code for code in self.codes.values() if isinstance(code, LoopStep | BranchStep))
+        lines += [program.explain() for code in inner for program in code.programs]
         return "\n".join(filter(None, lines))
 
     def _run(self, given: Sequence[Array]) -> list[Array]:
@@ -120,15 +119,15 @@ class GpuProgram(CudaProgram):
                 return self._replays.run(prepared, given, self._memory)
         return PlanProgram.run(self, given)
 
-    def _prepare(self, shapes: tuple[tuple[int, ...], ...], arrays: Sequence[Array]) -> Prepared:
-        sizes = bind_sizes(self.plan.given, arrays)
+    def _prepare(self, key: Hashable, arrays: Sequence[Array], known: Mapping[Size, int]) -> Prepared:
+        sizes = {**known, **bind_sizes(self.plan.given, arrays)}
         storage = self.storage(sizes)
         with paused():
             made = _Prepared(self.plan, storage, sizes, self.codes, self._calls, self._libraries, self._gpu)
             self.get_ready(made, arrays)
         if len(self._prepared) >= _KEPT:
             self._prepared.clear()
-        self._prepared[shapes] = made
+        self._prepared[key] = made
         return made
 
     def _spent(self, arrays: Sequence[Array]) -> set[int]:
@@ -164,7 +163,7 @@ class _Prepared(Prepared):
 def _launches(turn: Any) -> bool:
     """Whether a turn does nothing but launch kernels."""
     if isinstance(turn, KernelTurn):
-        return turn.is_known and not isinstance(turn.made, _HostKernel)
+        return turn.is_known and isinstance(turn.made, LaunchedStep)  # no loop, whose turns depend on results
     return not isinstance(turn, CallTurn) or turn.library.is_view
 
 
@@ -229,7 +228,7 @@ class _Library(Library):
     def __init__(self, node: Node, device: Cuda, *, is_view: bool) -> None:
         super().__init__(node, is_view=is_view)
         self._device = device
-        own = _OF_CUPY.get(node.op)
+        own = OF_CUPY.get(node.op)
         self._of_cupy = self.meaning if own is None and is_view else own
         self.is_of_host = self._of_cupy is None or (node.op is index.op and len(node.inputs) > 1)
 
@@ -263,62 +262,6 @@ class _Library(Library):
             return device.to(value)
         out[...] = device.to(value)
         return out
-
-
-def _in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A meaning that takes 16-bit floats in float32 and rounds at the end."""
-
-    @wraps(function)
-    def computed(*arrays: Any, **attrs: Any) -> Any:
-        given = arrays[0].dtype
-        if given.kind in "fV" and given.itemsize == 2:
-            arrays = tuple(x.astype(np.float32) for x in arrays)
-        return function(*arrays, **attrs).astype(given, copy=False)
-
-    return computed
-
-
-def _padded(x: Array, value: Array, widths: Sequence[tuple[int, int]]) -> Array:
-    shape = tuple(a + size + b for size, (a, b) in zip(x.shape, widths, strict=True))
-    out = np.empty_like(x, shape=shape)
-    out[...] = value
-    out[tuple(slice(a, a + size) for size, (a, _) in zip(x.shape, widths, strict=True))] = x
-    return out
-
-
-def _indexed(x: Array, items: tuple[Item, ...]) -> Array:
-    return x[numpy_key(items, ())]
-
-
-def _joined(*arrays: Array, axis: int) -> Array:
-    return np.concatenate(arrays, axis=axis)
-
-
-def _tensordot(a: Array, b: Array, first: tuple[int, ...], second: tuple[int, ...]) -> Array:
-    return np.tensordot(a, b, (first, second))
-
-
-def _einsum(*arrays: Array, spec: str) -> Array:
-    found: Array = np.einsum(spec, *arrays, optimize=True)
-    return found
-
-
-_OF_CUPY: Mapping[Op, Callable[..., Any] | None] = {
-    matmul.op: _in_float32(np.matmul),
-    tensordot.op: _in_float32(_tensordot),
-    einsum.op: _in_float32(_einsum),
-    concat.op: _joined,
-    pad.op: _padded,
-    index.op: _indexed,
-    reshape.op: reshape.op.numpy,
-    ITEM: ITEM.numpy,
-    PACK: PACK.numpy,
-}
-"""What NumPy's functions, given arrays of CuPy, do on the GPU with the same results; besides these there are views.
-
-Not here: what reads or writes at indices, since CuPy wraps those that are out of bounds around; sums of what goes to
-one place, whose order CuPy leaves open; what orders numbers, where NaN is another matter; functions of SciPy.
-"""
 
 
 class _HostKernel:

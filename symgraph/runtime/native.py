@@ -114,6 +114,9 @@ class NativeCall:
     since each has a room of its own.
     """
 
+    first = 0
+    """The place of the first array's address."""
+
     def __init__(
         self,
         function: Function,

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from symgraph.codegen.llvm_printer import module
+from symgraph.codegen import own_llvm
+from symgraph.codegen.llvm_printer import Native, module
 from symgraph.codegen.spoken import unspoken
 from symgraph.graph.node import Node
-from symgraph.optimizations.plan import Call, Kernel, Plan, Step
+from symgraph.optimizations.plan import Branch, Call, Kernel, Loop, Plan, Step
 from symgraph.optimizations.step_cost import step_cost
 from symgraph.options import DEFAULT
-from symgraph.runtime.code import code
+from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import assembly, host
 from symgraph.runtime.entry import Answer, Called, Form, State
 from symgraph.runtime.entry import Step as NativeStep
 from symgraph.runtime.kept import Kept
 from symgraph.runtime.memory import Arena, Memory
 from symgraph.runtime.native import NativeCall, NativeKernel
+from symgraph.runtime.native_carried import NativeCarried, native_carried
 from symgraph.runtime.native_gather import NativeGather, is_gather
+from symgraph.runtime.native_inner import InnerCall, NativeBranch, NativeLoop, native_inner
+from symgraph.runtime.native_joins import NativeJoin, is_join
 from symgraph.runtime.native_product import NativeProduct, is_product
+from symgraph.runtime.own_native import check
 from symgraph.runtime.pool import processors
 from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepared
 from symgraph.runtime.program import PlanProgram
 
 Array = np.ndarray[Any, Any]
 _Native: TypeAlias = NativeKernel | NativeProduct | NativeGather
+_Inner: TypeAlias = NativeLoop | NativeBranch | NativeCarried | NativeJoin
 
 
 _HEAVY = 20_000.0
@@ -49,8 +56,9 @@ class NativeProgram(PlanProgram):
         donated: Collection[Node] = (),
         limit: int | None = None,
         threads: int | None = None,
+        is_part: bool = False,
     ) -> None:
-        threads = threads or processors()
+        self._threads = threads = threads or processors()
         codes: dict[Step, KernelCode] = {}
         self.left: dict[Kernel, str] = {}
         """What of a kernel has no machine code yet."""
@@ -58,13 +66,20 @@ class NativeProgram(PlanProgram):
             if isinstance(step, Kernel):
                 made = NativeKernel(step, threads)
                 codes[step] = made
-                if (why := unspoken(made.loops)) is not None:
+                if (why := unspoken(made.loops) or own_llvm.unwritten(made.loops)) is not None:
                     codes[step], self.left[step] = _of_numpy(step), why
+                else:
+                    check(made.loops)
             elif isinstance(step, Call) and is_product(step):
                 codes[step] = NativeProduct(step, threads)
             elif isinstance(step, Call) and is_gather(step):
                 codes[step] = NativeGather(step)
-        super().__init__(plan, codes, memory, donated=donated, limit=limit)
+            elif isinstance(step, Call) and is_join(step):
+                codes[step] = NativeJoin(step)
+        super().__init__(plan, codes, memory, donated=donated, limit=limit, is_part=is_part)
+
+    def part(self, plan: Plan) -> NativeProgram:
+        return NativeProgram(plan, threads=self._threads, is_part=True)
 
     def explain(self) -> str:
         """Which kernels are no machine code, and why; nothing where all are."""
@@ -90,8 +105,12 @@ class NativeProgram(PlanProgram):
 
     def often(self, prepared: Prepared) -> None:
         """Better code is worth its time."""
-        natives = [made for made in self.codes.values() if isinstance(made, _Native)]
-        code().improve([function for made in natives for function in made.functions])
+        code().improve(list(self.functions()))
+
+    def functions(self) -> set[Function]:
+        """What was compiled, of parts too."""
+        made = [each for each in self.codes.values() if isinstance(each, _Native | _Inner)]
+        return {function for each in made for function in each.functions}
 
     def state(self, arrays: Sequence[Array], kept: Kept, answer: Answer) -> State | None:
         """What `entry.ll` needs for calls with such arrays, the last of them those that ``kept`` reads; None
@@ -111,9 +130,9 @@ class NativeProgram(PlanProgram):
         for turn, lying in rehearsal.turns:
             call = turn.call(lying, prepared.sizes)
             places = [_place(x, [*given, *results]) for x in lying]
-            if isinstance(call, NativeCall) and not call.fails:
+            if isinstance(call, NativeCall | InnerCall) and not call.fails:
                 tables = call.tables([x.ctypes.data for x in lying], arena, trouble.ctypes.data)
-                slots = [(n, *place) for n, place in enumerate(places) if place is not None]
+                slots = [(call.first + n, *place) for n, place in enumerate(places) if place is not None]
                 steps.append(NativeStep(call.function, tables, slots, call.turns, call.chunk))
             else:
                 steps.append(_called(call, lying, places, arena))
@@ -127,9 +146,18 @@ class NativeProgram(PlanProgram):
 
     def text(self) -> str:
         """The module of all functions, as they are or will be for arrays in order."""
-        made = [each for each in self.codes.values() if isinstance(each, _Native)]
-        natives = {native.name: native for each in made for native in each.texts()}
+        natives = {native.name: native for native in self.natives()}
         return module(list(natives.values()), host())
+
+    def natives(self) -> list[Native]:
+        """The functions of all steps, and of those of parts."""
+        made = [each for each in self.codes.values() if isinstance(each, _Native | _Inner)]
+        return [native for each in made for native in each.texts()]
+
+    def _inner(self, step: Loop | Branch) -> KernelCode:
+        turns = partial(native_inner, self, step)
+        one = native_carried(step, self._threads, turns) if isinstance(step, Loop) else None
+        return one or turns()
 
     def assembly(self) -> str:
         return assembly(self.text())

@@ -15,36 +15,26 @@ from symgraph.codegen.llvm_printer import Native
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import attributes_of
-from symgraph.graph.node import Node, type_symbols
 from symgraph.graph.types import DType, dtype
 from symgraph.ops.index import index
 from symgraph.ops.keys import Item
 from symgraph.ops.update import update
 from symgraph.optimizations.cost import typical
 from symgraph.optimizations.lives import Needs
-from symgraph.optimizations.plan import Call, Step, View
+from symgraph.optimizations.plan import Call, Step
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.native import NativeCall
 from symgraph.runtime.nests import collapsed
-from symgraph.runtime.picked import Picked, picked, spread, strides_of
+from symgraph.runtime.picked import Picked, picked, picks, sizes_of, spread, strides_of
 from symgraph.runtime.shares import Shares
 
 Array = np.ndarray[Any, Any]
 
 
 def is_gather(step: Step) -> bool:
-    """Whether a step reads or writes by indices, arrays of sizes that are known before the call."""
-    if not isinstance(step, Call) or isinstance(step, View):
-        return False
-    node = step.node
-    if node.op is update.op:
-        mode = node.attrs.mode  # type: ignore[union-attr]
-        if mode != "set" and not combines(mode, node.row):
-            return False
-    elif node.op is not index.op:
-        return False
-    return all(size.source is None for size in _symbols(node))
+    """Whether there is machine code for a step that reads or writes by indices."""
+    return picks(step, combines)
 
 
 class NativeGather:
@@ -86,7 +76,7 @@ class NativeGather:
         """What has been printed until now; if nothing, the text for arrays in order."""
         if not self._printed:
             arrays = [np.empty(tuple(map(typical, x.shape)), x.dtype) for x in self.nodes]
-            sizes = {size: typical(size) for size in _symbols(self.node)}
+            sizes = {size: typical(size) for size in sizes_of(self.node)}
             self.printed_for(arrays, sizes)
         return list(self._printed.values())
 
@@ -102,12 +92,6 @@ class NativeGather:
         if self.node.op is index.op:
             return _read(row, read[0], read[1:], y, items)
         return _written(row, read[0], read[1], read[2:], y, items, attributes["mode"])
-
-
-def _symbols(node: Node) -> frozenset[Size]:
-    """The sizes that a step depends on."""
-    assert node.attrs is not None
-    return node.attrs.symbols().union(*(type_symbols(x.type) for x in (*node.inputs, node)))
 
 
 def _read(

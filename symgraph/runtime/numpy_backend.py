@@ -25,9 +25,13 @@ class NumpyProgram(PlanProgram):
         donated: Collection[Node] = (),
         limit: int | None = None,
     ) -> None:
+        self._target = target
         fresh = frozenset(() if donated else plan.results)
         codes: dict[Step, KernelCode] = {step: Compiled(step, target.block, fresh) for step in plan.kernels}
         super().__init__(plan, codes, memory, donated=donated, limit=limit)
+
+    def part(self, plan: Plan) -> NumpyProgram:
+        return NumpyProgram(plan, self._target)
 
 
 def source(plan: Plan, target: Target = DEFAULT) -> str:

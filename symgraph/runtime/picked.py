@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol
 
 import numpy as np
 
+from symgraph.graph.dims import Size
+from symgraph.graph.node import Node, type_symbols
+from symgraph.graph.types import DType
+from symgraph.ops.index import index
 from symgraph.ops.keys import Gather, Item, NewAxis, Slice
+from symgraph.ops.update import update
+from symgraph.optimizations.plan import Call, Step, View
+
+
+def picks(step: Step, combines: Callable[[str, DType], bool]) -> bool:
+    """Whether a step reads or writes by indices, arrays of sizes that are known before the call; what a mode other than
+    "set" does, ``combines`` has to know."""
+    if not isinstance(step, Call) or isinstance(step, View):
+        return False
+    node = step.node
+    if node.op is update.op:
+        mode = node.attrs.mode  # type: ignore[union-attr]
+        if mode != "set" and not combines(mode, node.row):
+            return False
+    elif node.op is not index.op:
+        return False
+    return all(size.source is None for size in sizes_of(node))
+
+
+def sizes_of(node: Node) -> frozenset[Size]:
+    """The sizes that a step depends on."""
+    assert node.attrs is not None
+    return node.attrs.symbols().union(*(type_symbols(x.type) for x in (*node.inputs, node)))
 
 
 class Lying(Protocol):

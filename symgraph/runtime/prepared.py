@@ -57,13 +57,24 @@ class KernelCode(Protocol):
 
 
 class Library:
-    """A call of a library, or a view."""
+    """A call of a library, or a view; one that ``copies`` writes any array where it is told."""
 
-    def __init__(self, node: Node, *, is_view: bool) -> None:
+    def __init__(self, node: Node, *, is_view: bool, copies: bool = False) -> None:
         assert node.op.numpy is not None
         self.is_view = is_view
         self.node, self.meaning, self.writer = node, node.op.numpy, writer(node)
+        if (
+            copies
+            and self.writer is None
+            and not is_view
+            and isinstance(node.type, TensorType)
+            and node.inputs
+        ):
+            self.writer = self._copy
         self._attributes = attributes_of(node)
+
+    def _copy(self, out: Array, *inputs: Array, **attributes: Any) -> None:
+        out[...] = self.meaning(*inputs, **attributes)
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
         pairs = ((self.node.inputs[0], self.node),) if self.node.op in IN_PLACE else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import bind_sizes, schedule
 from symgraph.graph.node import Node
 from symgraph.optimizations.lives import Needs
-from symgraph.optimizations.plan import Call, Plan, Step, View
+from symgraph.optimizations.plan import Branch, Call, Loop, Plan, Step, View
 from symgraph.optimizations.storage import Storage, store
+from symgraph.runtime.inner import inner_step
 from symgraph.runtime.memory import Memory
 from symgraph.runtime.prepared import KernelCode, Library, Prepared
 
@@ -43,17 +44,21 @@ class PlanProgram:
         *,
         donated: Collection[Node] = (),
         limit: int | None = None,
+        is_part: bool = False,
     ) -> None:
         self.plan, self._limit = plan, limit
         self._memory, self.donated = memory or Memory(), frozenset(donated)
-        self.codes = codes
+        self.codes: dict[Step, KernelCode] = dict(codes)
+        for step in plan.steps:
+            if isinstance(step, Loop | Branch):
+                self.codes[step] = self._inner(step)
         self._calls: dict[Step, Library] = {
-            step: Library(step.node, is_view=isinstance(step, View))
+            step: Library(step.node, is_view=isinstance(step, View), copies=is_part)
             for step in plan.steps
-            if isinstance(step, Call) and step not in codes
+            if isinstance(step, Call) and step not in self.codes
         }
         self._storages: OrderedDict[frozenset[tuple[Size, int]], Storage] = OrderedDict()
-        self._prepared: dict[tuple[tuple[int, ...], ...], Prepared] = {}
+        self._prepared: dict[Hashable, Prepared] = {}
         self._lock = threading.Lock()
 
     def storage(self, sizes: Mapping[Size, int]) -> Storage:
@@ -78,13 +83,22 @@ class PlanProgram:
             self.often(prepared)
         return prepared.run(arrays, self._memory, spent)
 
-    def prepared(self, arrays: Sequence[Array]) -> Prepared:
-        """The turns for arrays of these shapes."""
-        shapes = tuple([x.shape for x in arrays])
-        return self._prepared.get(shapes) or self._prepare(shapes, arrays)
+    def run_part(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> list[Array]:
+        """The results of a plan that is a part of another, whose ``sizes`` are known."""
+        return self.prepared(arrays, sizes).run(arrays, self._memory, ())
 
-    def _prepare(self, shapes: tuple[tuple[int, ...], ...], arrays: Sequence[Array]) -> Prepared:
-        sizes = bind_sizes(self.plan.given, arrays)
+    def part(self, plan: Plan) -> PlanProgram:
+        """A program of the same kind for a part of the plan."""
+        raise NotImplementedError
+
+    def prepared(self, arrays: Sequence[Array], known: Mapping[Size, int] | None = None) -> Prepared:
+        """The turns for arrays of these shapes, and sizes that are known but for them."""
+        shapes = tuple([x.shape for x in arrays])
+        key = (shapes, tuple(known.items())) if known else shapes
+        return self._prepared.get(key) or self._prepare(key, arrays, known or {})
+
+    def _prepare(self, key: Hashable, arrays: Sequence[Array], known: Mapping[Size, int]) -> Prepared:
+        sizes = {**known, **bind_sizes(self.plan.given, arrays)}
         try:
             storage = self.storage(sizes)
         except MemoryLimitError:
@@ -97,7 +111,7 @@ class PlanProgram:
         with paused():
             made = Prepared(self.plan, storage, sizes, self.codes, self._calls)
             self.get_ready(made, arrays)
-        self._prepared[shapes] = made
+        self._prepared[key] = made
         return made
 
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
@@ -107,6 +121,10 @@ class PlanProgram:
     def of_device(self) -> Callable[[Any], Any] | None:
         """What makes an array of another library that lies on the program's device one of it."""
         return None
+
+    def of_host(self, array: Array) -> Array:
+        """An array of NumPy's as one that steps take."""
+        return array
 
     def home(self, array: Any) -> Array:
         """An array of the program's device as one of NumPy's."""
@@ -122,6 +140,10 @@ class PlanProgram:
 
     def often(self, prepared: Prepared) -> None:
         """What it does when there have been some."""
+
+    def _inner(self, step: Loop | Branch) -> KernelCode:
+        """A step that holds plans."""
+        return inner_step(self, step)
 
     def _spent(self, arrays: Sequence[Array]) -> set[int]:
         """The places of the donated arrays that may be overwritten."""

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import symgraph as sg
+from symgraph.codegen import cuda_forms
 from symgraph.codegen.cuda_order import (
     print_order_count,
     print_order_move,
@@ -20,7 +21,7 @@ from symgraph.ops.index import index
 from symgraph.ops.keys import parse_key
 from symgraph.ops.update import MODES, update
 from symgraph.optimizations.plan import Call
-from symgraph.runtime import cuda_launch, emulator, nvrtc
+from symgraph.runtime import emulator, nvrtc
 from symgraph.runtime.cuda_backend import CudaProgram
 from symgraph.runtime.cuda_gather import CudaGather, is_cuda_gather, names_once
 from symgraph.runtime.cuda_launch import Trouble
@@ -218,7 +219,7 @@ def test_sums_have_one_order():
 
 
 def test_large_axes_have_wide_indices(monkeypatch):
-    monkeypatch.setattr(cuda_launch, "_NEAR", 1)
+    monkeypatch.setattr(cuda_forms, "_NEAR", 1)
     device, rng = Simulator(), np.random.default_rng(0)
     cases, wanted = [], []
     for count, width in ((5, 3), (300, 0), (5000, 4)):

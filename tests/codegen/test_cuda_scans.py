@@ -8,11 +8,12 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import symgraph as sg
+from symgraph.codegen import cuda_forms
 from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.evaluate import bind_sizes
 from symgraph.ops.scan import cumulative_prod, cumulative_sum, linear_recurrence
 from symgraph.optimizations.plan import Call
-from symgraph.runtime import cuda_launch, cuda_scan, emulator, nvrtc
+from symgraph.runtime import cuda_scan, emulator, nvrtc
 from symgraph.runtime.cuda_backend import CudaProgram
 from symgraph.runtime.cuda_scan import CudaScan, is_cuda_scan
 from symgraph.runtime.device import text_of
@@ -209,8 +210,8 @@ def test_a_product_overflows_where_numpys_does():
 
 
 def test_large_arrays_have_wide_indices(monkeypatch):
-    monkeypatch.setattr(cuda_launch, "_NEAR", 1)
-    monkeypatch.setattr(cuda_scan, "_PART", 64)
+    monkeypatch.setattr(cuda_forms, "_NEAR", 1)
+    monkeypatch.setattr(cuda_scan, "PART", 64)
     device, cases = Simulator(), []
     for shape, axis in (((3, 5000), 1), ((3, 100), 1), ((300, 8), 0), ((3, 5), 1)):
         node = cumulative_sum.op(placed("float32", shape), axis=axis, reverse=False, exclusive=False)

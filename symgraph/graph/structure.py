@@ -1,4 +1,4 @@
-"""Outputs and fetches as the user wrote them: a value, or tuples, lists and dicts of values, nested."""
+"""What the user wrote where several values may stand: a value, or tuples, lists and dicts of values, nested."""
 
 from __future__ import annotations
 
@@ -43,3 +43,24 @@ def _built(part: Any, is_leaf: Callable[[Any], bool], leaves: Iterator[Any]) -> 
         return type(part)((key, _built(value, is_leaf, leaves)) for key, value in part.items())
     parts = (_built(each, is_leaf, leaves) for each in part)
     return type(part)(*parts) if hasattr(part, "_fields") else type(part)(parts)
+
+
+def is_single(part: Any) -> bool:
+    """Whether a part is a leaf, where anything may be one."""
+    return part is not None and not isinstance(part, (dict, tuple, list))
+
+
+def spelled(structure: Any) -> str:
+    """A structure with a star for each leaf: ``(*, [*, *])``.
+
+    >>> spelled((1, {"a": [2, 3]}))
+    "(*, {'a': [*, *]})"
+    """
+    if structure is None:
+        return "None"
+    if isinstance(structure, dict):
+        return "{" + ", ".join(f"{key!r}: {spelled(value)}" for key, value in structure.items()) + "}"
+    if isinstance(structure, (tuple, list)):
+        inside = ", ".join(map(spelled, structure))
+        return f"[{inside}]" if isinstance(structure, list) else f"({inside})"
+    return "*"

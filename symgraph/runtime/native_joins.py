@@ -1,0 +1,134 @@
+"""Arrays put together, or with a margin, as machine code: each part is copied to its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from symgraph.codegen.llvm_printer import Native
+from symgraph.codegen.spoken import unspoken
+from symgraph.graph.dims import Size
+from symgraph.graph.evaluate import attributes_of
+from symgraph.ops.join import concat, pad
+from symgraph.ops.shape import reshape
+from symgraph.optimizations.lives import Needs
+from symgraph.optimizations.plan import Call, Step, View
+from symgraph.runtime.code import Function
+from symgraph.runtime.memory import Arena
+from symgraph.runtime.native_copies import copier, copy
+from symgraph.runtime.native_inner import InnerCall, drivers
+from symgraph.runtime.native_words import Lane, Lying, Outer, Words
+from symgraph.runtime.pool import pool
+from symgraph.runtime.prepared import KernelCall
+
+Array = np.ndarray[Any, Any]
+
+_JOINS = frozenset({concat.op, pad.op, reshape.op})
+
+
+def is_join(step: Step) -> bool:
+    """Whether there is machine code for a step that puts arrays together, or elements into another order of axes."""
+    if not isinstance(step, Call) or isinstance(step, View) or step.node.op not in _JOINS:
+        return False
+    return unspoken(copier(step.node.row, step.node.ndim).loops) is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What is copied: which array, as it lies, to where in the result."""
+
+    array: int
+    source: Lying
+    target: Lying
+    offset: int
+    """Bytes after the beginning of the result."""
+
+
+class NativeJoin:
+    """A step whose result is made of copies."""
+
+    def __init__(self, step: Call) -> None:
+        self.step, self.node = step, step.node
+        self.nodes = (*step.node.inputs, step.node)
+        self._attributes = attributes_of(step.node)
+        self.functions: set[Function] = set()
+
+    def needs(self, sizes: Mapping[Size, int]) -> Needs:
+        return Needs(0, True)
+
+    def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> KernelCall:
+        """For arrays of these shapes and strides; raises ValueError for shapes that NumPy refuses."""
+        pieces = list(self._pieces(arrays, sizes))
+        out = len(arrays)
+
+        def lay(arena: Arena, trouble: int) -> tuple[int, Words]:
+            words, lane = Words(arena, trouble), Lane()
+            for each in pieces:
+                copy(lane, words, each.source, each.target, (Outer(1 + each.array), Outer(out, each.offset)))
+            self.functions |= {row.function for row in lane.rows if row.function is not None}
+            made = [
+                *words.steps(lane.rows),
+                *words.counted(lane.patches),
+                trouble,
+                pool().share,
+                pool().address,
+            ]
+            return words.list(made), words
+
+        return InnerCall(drivers().sequence, lay)
+
+    def texts(self) -> list[Native]:
+        return copier(self.node.row, self.node.ndim).texts()
+
+    def _pieces(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Iterator[_Piece]:
+        *given, out = arrays
+        attributes = self._attributes(sizes)
+        if self.node.op is concat.op:
+            return _joined(given, out, attributes["axis"])
+        if self.node.op is pad.op:
+            return _padded(given[0], given[1], out, attributes["widths"])
+        return _reshaped(given[0], out)
+
+
+def _joined(given: Sequence[Array], out: Array, axis: int) -> Iterator[_Piece]:
+    begin = 0
+    for n, x in enumerate(given):
+        end = begin + x.shape[axis]
+        part = out[(*(slice(None),) * axis, slice(begin, end))]
+        if part.shape != x.shape:
+            raise ValueError("all axes but one must agree")
+        yield _piece(n, x, part, out)
+        begin = end
+    if begin != out.shape[axis]:
+        raise ValueError(f"{begin} elements along axis {axis} of {out.shape}")
+
+
+def _padded(x: Array, value: Array, out: Array, widths: Sequence[tuple[int, int]]) -> Iterator[_Piece]:
+    """The margins one axis after the other, so that nothing is written twice; then what is inside."""
+    inside = out
+    for axis, (before, after) in enumerate(widths):
+        if before < 0 or after < 0:
+            raise ValueError("widths are not negative")
+        lead = (slice(None),) * axis
+        size = x.shape[axis]
+        for part in (inside[(*lead, slice(0, before))], inside[(*lead, slice(before + size, None))]):
+            if part.size:
+                yield _piece(1, np.broadcast_to(value, part.shape), part, out)
+        inside = inside[(*lead, slice(before, before + size))]
+    if inside.shape != x.shape:
+        raise ValueError(f"{x.shape} does not fit {out.shape}")
+    yield _piece(0, x, inside, out)
+
+
+def _reshaped(x: Array, out: Array) -> Iterator[_Piece]:
+    yield _piece(0, x, out.reshape(x.shape), out)
+
+
+def _piece(n: int, x: Array, part: Array, out: Array) -> _Piece:
+    offset = int(part.ctypes.data - out.ctypes.data) if part.size else 0
+    source = Lying.of(x)
+    strides = tuple(0 if size == 1 else step for size, step in zip(source.shape, source.strides, strict=True))
+    return _Piece(n, replace(source, strides=strides), Lying.of(part), offset)

@@ -1,0 +1,4 @@
+import symgraph as sg
+
+x = sg.placeholder("float64", (3,), name="x")
+sg.cond(x > 0, lambda: x, lambda: -x)

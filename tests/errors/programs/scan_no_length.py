@@ -1,0 +1,3 @@
+import symgraph as sg
+
+sg.scan(lambda c, x: (c + 1, None), 0.0)
