@@ -4,6 +4,9 @@
 """
 
 import os.path as _path
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+from typing import Any as _Any
 
 __version__ = "0.1.0"
 
@@ -12,6 +15,7 @@ _root = _path.dirname(_home)
 if not _path.isdir(_path.join(_home, "codegen")) and _path.isfile(_path.join(_root, "setup.cfg")):
     __path__.append(_root)  # a source tree without links: optimizations/ and codegen/ lie beside symgraph/
 
+from symgraph import fft, linalg, random
 from symgraph.api.function import CompiledFunction, function
 from symgraph.api.gradient import grad, vjp
 from symgraph.api.session import Session
@@ -26,6 +30,7 @@ from symgraph.errors import (
     FileError,
     GradientError,
     GraphError,
+    LinAlgError,
     MemoryLimitError,
     OutOfBoundsError,
     ParseError,
@@ -39,6 +44,7 @@ from symgraph.graph.evaluate import evaluate
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.graph.op import constant, placeholder
+from symgraph.graph.operators import FUNCTIONS as _FUNCTIONS
 from symgraph.graph.parse import parse
 from symgraph.graph.text import show
 from symgraph.graph.types import DType, TensorType, TupleType
@@ -88,7 +94,9 @@ from symgraph.ops.arithmetic import (
     trunc,
     where,
 )
+from symgraph.ops.branches import cond, switch
 from symgraph.ops.broadcast import broadcast_arrays, broadcast_to, sum_to
+from symgraph.ops.checkpoint import CHECKPOINT as _CHECKPOINT  # noqa: F401  (so that texts read back)
 from symgraph.ops.choose import argwhere, compress, extract, select
 from symgraph.ops.comparison import (
     bitwise_and,
@@ -162,6 +170,7 @@ from symgraph.ops.linalg import (
     vdot,
     vecdot,
 )
+from symgraph.ops.loops import fori_loop, map, scan, while_loop
 from symgraph.ops.losses import binary_cross_entropy, cross_entropy, huber
 from symgraph.ops.math import (
     clip,
@@ -278,6 +287,62 @@ from symgraph.optimizations.pattern import wild
 from symgraph.optimizations.rules import Keeps, Rule, rule
 from symgraph.options import Options
 
+if TYPE_CHECKING:
+    from symgraph.api.composite import composite
+    from symgraph.api.derivatives import hessian, hvp, jacobian, jvp, linearize, sparse_jacobian
+    from symgraph.api.own_check import check_op
+    from symgraph.api.random_stream import RandomStream
+    from symgraph.api.vmap import vmap
+    from symgraph.autodiff.sparse import SparseJacobian
+    from symgraph.io.checkpoint import checkpoint
+    from symgraph.io.native import load, save
+    from symgraph.ops.own import python_op
+    from symgraph.ops.own_kernels import cuda_kernel
+    from symgraph.ops.own_op import OwnOp
+    from symgraph.ops.own_scalar import scalar_op
+
+_LATE = {
+    "composite": "symgraph.api.composite",
+    "hessian": "symgraph.api.derivatives",
+    "hvp": "symgraph.api.derivatives",
+    "jacobian": "symgraph.api.derivatives",
+    "jvp": "symgraph.api.derivatives",
+    "linearize": "symgraph.api.derivatives",
+    "sparse_jacobian": "symgraph.api.derivatives",
+    "check_op": "symgraph.api.own_check",
+    "RandomStream": "symgraph.api.random_stream",
+    "vmap": "symgraph.api.vmap",
+    "SparseJacobian": "symgraph.autodiff.sparse",
+    "checkpoint": "symgraph.io.checkpoint",
+    "load": "symgraph.io.native",
+    "save": "symgraph.io.native",
+    "python_op": "symgraph.ops.own",
+    "cuda_kernel": "symgraph.ops.own_kernels",
+    "OwnOp": "symgraph.ops.own_op",
+    "scalar_op": "symgraph.ops.own_scalar",
+    "onnx": "symgraph.onnx",
+}
+"""What is imported when it is first asked for, since most programs do not."""
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _import_module(_LATE[name])
+    found = globals()[name] = module if _LATE[name] == f"{__name__}.{name}" else getattr(module, name)
+    return found
+
+
+def _later(module: str, name: str) -> _Any:
+    """A function of a module that is imported when it is first called."""
+    return lambda *args: getattr(_import_module(module), name)(*args)
+
+
+# Functions save themselves by what lies above them.
+_FUNCTIONS["__save__"] = _later("symgraph.io.native", "save")
+_FUNCTIONS["__reduce__"] = _later("symgraph.io.native", "reduced")
+
+
 # NumPy's other names.
 absolute = abs
 arccos = acos
@@ -309,14 +374,17 @@ __all__ = [
     "function", "CompiledFunction", "Session", "assign", "assign_add", "group", "Assign", "Group", "Options",
     "evaluate",
     # differentiating
-    "grad", "vjp", "check_gradient", "GradientCheck",
+    "grad", "vjp", "jvp", "linearize", "hvp", "jacobian", "hessian", "sparse_jacobian",
+    "SparseJacobian", "checkpoint", "check_gradient", "GradientCheck",
     # rewriting
     "rule", "Rule", "Keeps", "wild", "check_rule",
     # looking
     "show", "parse", "verify", "Graph", "toposort",
+    # files
+    "save", "load",
     # errors
     "SymgraphError", "ArgumentError", "DeviceError", "DTypeError", "FileError", "GradientError", "GraphError",
-    "MemoryLimitError", "OutOfBoundsError", "ParseError", "RunError", "ShapeError", "VerifyError",
+    "LinAlgError", "MemoryLimitError", "OutOfBoundsError", "ParseError", "RunError", "ShapeError", "VerifyError",
     # arithmetic, rounding, choice, conversion
     "abs", "absolute", "add", "astype", "ceil", "conj", "conjugate", "divide", "divmod", "floor", "floor_divide",
     "fmod", "imag", "maximum", "minimum", "mod", "multiply", "negative", "positive", "real", "reciprocal",
@@ -375,11 +443,21 @@ __all__ = [
     "cross", "dot", "inner", "kron", "matmul", "outer", "tensordot", "vdot", "vecdot",
     # norms
     "norm",
+    # linear algebra, Fourier transforms
+    "fft", "linalg",
     # einsum
     "einsum",
+    # models in other formats
+    "onnx",
     # losses
     "binary_cross_entropy", "cross_entropy", "huber",
+    # loops and branches
+    "cond", "fori_loop", "map", "scan", "switch", "vmap", "while_loop",
+    # random numbers
+    "random", "RandomStream",
     # gradients of one's own
     "custom_gradient", "stop_gradient",
+    # ops of one's own
+    "composite", "python_op", "scalar_op", "cuda_kernel", "check_op", "OwnOp",
 ]
 # fmt: on

@@ -1,21 +1,35 @@
-"""The command line: ``symgraph demo | ops | rules | show | opt | doctor``."""
+"""The command line: ``symgraph demo | ops | rules | show | run | diff | opt | doctor``."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
 import importlib.util
+import io
 import os
 import platform
 import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 import symgraph
 from symgraph.debug.reference import operations, ops_page, ops_table
 from symgraph.debug.rulebook import rules_page, rules_table
-from symgraph.errors import SymgraphError
+from symgraph.errors import ArgumentError, FileError, SymgraphError
+from symgraph.io import atomic, container, native
+from symgraph.io.describe import (
+    Program,
+    described,
+    differences,
+    flat_outputs,
+    graph_of,
+    inputs_of,
+    outputs_of,
+)
 from symgraph.optimizations.pipeline import optimize
 from symgraph.optimizations.report import report
 from symgraph.options import Options, has_llvm
@@ -23,17 +37,19 @@ from symgraph.runtime.cache import folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, or 1 after an error that was printed, or 2 for a wrong command line."""
+    """Run one command; the exit status is 0, or 1 after an error that was printed, or 2 for a wrong command line.
+
+    ``diff`` gives 1 where files differ.
+    """
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except (SymgraphError, OSError) as error:
         print(f"symgraph: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader has seen enough: symgraph ops | head
         sys.stderr.close()
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,16 +70,37 @@ def _parser() -> argparse.ArgumentParser:
     ops.add_argument("--markdown", action="store_true", help="print docs/ops.md")
     ops.set_defaults(run=_ops)
 
-    show = commands.add_parser("show", help="read a program's text, check it and print it with its types")
-    show.add_argument("file", type=Path, help="a file of symgraph text; - reads standard input")
+    show = commands.add_parser("show", help="print a file's programs, with what they take, give and cost")
+    show.add_argument("file", type=Path, help=_FILE)
+    show.add_argument("--function", metavar="NAME", help="one of several functions")
     show.set_defaults(run=_show)
+
+    run = commands.add_parser("run", help="call a file's function with arrays in .npy files")
+    run.add_argument("file", type=Path, help=_FILE)
+    run.add_argument("--function", metavar="NAME", help="one of several functions")
+    run.add_argument("--input", type=_named_path, action="append", default=[], metavar="NAME=FILE.npy")
+    run.add_argument(
+        "--output",
+        type=_named_path,
+        action="append",
+        default=[],
+        metavar="NAME=FILE.npy",
+        help="where an output goes; without any, all are printed",
+    )
+    run.set_defaults(run=_run)
+
+    diff = commands.add_parser("diff", help="print in what the programs and values of two files differ")
+    diff.add_argument("old", type=Path, help=_FILE)
+    diff.add_argument("new", type=Path, help="another")
+    diff.set_defaults(run=_diff)
 
     book = commands.add_parser("rules", help="list every rewrite rule: its two sides, and what it keeps")
     book.add_argument("--markdown", action="store_true", help="print docs/rules.md")
     book.set_defaults(run=_rules)
 
     opt = commands.add_parser("opt", help="read a program's text and print it as the passes leave it")
-    opt.add_argument("file", type=Path, help="a file of symgraph text; - reads standard input")
+    opt.add_argument("file", type=Path, help=_FILE)
+    opt.add_argument("--function", metavar="NAME", help="one of several functions")
     opt.add_argument("--passes", metavar="NAME,…", help="run these passes alone, in this order")
     opt.add_argument(
         "--why", action="store_true", help="print which rules fired where, and how long each pass took"
@@ -74,6 +111,16 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="print versions and devices, and what is missing")
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+_FILE = "what sg.save wrote, or symgraph text; - reads text from standard input"
+
+
+def _named_path(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not name or not equals or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE.npy")
+    return name, Path(path)
 
 
 def _positive(text: str) -> int:
@@ -108,13 +155,45 @@ def _documentation(name: str) -> str:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    print(symgraph.show(_read(arguments.file)))
+    for name, program in _programs(arguments.file, arguments.function).items():
+        table = described(program).splitlines()
+        print(symgraph.show(graph_of(program)))
+        print("\n".join(f"# {line}" for line in ([name] if name else []) + table), end="\n\n")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    program = _one(arguments)
+    function = native.of_graph(program) if isinstance(program, symgraph.Graph) else program
+    known = inputs_of(function)
+    for name, _ in arguments.input:
+        if name not in known:
+            raise ArgumentError(f"there is no input {name!r}; there are {', '.join(known) or 'none'}")
+    outputs = outputs_of(function)
+    for name, _ in arguments.output:
+        if name not in outputs:
+            raise ArgumentError(f"there is no output {name!r}; there are {', '.join(outputs) or 'none'}")
+    given = {name: _array(path, known[name]) for name, path in arguments.input}
+    found = flat_outputs(function, function(**given))
+    for name, path in arguments.output:
+        content = io.BytesIO()
+        np.save(content, found[name], allow_pickle=False)
+        atomic.write(path, [content.getvalue()])
+    if not arguments.output:
+        for name, value in found.items():
+            print(f"{name}: {outputs[name].type}\n{value}")
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    old, new = arguments.old, arguments.new
+    lines = list(differences(_programs(old), _programs(new), (str(old), str(new))))
+    print(*lines, sep="\n", end="\n" if lines else "")
+    return 1 if lines else 0
 
 
 def _opt(arguments: argparse.Namespace) -> None:
     names = arguments.passes.split(",") if arguments.passes else None
     options = Options(fast_math=arguments.fast_math, verify=True)
-    stages = optimize(_read(arguments.file), options, names)
+    stages = optimize(graph_of(_one(arguments)), options, names)
     if arguments.why:
         print(report(stages))
     print(symgraph.show(stages[-1].graph))
@@ -124,9 +203,48 @@ def _rules(arguments: argparse.Namespace) -> None:
     print(rules_page() if arguments.markdown else rules_table(), end="")
 
 
-def _read(path: Path) -> symgraph.Graph:
-    text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+def _one(arguments: argparse.Namespace) -> Program:
+    found = _programs(arguments.file, arguments.function)
+    if len(found) > 1:
+        raise ArgumentError(f"{arguments.file} has {', '.join(found)}: name one with --function")
+    return next(iter(found.values()))
+
+
+def _programs(path: Path, name: str | None = None) -> dict[str, Program]:
+    """The programs of a file, or the one that is named; a single one has no name."""
+    found = _read(path)
+    programs = found if isinstance(found, dict) else {"": found}
+    if name is None:
+        return programs
+    if name not in programs:
+        raise ArgumentError(f"{path} has no function {name!r}; it has {', '.join(programs) or 'one'}")
+    return {name: programs[name]}
+
+
+def _read(path: Path) -> Any:
+    """What `symgraph.load` gives, or the graph of a text."""
+    if str(path) == "-":
+        return symgraph.parse(sys.stdin.read())
+    with open(path, "rb") as file:
+        start = file.read(9)
+    if container.is_container(start):
+        return native.load(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise FileError(f"{path}: it is neither a file of sg.save's nor text") from None
     return symgraph.parse(text)
+
+
+def _array(path: Path, node: symgraph.Node) -> Any:
+    """The array of a .npy file; one of bfloat16, which NumPy writes as plain bytes, as what it is."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise FileError(f"{path}: it is no .npy file: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise FileError(f"{path}: it has several arrays; a .npy file has one")
+    return array.view(node.dtype) if array.dtype.str == "|V2" and node.row.name == "bfloat16" else array
 
 
 _PACKAGES = {

@@ -10,12 +10,15 @@
     ├── GradientError     ValueError       a derivative that does not exist
     ├── OutOfBoundsError  IndexError       an index outside its axis
     ├── ParseError        ValueError       text that is not a program; has the line and the column
+    ├── LinAlgError       NumPy's          a matrix without the inverse or the factors that are asked for
     ├── RunError          RuntimeError     a program that failed while it ran
     ├── DeviceError       RuntimeError     a device or its compiler that is not there, or refuses what it is given
     ├── MemoryLimitError  MemoryError      a limit of memory that no order of steps keeps
     ├── FileError         OSError          a file that cannot be read or written
     └── VerifyError       AssertionError   a broken invariant: a bug of symgraph's own
 """
+
+import numpy as np
 
 
 class SymgraphError(Exception):
@@ -62,6 +65,10 @@ class ParseError(SymgraphError, ValueError):
     def __str__(self) -> str:
         where = [f"{name} {n}" for name, n in (("line", self.line), ("column", self.column)) if n is not None]
         return f"{', '.join(where)}: {self.message}" if where else self.message
+
+
+class LinAlgError(SymgraphError, np.linalg.LinAlgError):
+    """A matrix without the inverse or the factors that are asked for: singular, say, or not positive definite."""
 
 
 class RunError(SymgraphError, RuntimeError):

@@ -18,9 +18,13 @@ INF, NAN = math.inf, math.nan
 
 # Ops on float64 that speak of its bits, not of numbers.
 WITHOUT_MEANING = {"nextafter"}
+OF_A_LIBRARY = {"svdvals"}
 
+# Factorisations, transforms and random bits have no exact meaning; their own tests compare them with NumPy.
 DECLARED = {
-    name: f for name, f in operations().items() if name == f.name and f.cases and "float64" in f.dtypes
+    name: f
+    for name, f in operations().items()
+    if name == f.name and f.cases and "float64" in f.dtypes and "." not in name
 }
 
 
@@ -42,6 +46,8 @@ def relative_error(found, wanted):
 def test_declared_ops_mean_what_numpy_means(name):
     def check(call):
         outputs = call.outputs()
+        if any(node.op.name in OF_A_LIBRARY for node in sg.toposort(outputs)):
+            return
         expected = sg.evaluate(outputs, call.feed())
         for node, array, truth in zip(flat(outputs), expected, exact(outputs, call.feed()), strict=True):
             assert array.shape == truth.shape

@@ -77,6 +77,7 @@ def test_wheel_and_sdist(tmp_path):
         "symgraph/codegen/prelude.cu",
         "symgraph/runtime/emulator.h",
         "symgraph/runtime/entry.ll",
+        "symgraph/runtime/inner.ll",
         "symgraph/runtime/pool.ll",
     }
     assert in_wheel == data | {

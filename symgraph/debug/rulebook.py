@@ -21,6 +21,7 @@ from symgraph.optimizations.selections import SELECTIONS
 from symgraph.optimizations.sinking import SINKING
 from symgraph.optimizations.sizes import SIZES
 from symgraph.optimizations.slices import SLICES
+from symgraph.optimizations.solvers import FAST_SOLVERS
 from symgraph.optimizations.stabilize import STABILIZE
 
 _SETS: tuple[tuple[str, Rules], ...] = (
@@ -36,7 +37,7 @@ _SETS: tuple[tuple[str, Rules], ...] = (
     ("Contractions", CONTRACTIONS),
     ("Sizes", SIZES),
     ("Stability", rules("STABLE", STABILIZE, NORMS)),
-    ("Under fast_math alone", rules("FAST", FAST, FAST_PRODUCTS, FAST_CONTRACTIONS)),
+    ("Under fast_math alone", rules("FAST", FAST, FAST_PRODUCTS, FAST_CONTRACTIONS, FAST_SOLVERS)),
 )
 _INFIX = {
     "add": ("+", 1), "subtract": ("-", 1), "multiply": ("*", 2), "divide": ("/", 2), "matmul": ("@", 2),

@@ -20,8 +20,19 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """An argument that is computed from others: a node from nodes, and an array from arrays."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        return f"{self.function.__name__}({', '.join(map(repr, self.args))})"
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
-    """One call: draws and plain Python values by position and by name."""
+    """One call: draws, what is made of draws, and plain Python values by position and by name."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -32,6 +43,11 @@ class Case:
 def draw(*shape: int, interval: tuple[float, float] | None = None, dtype: str | None = None) -> Draw:
     """``draw(3, 4)``: a 3 × 4 array of the dtype under test, from the op's sample interval."""
     return Draw(shape, interval, dtype)
+
+
+def made(function: Callable[..., Any], *args: Any) -> Made:
+    """``made(positive, draw(3, 3))``: what a function of draws gives, so that each draw may have any value."""
+    return Made(function, args)
 
 
 def case(*args: Any, symbolic: bool = True, **kwargs: Any) -> Case:

@@ -55,10 +55,11 @@ class Function(Generic[P, R]):
         cases: Sequence[Case] = (),
         differentiable: bool = True,
         tolerance: float = 1.0,
+        namespace: str = "",
     ) -> None:
         self.build = build
         self._op = op
-        self.name = build.__name__
+        self.name = f"{namespace}.{build.__name__}" if namespace else build.__name__
         self.group = build.__module__.rsplit(".", 1)[-1]
         self.dtypes = tuple(dtypes or FLOATS)
         self.reference = reference if reference is not None else f"numpy.{self.name}"
@@ -66,7 +67,7 @@ class Function(Generic[P, R]):
         self.cases = tuple(cases)
         self.differentiable = differentiable
         self.tolerance = tolerance
-        self.__name__ = self.__qualname__ = self.name
+        self.__name__ = self.__qualname__ = build.__name__
         self.__module__ = build.__module__
         self.__doc__ = build.__doc__
         self.__wrapped__ = build

@@ -81,7 +81,7 @@ def _(x: TensorType, *arrays: TensorType, items: tuple[Item, ...]) -> TensorType
 
 @index.numpy
 def _(x: Array, *arrays: Array, items: tuple[Item, ...]) -> Array:
-    return np.asarray(x[numpy_key(items, arrays)])
+    return x[(*numpy_key(items, arrays), ...)]  # no scalar, but a view of one element
 
 
 @index.vjp

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import ArgumentError, DTypeError, ShapeError
+from symgraph.errors import ArgumentError, DTypeError
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import as_node
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.types import dtype
-from symgraph.ops.annotations import DTypeLike
 from symgraph.ops.declare import Function
 
 
@@ -54,6 +53,8 @@ _METHODS = {
     "outer": "x[:, None]",
     "at": "x.at[i].add(v) and its like, which give a new node",
 }
+_SPACES: dict[str, Callable[[], Any]] = {"": lambda: np, "linalg": lambda: np.linalg, "fft": lambda: np.fft}
+"""NumPy's modules; that of transforms is loaded when it is asked for."""
 _NAMES = {
     np.transpose: "transpose",  # np.permute_dims is the same object and takes fewer arguments
     np.amax: "max",
@@ -67,26 +68,6 @@ _NAMES = {
 }
 
 
-def _linalg_diagonal(x: Node, offset: int = 0) -> Any:
-    return FUNCTIONS["diagonal"](x, offset, -2, -1)
-
-
-def _linalg_trace(x: Node, offset: int = 0, dtype: DTypeLike | None = None) -> Any:
-    return FUNCTIONS["trace"](x, offset, -2, -1, dtype)
-
-
-def _linalg_outer(a: Node, b: Node) -> Any:
-    a, b = as_node(a), as_node(b)
-    if a.ndim != 1 or b.ndim != 1:
-        raise located(ShapeError(f"np.linalg.outer takes vectors, not {a.type} and {b.type}"), [a, b])
-    return FUNCTIONS["outer"](a, b)
-
-
-_BUILT = {
-    np.linalg.diagonal: _linalg_diagonal,
-    np.linalg.trace: _linalg_trace,
-    np.linalg.outer: _linalg_outer,
-}
 _KNOWN_BEFORE: dict[Any, Callable[..., Any]] = {
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
@@ -100,9 +81,11 @@ def _table() -> dict[Any, Callable[..., Any]]:
     """NumPy's functions and ufuncs, each with the function of the same name here."""
     table: dict[Any, Callable[..., Any]] = {}
     for name, function in FUNCTIONS.items():
-        if isinstance(function, Function) and callable(theirs := getattr(np, name, None)):
+        space, _, own = name.rpartition(".")
+        theirs = getattr(_SPACES[space](), own, None) if space in _SPACES else None
+        if isinstance(function, Function) and callable(theirs):
             table[theirs] = function
-    return table | {theirs: FUNCTIONS[name] for theirs, name in _NAMES.items()} | _BUILT
+    return table | {theirs: FUNCTIONS[name] for theirs, name in _NAMES.items()}
 
 
 _functions: dict[Any, Callable[..., Any]] = {}

@@ -19,10 +19,8 @@ from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.cases import case, draw, in_float32
 from symgraph.ops.declare import INEXACTS, cast_to, op
 from symgraph.ops.reduce import max, min, sum
-from symgraph.ops.shape import (
-    expand_dims,
-    squeeze,
-)
+from symgraph.ops.shape import expand_dims, moveaxis, squeeze
+from symgraph.ops.spectra import svdvals
 from symgraph.ops.transcendental import sqrt
 
 
@@ -48,19 +46,22 @@ class NormAttrs(Attrs):
         *(case(draw(2, 3), ord) for ord in ("fro", 1, -1, np.inf, -np.inf)),
         *(case(draw(2, 3), ord, axis=1) for ord in (1, np.inf)),
         *(case(draw(2, 3, 4), ord, axis=(2, 0), keepdims=True) for ord in ("fro", 1, -np.inf)),
+        *(case(draw(2, 3, interval=(-2, 2)), ord) for ord in ("nuc", 2, -2)),
+        case(draw(2, 3, 4, interval=(-2, 2)), "nuc", axis=(2, 0), keepdims=True),
     ],
 )  # fmt: skip
 def norm(x: ArrayLike, ord: Any = None, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """The norm of a vector or a matrix, as ``numpy.linalg.norm``; by default, the root of the sum of squares.
 
     Of vectors, ``ord`` is 2, 1, inf, -inf or 0 (how many elements are not zero); of matrices ``"fro"``, 1, -1, inf or
-    -inf (the largest or smallest sum of absolute values in a column or row). An int for ``axis`` means vectors, a pair
-    matrices, None all of ``x``. Nothing overflows unless the result does, and the derivative of a norm at zero is 0.
+    -inf (the largest or smallest sum of absolute values in a column or row), and of singular values 2 or -2 (the
+    largest or smallest) and ``"nuc"`` (their sum). An int for ``axis`` means vectors, a pair matrices, None all of
+    ``x``. The root of a sum of squares does not overflow unless the result does, and its derivative at zero is 0.
 
     >>> evaluate(norm([3e200, 4e200]))
     array(5.e+200)
 
-    Raises ArgumentError for the norms of matrices that are singular values, and for other orders.
+    Raises ArgumentError for other orders.
     """
     x = as_node(x)
     x = x if x.row.is_inexact else astype(x, FLOAT64)
@@ -148,11 +149,21 @@ def _matrix_norm(x: Node, ord: Any, axes: tuple[int, ...], keepdims: bool) -> No
     if ord == "fro":
         return norm.op(x, axes=tuple(sorted(axes)), keepdims=keepdims)
     if ord in (2, -2, "nuc"):
-        raise ArgumentError(f"ord {ord!r} of a matrix is of its singular values, which are not computed here")
+        found = _of_singular_values(x, ord, axes)
+        return expand_dims(found, tuple(sorted(axes))) if keepdims else found
     if ord not in (1, -1, math.inf, -math.inf):
-        raise ArgumentError(f"ord of a matrix's norm is 'fro', 1, -1, inf or -inf, not {ord!r}")
+        raise ArgumentError(f"ord of a matrix's norm is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, not {ord!r}")
     rows, columns = axes
     along, across = (rows, columns) if ord in (1, -1) else (columns, rows)
     totals = sum(abs(x), axis=along, keepdims=True)
     chosen = (max if ord > 0 else min)(totals, axis=across, keepdims=True)
     return chosen if keepdims else squeeze(chosen, axes)
+
+
+def _of_singular_values(x: Node, ord: Any, axes: tuple[int, ...]) -> Node:
+    """Taken in float32 for 16-bit floats."""
+    row = _real_row(x.row)
+    wide = x if x.row.bits > 16 else cast_to(x, FLOAT32)
+    values = svdvals.op(moveaxis(wide, axes, (-2, -1)))
+    found = sum(values, axis=-1) if ord == "nuc" else (max if ord == 2 else min)(values, axis=-1)
+    return cast_to(found, row)

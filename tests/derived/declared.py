@@ -19,7 +19,7 @@ import symgraph as sg
 from symgraph.graph.node import Node
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.types import BY_NAME, DType
-from symgraph.ops.cases import Case, Draw
+from symgraph.ops.cases import Case, Draw, Made
 from symgraph.ops.declare import Function
 
 Array = np.ndarray[Any, Any]
@@ -187,6 +187,8 @@ def _draws(template: Any) -> Iterator[Draw]:
         case tuple() | list():
             for part in template:
                 yield from _draws(part)
+        case Made():
+            yield from _draws(template.args)
         case dict():
             for part in template.values():
                 yield from _draws(part)
@@ -198,6 +200,8 @@ def _filled(template: Any, values: Iterator[Any]) -> Any:
             return next(values)
         case tuple() | list():
             return type(template)([_filled(part, values) for part in template])
+        case Made():
+            return template.function(*_filled(template.args, values))
         case dict():
             return {key: _filled(part, values) for key, part in template.items()}
     return template
@@ -209,6 +213,9 @@ def _spelled(template: Any, dtype: str) -> str:
             return f"{template.dtype or dtype}[{', '.join(map(str, template.shape))}]"
         case tuple() | list():
             return f"({', '.join(_spelled(part, dtype) for part in template)})"
+        case Made():
+            parts = [_spelled(part, dtype) for part in template.args]
+            return f"{template.function.__name__}({', '.join(parts)})"
     return repr(template)
 
 

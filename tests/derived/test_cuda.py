@@ -1,5 +1,5 @@
 """Every function, in every dtype it takes, gives as CUDA C what the evaluator gives, in whatever order threads run;
-and NVRTC compiles each in every dtype.
+at whatever sizes and through whatever views; and NVRTC compiles each in every dtype.
 
 ``pytest -m cuda_text`` makes every call, compiles for every architecture, and runs sanitizers; among all other tests
 float32 stands for the other dtypes where shapes vary, and two architectures for those between.
@@ -16,13 +16,15 @@ import pytest
 
 import symgraph as sg
 from symgraph.codegen.cuda_printer import uncommented
+from symgraph.graph.dims import Size, symbols
 from symgraph.graph.walk import toposort
 from symgraph.runtime import emulator, nvrtc
 from symgraph.runtime.cuda_backend import CudaProgram
 from symgraph.runtime.device import text_of
 from symgraph.runtime.simulator import Simulator
+from tests.derived.awkward import FAMILIES, VIEWS, resized, standing
 from tests.derived.closeness import mismatch
-from tests.derived.declared import FUNCTIONS_BY_NAME, calls, failures
+from tests.derived.declared import FUNCTIONS_BY_NAME, Call, calls, failures
 from tests.derived.test_values import magnitude
 
 GROUPS = 24
@@ -32,6 +34,10 @@ SPILLED = 256
 """Bytes that a thread may keep elsewhere where its numbers have 64 bits: functions of complex numbers are long."""
 PARTS = 4
 """So many processes run what is sanitized."""
+DTYPES = ("float32", "int32")
+"""In which kernels of every kind run at every size."""
+LAID = ("float32", "int32")
+"""In which arrays are views, too."""
 
 pytestmark = pytest.mark.cuda_text
 
@@ -55,11 +61,27 @@ class Collector(Simulator):
 @pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
 def test_values_in_cuda_are_the_evaluators(group, thorough):
     device = Collector()
-    found = {f: [Program(call, device) for call in chosen(f, thorough)] for f in functions(group)}
+    found = {
+        f: [Program(call, device) for call in (*chosen(f, thorough), *drawn(f, thorough))]
+        for f in functions(group)
+    }
     lines = {
         f.name: failures(f, ((each.call, each.wrong) for each in programs)) for f, programs in found.items()
     }
     assert not {name: text for name, text in lines.items() if text}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
+def test_every_kind_of_kernel_at_every_size(family, thorough):
+    for dtype in DTYPES if thorough else DTYPES[:1]:
+        device = Collector()
+        views = range(len(VIEWS)) if thorough and dtype == DTYPES[0] else (0, 2)
+        programs = [Program(call, device) for view in views for call in standing(family, dtype, view)]
+        assert len(programs) >= 6 * len(views)
+        assert not failures(family, ((each.call, each.wrong) for each in programs))
+        if thorough and dtype == DTYPES[0] and nvrtc.available():
+            assert nvrtc.compiled(uncommented(text_of(list(device.wanted.values()))), 90)
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
@@ -127,6 +149,13 @@ def chosen(f, thorough):
     return list(calls(f)) if thorough else [*calls(f, ("float32",)), *one_of_each_dtype(f)]
 
 
+def drawn(f, thorough):
+    """A call in each dtype, at sizes about those of warps and blocks; on views where there is a text for each."""
+    for dtype in f.dtypes if thorough else ("float32",):
+        if dtype in f.dtypes:
+            yield from resized(f, dtype, VIEWS if dtype in LAID else VIEWS[:1])
+
+
 def functions(group):
     return list(FUNCTIONS_BY_NAME.values())[group::GROUPS]
 
@@ -136,7 +165,8 @@ class Program:
         self.call, self.device = call, device
         outputs = call.outputs()
         read = set(toposort(outputs))
-        feed = {node: x for node, x in call.feed().items() if node in read}
+        sizes = _symbols(outputs)
+        feed = {node: x for node, x in call.feed().items() if node in read or sizes & _symbols([node])}
         self.arrays = list(feed.values())
         plan = sg.function(list(feed), outputs, options=sg.Options(backend="numpy")).plan
         self.program = CudaProgram(plan, device)
@@ -150,7 +180,10 @@ class Program:
         if self.failure is not None:
             raise self.failure
         expected = sg.evaluate(self.call.outputs(), self.call.feed())
-        elementwise = not self.call.function.is_macro and self.call.function.op.elementwise
+        function, is_declared = self.call.function, type(self.call) is Call
+        elementwise = not function.is_macro and function.op.elementwise
+        ulps = (4 if is_declared else 16) * function.tolerance  # of more numbers, some are further off
+        summed = 0.0 if is_declared or elementwise else max(map(norm, self.call.arrays), default=0.0)
         found = []
         for seed in (0, 1, 2):
             self.device.seed = seed
@@ -159,7 +192,18 @@ class Program:
         for a, b in zip(actual, expected, strict=True):
             if a.dtype != b.dtype:
                 return f"the dtype is {a.dtype}, not {b.dtype}"
-            wrong = mismatch(a, b, 4 * self.call.function.tolerance, 0.0 if elementwise else magnitude(b))
+            wrong = mismatch(a, b, ulps, 0.0 if elementwise and is_declared else max(magnitude(b), summed))
             if wrong:
                 return wrong
         return None if found[0] == found[1] == found[2] else "the order of threads changes the result"
+
+
+def norm(x):
+    """What many numbers come to in a sum if their signs are drawn: such a sum is exact relative to this at best."""
+    wide = x.astype("complex128") if x.dtype.kind == "c" else x.astype("float64")
+    return float(np.linalg.norm(wide[np.isfinite(wide)]))
+
+
+def _symbols(nodes):
+    """The names among the sizes of nodes."""
+    return {name for x in nodes for size in x.shape if isinstance(size, Size) for name in symbols(size)}

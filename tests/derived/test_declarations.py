@@ -46,9 +46,10 @@ OTHERS = {
         softsign""",
     "losses": "cross_entropy binary_cross_entropy huber",
     "gradients": "stop_gradient custom_gradient",
+    "loops and branches": "cond switch while_loop fori_loop scan map vmap",
 }
 
-UNTRIED = {"custom_gradient"}
+UNTRIED = {"custom_gradient", "cond", "fori_loop", "map", "scan", "switch", "while_loop"}
 """Functions of functions: nothing to draw; their own tests try them."""
 
 

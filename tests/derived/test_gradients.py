@@ -1,4 +1,4 @@
-"""Gradients are the slopes that central differences see, and the gradients of gradients too."""
+"""Gradients are the slopes that central differences see, and the gradients of gradients too; forward mode agrees."""
 
 import numpy as np
 import pytest
@@ -23,6 +23,37 @@ def test_gradient_is_the_slope(f):
 @EVERY
 def test_second_gradient_is_the_slope_of_the_first(f):
     assert not failures(f, ((call, lambda call=call: wrong_curvature(call)) for call in calls(f, PRECISE)))
+
+
+@EVERY
+def test_forward_mode_is_the_slope_and_the_transpose_of_reverse_mode(f):
+    assert not failures(f, ((call, lambda call=call: wrong_push(call)) for call in calls(f, PRECISE)))
+
+
+@EVERY
+def test_symbolic_forward_mode_is_the_transpose_too(f):
+    symbolic = calls(f, PRECISE, symbolic=True)
+
+    assert not failures(f, ((call, lambda call=call: wrong_push(call, slopes=False)) for call in symbolic))
+
+
+@EVERY
+def test_jacobian_holds_all_slopes_dense_or_sparse(f):
+    assert not failures(
+        f, ((call, lambda call=call: wrong_jacobian(call)) for call in calls(f, ("float64",)))
+    )
+
+
+@EVERY
+def test_symbolic_jacobian_holds_all_slopes(f):
+    symbolic = calls(f, ("float64",), symbolic=True)
+
+    assert not failures(f, ((call, lambda call=call: wrong_jacobian(call)) for call in symbolic))
+
+
+@EVERY
+def test_tangent_has_the_type_of_the_output(f):
+    assert not failures(f, ((call, lambda call=call: wrong_tangent_type(call)) for call in calls(f)))
 
 
 @EVERY
@@ -116,6 +147,91 @@ def changed(symbolic, fixed):
             return f"x{i}: the gradient has shape {x.shape} where sizes are symbolic, else {y.shape}"
         if not distance(x, y) <= 1e-13:
             return f"x{i}: the gradient is\n{x}\nwhere sizes are symbolic, else\n{y}"
+    return None
+
+
+class Jacobian:
+    """All slopes of the results in the inputs, row by row or column by column, and their sums with the weights."""
+
+    def __init__(self, call, slope, mode):
+        table = sg.jacobian(slope.outputs, slope.inputs, mode=mode)
+        values = iter(schedule([node for row in table for node in row], call.nodes).run(slope.arrays))
+        self.rows = [[next(values) for _ in row] for row in table]
+        self.weighted = [
+            sum(np.tensordot(w, part, w.ndim) for w, part in zip(slope.weights, column, strict=True))
+            for column in zip(*self.rows, strict=True)
+        ]
+
+
+def wrong_jacobian(call):
+    slope = Slope(call)
+    if not slope.exact or not all(x.row.is_float for x in (*slope.outputs, *slope.inputs)):
+        return None
+    for mode in ("reverse", "forward"):
+        dense = Jacobian(call, slope, mode)
+        for i, a, b in zip(slope.wrt, dense.weighted, slope.values, strict=True):
+            if a.shape != b.shape or not distance(a, b) <= 1e-11:
+                return f"x{i}, {mode}: the slopes sum up to\n{a}\nand the gradient is\n{b}"
+    if not all(isinstance(size, int) for x in (*slope.outputs, *slope.inputs) for size in x.shape):
+        return None
+    sparse = [part for row in sg.sparse_jacobian(slope.outputs, slope.inputs) for part in row]
+    values = schedule([part.values for part in sparse], call.nodes).run(slope.arrays)
+    wholes = [whole for row in dense.rows for whole in row]
+    for part, array, whole in zip(sparse, values, wholes, strict=True):
+        found = part.toarray(array).reshape(whole.shape)
+        if not distance(found, whole) <= 1e-11:
+            return f"the sparse Jacobian is\n{found}\nand the dense one is\n{whole}"
+    return None
+
+
+class Push:
+    """The tangents of the results for random tangents of the inputs, as nodes and as numbers."""
+
+    def __init__(self, call, slope):
+        rng = np.random.default_rng(13)
+        self.directions = [weights_like(rng, slope.arrays[i]) for i in slope.wrt]
+        seeds = [sg.placeholder(x.dtype, x.shape, name=f"t{i}") for i, x in enumerate(slope.inputs)]
+        self.nodes = sg.jvp(slope.outputs, slope.inputs, seeds)
+        self.values = schedule(self.nodes, (*call.nodes, *seeds)).run([*slope.arrays, *self.directions])
+
+
+def wrong_push(call, slopes=True):
+    slope = Slope(call)
+    if not slope.exact:
+        return None
+    push = Push(call, slope)
+    results = slope.forward.run(slope.arrays)
+    for value, out in zip(push.values, results, strict=True):
+        if value.shape != out.shape:
+            return f"the tangent has shape {value.shape} where the result has {out.shape}"
+    if any(np.isnan(out).any() for out in results):
+        return None  # of no elements
+    forward, reverse = weighted(slope.weights, push.values), weighted(slope.values, push.directions)
+    if not abs(forward - reverse) <= 1e-11 * max(1.0, abs(reverse)):
+        return f"forward mode gives {forward}, and reverse mode {reverse}"
+    if not slopes:
+        return None
+
+    def loss(t):
+        moved = list(slope.arrays)
+        for i, direction in zip(slope.wrt, push.directions, strict=True):
+            moved[i] = moved[i] + t * direction
+        return slope.loss(moved)
+
+    difference = extrapolated(loss)
+    if not abs(forward - difference) <= TOLERANCE * max(1.0, abs(difference)):
+        return f"forward mode gives {forward}, and differences give {difference}"
+    return None
+
+
+def wrong_tangent_type(call):
+    outputs = [node for node in call.outputs() if node.row.is_inexact]
+    inputs = [x for x in call.nodes if x.row.is_inexact]
+    if not (outputs and inputs):
+        return None
+    for out, node in zip(outputs, sg.jvp(outputs, inputs, [1.0] * len(inputs)), strict=True):
+        if node.type != out.type:
+            return f"the tangent of {out.type} is {node.type}"
     return None
 
 

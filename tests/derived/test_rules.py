@@ -14,9 +14,12 @@ from symgraph.optimizations.passes import SIMPLIFY
 from symgraph.optimizations.pattern import wild
 from symgraph.optimizations.products import FAST_PRODUCTS
 from symgraph.optimizations.rules import BITS, ROUNDING, SHARPER, rule, rules
+from symgraph.optimizations.solvers import FAST_SOLVERS
 from symgraph.optimizations.stabilize import STABILIZE
 
-EVERY = rules("EVERY", INLINE, SIMPLIFY, STABILIZE, NORMS, FAST, FAST_PRODUCTS, FAST_CONTRACTIONS)
+EVERY = rules(
+    "EVERY", INLINE, SIMPLIFY, STABILIZE, NORMS, FAST, FAST_PRODUCTS, FAST_CONTRACTIONS, FAST_SOLVERS
+)
 x, y = wild("x y")
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import symgraph as sg
 from symgraph.errors import ShapeError
 from symgraph.graph.binding import UnboundSize, bind, evaluate_dim, solve, substitute_dim
 from symgraph.graph.dims import (
@@ -236,7 +237,15 @@ def test_any_integer_can_stand_on_either_side():
     assert n + 1 is n + True
     assert type((n + np.int64(2)) - n) is int
     with pytest.raises(TypeError):
-        n + 1.5
+        n + "1"
+
+
+def test_a_size_and_a_float_are_a_node():
+    half, share = n * 0.5, 1 / n
+
+    assert (np.float64, ()) == (half.dtype, half.shape)
+    assert half is sg.multiply(n, 0.5)
+    assert share is sg.divide(1, n)
 
 
 def test_other_operands_get_their_turn():
