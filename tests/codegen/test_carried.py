@@ -287,6 +287,7 @@ import symgraph as sg
 size, calls = map(int, sys.argv[1:])
 x = sg.placeholder("float64", (size,), name="x")
 f = sg.function([x], sg.fori_loop(0, 10**14, lambda i, c: c * 0.5 + 1, x), options=sg.Options(backend="llvm"))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began this may ignore it
 signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
 for _ in range(calls):
     signal.setitimer(signal.ITIMER_REAL, 0.5)
