@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from symgraph.codegen.llvm_memory import address
 from symgraph.codegen.llvm_printer import Native
@@ -43,6 +44,7 @@ from symgraph.codegen.llvm_tiles import (
 )
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectors import Body, Register
+from symgraph.graph.dims import Dim, dim_max, dim_min
 from symgraph.graph.types import DType
 
 DEPTH = 512
@@ -77,19 +79,20 @@ def print_matmul(row: DType, machine: Machine, *, many: bool = False) -> Native:
     return Native(name, text.replace("@matmul", f"@{name}"), frozenset(declared))
 
 
-def blocks(m: int) -> int:
+def blocks(m: Dim) -> Any:
     """The end of the range that is all of C."""
     return -(-m // ROWS)
 
 
-def room(m: int, n: int, k: int, row: DType, machine: Machine) -> int:
-    """The bytes of room that a call with these sizes needs, whatever its strides."""
+def room(m: Dim, n: Dim, k: Dim, row: DType, machine: Machine) -> Any:
+    """The bytes of room that a call with these sizes needs, whatever its strides; of sizes that may be 1, the more."""
     tile = Tile.of(row, machine)
-    panels = -(-min(m if n == 1 else n, WIDTH) // tile.columns)
-    depth = min(k, DEPTH)
-    copies = depth * HEIGHT * tile.size + max(depth, 1) * panels * tile.pitch
-    vector = k * tile.size if 1 in (m, n) else 0
-    return tile.bytes + max(copies, vector)
+    wide = m if n == 1 else n if isinstance(n, int) else dim_max(m, n)
+    panels = -(-dim_min(wide, WIDTH) // tile.columns)
+    depth = dim_min(k, DEPTH)
+    copies = depth * HEIGHT * tile.size + dim_max(depth, 1) * panels * tile.pitch
+    vector = k * tile.size if any(size == 1 or not isinstance(size, int) for size in (m, n)) else 0
+    return tile.bytes + dim_max(copies, vector)
 
 
 _RANGE = "ptr %table, i64 %begin, i64 %end"

@@ -20,6 +20,7 @@ LAYERS = (
     ("runtime",),
     ("api",),
     ("nn", "io", "debug", "distributed"),
+    ("aot",),
     ("fft", "linalg", "onnx", "random", "__init__", "cli", "__main__"),
 )
 FILES = {"errors", "options", "fft", "linalg", "onnx", "random", "__init__", "cli", "__main__"}

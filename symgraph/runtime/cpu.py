@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -10,6 +14,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from symgraph.codegen.machine import Machine
+from symgraph.errors import ArgumentError
 
 
 @cache
@@ -38,6 +43,90 @@ def compiled(text: str, level: int = 0) -> bytes:
     """
     with _parsed(text) as module:
         code: bytes = _target_machine(host(), level).emit_object(module)
+    return code
+
+
+def machine_of(cpu: str | None, triple: str | None) -> Machine:
+    """A processor by LLVM's names for it and for its system; this one for None.
+
+    Raises ArgumentError for names that LLVM does not know.
+    """
+    if cpu is None and triple is None:
+        return host()
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    triple = triple or host().triple
+    try:
+        target = llvm.Target.from_triple(triple)
+    except RuntimeError as error:
+        raise ArgumentError(f"LLVM knows no system {triple!r}: {str(error).strip()}") from None
+    cpu = cpu or "generic"
+    said = _said(lambda: target.create_target_machine(cpu=cpu, opt=2).emit_assembly(llvm.parse_assembly("")))
+    if "not a recognized processor" in said:
+        raise ArgumentError(f"LLVM knows no processor {cpu!r} for {triple}")
+    width = (
+        64
+        if "zmm" in _tried(target, triple, cpu, 16)
+        else 32
+        if "ymm" in _tried(target, triple, cpu, 8)
+        else 16
+    )
+    body = _tried(target, triple, cpu, 4)
+    return Machine(triple, cpu, "", width, "vfmadd" in body or "fmla" in body, width == 64 and "{%k" in body)
+
+
+_TRIED = """target triple = "{triple}"
+define void @tried(ptr %x, ptr %y, <4 x i1> %some) #0 {{
+  %a = load <{lanes} x float>, ptr %x
+  %b = load <4 x float>, ptr %y
+  %c = fadd <{lanes} x float> %a, %a
+  store <{lanes} x float> %c, ptr %x
+  %d = call <4 x float> @llvm.fma.v4f32(<4 x float> %b, <4 x float> %b, <4 x float> %b)
+  call void @llvm.masked.store.v4f32.p0(<4 x float> %d, ptr %y, i32 4, <4 x i1> %some)
+  ret void
+}}
+declare <4 x float> @llvm.fma.v4f32(<4 x float>, <4 x float>, <4 x float>)
+declare void @llvm.masked.store.v4f32.p0(<4 x float>, ptr, i32, <4 x i1>)
+attributes #0 = {{ "prefer-vector-width"="512" "min-legal-vector-width"="512" }}
+"""
+
+
+def _tried(target: Any, triple: str, cpu: str, lanes: int) -> str:
+    """The code of an addition of so many lanes, a product and a sum in one, and a store of some lanes: what a processor
+    makes of them tells what it has."""
+    text = _TRIED.format(triple=triple, lanes=lanes)
+    found: str = target.create_target_machine(cpu=cpu, opt=2).emit_assembly(llvm.parse_assembly(text))
+    return found
+
+
+_SAYING = threading.Lock()
+
+
+def _said(what: Callable[[], object]) -> str:
+    """What LLVM writes to this process's errors meanwhile: it has no other way to say that it knows no processor."""
+    sys.stderr.flush()
+    with _SAYING, tempfile.TemporaryFile() as file:
+        errors = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            what()
+        finally:
+            os.dup2(errors, 2)
+            os.close(errors)
+        file.seek(0)
+        return file.read().decode(errors="replace")
+
+
+def object_file(text: str, machine: Machine) -> bytes:
+    """The code of a module for any machine, which may lie anywhere in memory."""
+    target = llvm.Target.from_triple(machine.triple)
+    made = target.create_target_machine(
+        cpu=machine.cpu, features=machine.features, opt=2, reloc="pic", codemodel="small"
+    )
+    host()
+    with llvm.parse_assembly(f'target triple = "{machine.triple}"\n{text}') as module:
+        module.verify()
+        code: bytes = made.emit_object(module)
     return code
 
 

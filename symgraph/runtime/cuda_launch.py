@@ -20,8 +20,8 @@ from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Call, Step
 from symgraph.runtime.device import Argument, Array, Device, address
 from symgraph.runtime.memory import Arena
-from symgraph.runtime.nests import collapsed
-from symgraph.runtime.picked import Lying, sizes_of
+from symgraph.runtime.nests import Lying, collapsed
+from symgraph.runtime.picked import sizes_of
 
 ALIGNED = 16
 """Bytes that a thread loads at once, at most."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,11 +25,18 @@ from symgraph.optimizations.plan import Call, Step
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.native import NativeCall
-from symgraph.runtime.nests import collapsed
-from symgraph.runtime.picked import Picked, picked, picks, sizes_of, spread, strides_of
+from symgraph.runtime.nests import Lying, collapsed
+from symgraph.runtime.picked import Picked, agree, picked, picks, sizes_of, spread, strides_of
 from symgraph.runtime.shares import Shares
 
 Array = np.ndarray[Any, Any]
+
+
+class Indexed(Lying, Protocol):
+    """An array of indices."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
 
 
 def is_gather(step: Step) -> bool:
@@ -90,15 +97,16 @@ class NativeGather:
         attributes = self._attributes(sizes)
         items, row = attributes["items"], self.node.row
         if self.node.op is index.op:
-            return _read(row, read[0], read[1:], y, items)
-        return _written(row, read[0], read[1], read[2:], y, items, attributes["mode"])
+            return read_at(row, read[0], read[1:], y, items)
+        return written_at(row, read[0], read[1], read[2:], y, items, attributes["mode"])
 
 
-def _read(
-    row: DType, x: Array, indices: Sequence[Array], y: Array, items: Sequence[Item]
+def read_at(
+    row: DType, x: Lying, indices: Sequence[Indexed], y: Lying, items: Sequence[Item]
 ) -> tuple[Move, list[int], int]:
+    """The function that reads ``x`` by indices to ``y``, the words of its table, and the turns of its first loop."""
     there = picked(x, indices, items)
-    if y.shape != there.sizes:
+    if not agree(y.shape, there.sizes):
         raise ValueError(f"{there.sizes} elements for {y.shape}")
     loops = _loops(there, indices, [there.through, strides_of(y), *there.around])
     moved, parts = moved_as(row)
@@ -106,15 +114,16 @@ def _read(
     return move, [*_words(there), *loops.words], loops.sizes[0]
 
 
-def _written(
+def written_at(
     row: DType,
-    x: Array,
-    value: Array,
-    indices: Sequence[Array],
-    y: Array,
+    x: Lying,
+    value: Lying,
+    indices: Sequence[Indexed],
+    y: Lying,
     items: Sequence[Item],
     mode: str,
 ) -> tuple[Move, list[int], int]:
+    """The same of the function that makes ``y`` of ``x`` with a value at indices."""
     there = picked(y, indices, items)
     loops = _loops(there, indices, [spread(value, there.sizes), there.through, *there.around])
     copied = _merged(x.shape, [strides_of(x), strides_of(y)])
@@ -139,7 +148,7 @@ class _Loops:
         rows = zip(self.sizes, *self.strides, strict=True)
         return [word for row in rows for word in row]
 
-    def form(self, row: DType, arrays: Sequence[Array] = (), *, plain: int = 1) -> Loops:
+    def form(self, row: DType, arrays: Sequence[Indexed] = (), *, plain: int = 1) -> Loops:
         """What the text depends on; the indices do not name places of what is read (``plain`` is 0) or written (1)."""
         size, count = row.numpy.itemsize, len(self.sizes)
         last = [own[-1] for own in self.strides]
@@ -150,9 +159,9 @@ class _Loops:
         read, written = last[:2]
         if written != size or read not in (0, size) or (read == 0 and size > 8):
             return Loops(count, Stride.FAR)
-        return Loops(count, Stride.UNIT if read else Stride.NONE)
+        return Loops(count, Stride.NONE if read == 0 else Stride.UNIT)
 
-    def indices(self, arrays: Sequence[Array]) -> tuple[Indices, ...]:
+    def indices(self, arrays: Sequence[Indexed]) -> tuple[Indices, ...]:
         return tuple(Indices(dtype(x.dtype), depth) for x, depth in zip(arrays, self.depths, strict=True))
 
 
@@ -160,14 +169,14 @@ def _words(there: Picked) -> list[int]:
     return [there.start, *(word for axis in there.axes for word in axis)]
 
 
-def _loops(there: Picked, indices: Sequence[Array], strides: Sequence[Sequence[int]]) -> _Loops:
+def _loops(there: Picked, indices: Sequence[Indexed], strides: Sequence[Sequence[int]]) -> _Loops:
     """Loops over what is picked; where that is nothing, over the indices that NumPy looks at all the same."""
-    if prod(there.sizes):
+    if prod(there.sizes) != 0:
         return _merged(there.sizes, strides)
-    if prod(there.gathered):
+    if prod(there.gathered) != 0:
         none = [0] * (len(there.gathered) + 1)
         return _merged((*there.gathered, 0), [none, none, *([*own, 0] for own in there.along)])
-    return _Loops([0], [[0] for _ in strides], [min(each.ndim, 1) for each in indices])
+    return _Loops([0], [[0] for _ in strides], [min(len(each.shape), 1) for each in indices])
 
 
 def _merged(sizes: Sequence[int], strides: Sequence[Sequence[int]]) -> _Loops:
@@ -175,5 +184,5 @@ def _merged(sizes: Sequence[int], strides: Sequence[Sequence[int]]) -> _Loops:
     left, found, _ = collapsed(sizes, strides)
     if not left:
         left, found = [1], [[0] for _ in strides]
-    depths = [max((n + 1 for n, step in enumerate(own) if step), default=0) for own in found[2:]]
+    depths = [max((n + 1 for n, step in enumerate(own) if step != 0), default=0) for own in found[2:]]
     return _Loops(left, found, depths)

@@ -1,21 +1,34 @@
-"""Loops over arrays of any strides: neighbours that every array goes through as through one are one."""
+"""Loops over arrays of any strides: neighbours that every array goes through as through one are one.
+
+Sizes and strides are ints at a call, which annotations speak of. Where code is made ahead of all calls they are the
+expressions of `symgraph.graph.dims`, which compute alike: nothing here asks which of two is larger without need.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
-
-import numpy as np
+from typing import Protocol
 
 from symgraph.codegen.layout import Access, Layout, Step, accesses, axis_of, is_upright
 from symgraph.codegen.llvm_transposes import turned
 from symgraph.codegen.loops import LoopKernel, columns_of
 from symgraph.codegen.streams import SHARE, streams
-from symgraph.graph.dims import Size
+from symgraph.graph.dims import Size, dim_min
 
-Array = np.ndarray[Any, Any]
+
+class Lying(Protocol):
+    """An array, of which only matters how it lies."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def strides(self) -> tuple[int, ...]: ...
+
+    @property
+    def itemsize(self) -> int: ...
 
 
 def collapsed(
@@ -40,10 +53,10 @@ def collapsed(
 
 
 def arranged(
-    kernel: LoopKernel, arrays: Mapping[str, Array], rows: Sequence[int], columns: Sequence[int]
+    kernel: LoopKernel, arrays: Mapping[str, Lying], rows: Sequence[int], columns: Sequence[int]
 ) -> tuple[Layout, list[int], list[list[int]]]:
     """The layout for arrays of these shapes and strides, the sizes of its loops, and the bytes that a turn of each goes
-    in each access."""
+    in each access. Arrays of sizes that are not known are taken to fit the caches."""
     sizes = [*rows, *columns]
     variables = [loop.variable for loop in (*kernel.rows, *columns_of(kernel))]
     found = accesses(kernel)
@@ -53,19 +66,27 @@ def arranged(
         tuple(_step(stride, arrays[access.param].itemsize) for stride in own)
         for access, own in zip(found, steps, strict=True)
     )
-    nbytes = sum(array.nbytes for array in arrays.values())
-    by_caches = streams(kernel, nbytes, turns[-1] if turns else 0)
-    layout = Layout(count, len(turns) - count, is_upright(kernel), tuple(each), by_caches)
-    if nbytes > SHARE and turned(kernel, layout):
-        layout = replace(layout, is_far=True)
+    layout = Layout(count, len(turns) - count, is_upright(kernel), tuple(each))
+    nbytes = sum(array.itemsize * prod(array.shape) for array in arrays.values())
+    if isinstance(nbytes, int) and nbytes > SHARE:
+        layout = replace(layout, streams=streams(kernel, nbytes, turns[-1] if turns else 0))
+        layout = replace(layout, is_far=turned(kernel, layout) is not None)
     return layout, turns, steps
 
 
+def stretched(stride: int, size: int, turns: int) -> int:
+    """The bytes that one of so many turns goes along an axis of a size: none where its one element serves all, which
+    for sizes without a number may turn out at the call."""
+    if size is turns or isinstance(size, int):
+        return stride
+    return stride * dim_min(size - 1, 1)
+
+
 def _step(stride: int, itemsize: int) -> Step:
-    return Step.NONE if not stride else Step.UNIT if stride == itemsize else Step.FAR
+    return Step.NONE if stride == 0 else Step.UNIT if stride == itemsize else Step.FAR
 
 
-def _strides(access: Access, array: Array, variables: Sequence[Size], sizes: Sequence[int]) -> list[int]:
+def _strides(access: Access, array: Lying, variables: Sequence[Size], sizes: Sequence[int]) -> list[int]:
     """The bytes that a turn of each loop goes; where there is one turn, as in an array in order: so that what is one
     loop for other sizes is one for these."""
     found = [0] * len(variables)
@@ -74,7 +95,7 @@ def _strides(access: Access, array: Array, variables: Sequence[Size], sizes: Seq
         axis = axis_of(dim, variables)
         if axis is not None:
             if size != 1:
-                found[axis] = stride
+                found[axis] = stretched(stride, size, sizes[axis])
             elif sizes[axis] == 1:
                 found[axis] = inner
             inner = size * (stride if size != 1 else inner)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol
+from typing import Any
 
-import numpy as np
-
-from symgraph.graph.dims import Size
+from symgraph.graph.dims import Dim, Size, dim_max, dim_min, same, slice_size
 from symgraph.graph.node import Node, type_symbols
-from symgraph.graph.types import DType
+from symgraph.graph.types import DType, broadcast_shapes
 from symgraph.ops.index import index
 from symgraph.ops.keys import Gather, Item, NewAxis, Slice
 from symgraph.ops.update import update
 from symgraph.optimizations.plan import Call, Step, View
+from symgraph.runtime.nests import Lying, stretched
 
 
 def picks(step: Step, combines: Callable[[str, DType], bool]) -> bool:
@@ -37,19 +36,6 @@ def sizes_of(node: Node) -> frozenset[Size]:
     """The sizes that a step depends on."""
     assert node.attrs is not None
     return node.attrs.symbols().union(*(type_symbols(x.type) for x in (*node.inputs, node)))
-
-
-class Lying(Protocol):
-    """An array, of which only matters how it lies."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def strides(self) -> tuple[int, ...]: ...
-
-    @property
-    def itemsize(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +85,33 @@ class Picked:
 
 
 def picked(x: Lying, indices: Sequence[Lying], items: Sequence[Item]) -> Picked:
-    """Raises IndexError and ValueError where NumPy does, but for what stands in the arrays of indices."""
-    gathered = np.broadcast_shapes(*(each.shape for each in indices))
+    """Raises IndexError and ValueError where NumPy does, but for what stands in the arrays of indices, and sizes that are
+    not known."""
+    gathered: tuple[Any, ...] = broadcast_shapes(*(each.shape for each in indices))
     own = iter(zip(x.shape, strides_of(x), strict=True))
     plain: list[tuple[int, int]] = []
-    axes = [(0, 0)] * len(indices)
+    axes: list[tuple[int, int]] = [(0, 0)] * len(indices)
     places: list[int] = []
-    at = start = 0
+    at = 0
+    start = 0
     for place, item in enumerate(items):
         if isinstance(item, NewAxis):
             plain.append((1, 0))
             continue
         size, stride = next(own)
         if isinstance(item, Slice):
-            taken = range(*slice(item.start, item.stop, item.step).indices(size))
-            start += taken.start * stride if taken else 0
-            plain.append((len(taken), taken.step * stride))
+            first, count = taken(item, size)
+            start += first * stride
+            plain.append((count, item.step * stride))
             continue
         at = at if places else len(plain)
         places.append(place)
         if isinstance(item, Gather):
             axes[item.array] = size, stride
         else:
-            assert isinstance(item, int)
-            if not -size <= item < size:
+            if isinstance(item, int) and isinstance(size, int) and not -size <= item < size:
                 raise IndexError(f"index {item} is out of bounds for size {size}")
-            start += (item if item >= 0 else item + size) * stride
+            start += from_front(item, size) * stride
     if places and places[-1] - places[0] + 1 != len(places):
         at = 0  # apart, their axes stand in front
     sizes, strides = [size for size, _ in plain], [stride for _, stride in plain]
@@ -132,10 +119,33 @@ def picked(x: Lying, indices: Sequence[Lying], items: Sequence[Item]) -> Picked:
     return Picked(tuple(sizes[:at]), gathered, tuple(sizes[at:]), strides, along, start, axes)
 
 
+def taken(item: Slice, size: Dim) -> tuple[Any, Any]:
+    """The first element of an axis that a slice takes, and how many.
+
+    >>> taken(Slice(None, None, -2), 6), taken(Slice(-3, None), 6), taken(Slice(4, 9), 3)
+    ((5, 3), (3, 3), (0, 0))
+    """
+    count = slice_size(item.start, item.stop, item.step, size)
+    if count == 0:
+        return 0, 0
+    if item.start is None:
+        return (0 if item.step > 0 else size - 1), count
+    place = from_front(item.start, size)
+    return (dim_min(place, size) if item.step > 0 else dim_min(place, size - 1)), count
+
+
+def from_front(place: Dim, size: Dim) -> Any:
+    """The same place of an axis, counted from its first element; -1 is the last of ``size``."""
+    if isinstance(place, int):
+        return place if place >= 0 else place + size
+    return place - size * dim_max(dim_min(place, 0), -1)
+
+
 def strides_of(x: Lying) -> list[int]:
     """The bytes from one element to the next along each axis; where there is one, as in an array in order, so that one
     text serves all sizes."""
-    found, inner = [], x.itemsize
+    found: list[int] = []
+    inner = x.itemsize
     for size, stride in reversed(list(zip(x.shape, x.strides, strict=True))):
         if size != 1:
             inner = stride
@@ -146,8 +156,18 @@ def strides_of(x: Lying) -> list[int]:
 
 def spread(x: Lying, sizes: Sequence[int]) -> list[int]:
     """The same for the axes of a shape that an array is broadcast to. Raises ValueError where it does not fit."""
-    if np.broadcast_shapes(x.shape, tuple(sizes)) != tuple(sizes):
+    if not agree(broadcast_shapes(x.shape, tuple(sizes)), sizes):
         raise ValueError(f"{x.shape} does not broadcast to {tuple(sizes)}")
     count = len(x.shape)
     own = zip(x.shape, strides_of(x), sizes[len(sizes) - count :], strict=True)
-    return [*[0] * (len(sizes) - count), *(0 if size == 1 != to else step for size, step, to in own)]
+    return [
+        *[0] * (len(sizes) - count),
+        *(0 if size == 1 != to else stretched(step, size, to) for size, step, to in own),
+    ]
+
+
+def agree(shape: Sequence[Dim], other: Sequence[Dim]) -> bool:
+    """Whether two shapes are the same, or may be."""
+    return len(shape) == len(other) and all(
+        same(a, b) is not False for a, b in zip(shape, other, strict=True)
+    )

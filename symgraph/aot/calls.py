@@ -1,0 +1,146 @@
+"""Calls of machine code on arrays whose sizes may be known only when they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from symgraph.aot.lines import Lines
+from symgraph.aot.places import Place
+from symgraph.aot.rooms import Room, Rooms
+from symgraph.codegen import own_llvm
+from symgraph.codegen.layout import is_upright
+from symgraph.codegen.llvm_printer import Native, print_native
+from symgraph.codegen.loops import LoopKernel, Reduce, statements
+from symgraph.codegen.lower import lower
+from symgraph.codegen.machine import Machine
+from symgraph.codegen.spoken import unspoken
+from symgraph.codegen.vectorized import room_of
+from symgraph.errors import DeviceError
+from symgraph.graph.binding import substitute_dim
+from symgraph.graph.dims import Dim, Size, symbol
+from symgraph.graph.node import Node, located
+from symgraph.graph.types import dtype
+from symgraph.optimizations.groups import EXTREMES
+from symgraph.optimizations.plan import Kernel
+from symgraph.runtime.native_copies import copier
+from symgraph.runtime.nests import arranged
+from symgraph.runtime.own_native import check
+
+REFUSED, OUTSIDE = "refused", "outside"
+"""The labels of a function for sizes that do not fit, and for an index out of bounds."""
+
+
+class Calls:
+    """Adds calls to a function, and collects the machine code and the constants that they need.
+
+    Lines know the pointers ``%memory``, to what steps leave to each other; ``%table``, to the words that machine code
+    reads; and ``%trouble``, to the word that is not 0 once an index was out of bounds.
+    """
+
+    def __init__(self, lines: Lines, rooms: Rooms, machine: Machine) -> None:
+        self.lines, self.rooms, self.machine = lines, rooms, machine
+        self.natives: dict[str, Native] = {}
+        self.declared: set[str] = set()
+        self.words = 0
+        """Of the longest table."""
+        self._constants: dict[bytes, str] = {}
+
+    # Memory
+
+    def array(self, shape: Sequence[Dim], numbers: np.dtype[Any]) -> tuple[Room, Place]:
+        """Memory for an array in order."""
+        room = self.rooms.take(numbers.itemsize * prod(shape))
+        return room, Place.in_order("%memory", room.at, shape, numbers)
+
+    def constant(self, value: np.ndarray[Any, Any]) -> Place:
+        """An array that is part of the library."""
+        data = np.ascontiguousarray(value).tobytes()
+        name = self._constants.setdefault(data, f"@constant_{len(self._constants)}")
+        return Place.in_order(name, 0, value.shape, value.dtype)
+
+    def globals(self) -> list[str]:
+        """The lines of all constants."""
+        return [
+            f'{name} = private unnamed_addr constant [{len(data)} x i8] c"{escaped(data)}", align 64'
+            for data, name in self._constants.items()
+        ]
+
+    def at(self, pointer: str, offset: Dim) -> str:
+        """The pointer so many bytes further on."""
+        if isinstance(offset, int) and offset == 0:
+            return pointer
+        return self.lines.named(f"getelementptr i8, ptr {pointer}, i64 {self.lines.word(offset)}")
+
+    def begin(self, x: Place) -> str:
+        """The pointer to the first element."""
+        return self.at(x.pointer, x.offset)
+
+    # Machine code
+
+    def call(self, native: Native, table: Iterable[str | Dim], turns: Dim) -> None:
+        """A function of machine code for a table of words, which are pointers or numbers."""
+        words = list(table)
+        self.natives[native.name] = native
+        self.words = max(self.words, len(words))
+        for n, word in enumerate(words):
+            at = self.lines.named(f"getelementptr i64, ptr %table, i64 {n}")
+            kind, text = ("ptr", word) if isinstance(word, str) else ("i64", self.lines.word(word))
+            self.lines.emit(f"store {kind} {text}, ptr {at}")
+        self.lines.emit(f"call void @{native.name}(ptr %table, i64 0, i64 {self.lines.word(turns)})")
+
+    def look(self) -> None:
+        """End here if there was trouble."""
+        found, well = self.lines.named("load i64, ptr %trouble"), self.lines.label("well")
+        is_well = self.lines.named(f"icmp eq i64 {found}, 0")
+        self.lines.emit(f"br i1 {is_well}, label %{well}, label %{OUTSIDE}")
+        self.lines.begin(well)
+
+    def kernel(self, step: Kernel, arrays: Sequence[Place]) -> None:
+        """A kernel on what it reads and what it writes."""
+        self.loops(lower(step), arrays, tuple(step.rows.values()), tuple(step.columns.values()), step.nodes)
+
+    def loops(
+        self,
+        loops: LoopKernel,
+        arrays: Sequence[Place],
+        rows: Sequence[Any],
+        columns: Sequence[Any],
+        nodes: Sequence[Node] = (),
+    ) -> None:
+        """The loops of a kernel, that computes some nodes."""
+        if (why := unspoken(loops) or own_llvm.unwritten(loops)) is not None:
+            raise refused(f"there is no machine code for {why}", nodes)
+        check(loops)
+        if any(isinstance(x, Reduce) and x.op in EXTREMES for x, _, _ in statements(loops)):
+            self.lines.require_least(prod(columns), 1)
+        names = [param.name for param in (*loops.reads, *loops.writes)]
+        layout, turns, steps = arranged(loops, dict(zip(names, arrays, strict=True)), rows, columns)
+        size = room_of(loops, self.machine, upright=is_upright(loops)).bytes(prod(columns))
+        table = [*map(self.begin, arrays), self.own(size), *turns, *chain(*steps)]
+        self.call(print_native(loops, layout, self.machine), table, turns[0] if layout.rows else 1)
+
+    def own(self, size: Dim) -> str:
+        """The pointer to memory of one step alone."""
+        return "null" if isinstance(size, int) and size == 0 else self.at("%memory", self.rooms.take(size).at)
+
+    def copy(self, x: Place, y: Place) -> None:
+        """The elements of one array to another of the same shape."""
+        made = copier(dtype(x.dtype), len(x.shape))
+        known: Mapping[Size, Dim] = {symbol(f"n{axis}"): size for axis, size in enumerate(x.shape)}
+        rows = [substitute_dim(size, known) for size in made.kernel.rows.values()]
+        self.loops(made.loops, [x, y], rows, [])
+
+
+def refused(why: str, nodes: Sequence[Node]) -> DeviceError:
+    """What no library can do, with the user's lines."""
+    return located(DeviceError(f"{why}, so that no library made ahead of time can do this"), nodes[:1])
+
+
+def escaped(data: bytes) -> str:
+    """Bytes as LLVM writes them in a string."""
+    return "".join([f"\\{byte:02X}" for byte in data])
