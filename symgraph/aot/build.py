@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.aot.header import Array, Interface, Names, cmake, example, header
+from symgraph.aot.header import cmake, example, header
+from symgraph.aot.interface import Array, Interface, Names
 from symgraph.aot.products import Blas
 from symgraph.aot.program import program
 from symgraph.api.function import CompiledFunction
@@ -24,7 +25,8 @@ from symgraph.errors import ArgumentError, DeviceError, FileError
 from symgraph.graph.dims import Dim, Size, symbols
 from symgraph.graph.graph import Graph, graph
 from symgraph.graph.node import Node
-from symgraph.graph.op import constant, placeholder
+from symgraph.graph.op import constant
+from symgraph.graph.trace import stand_in
 from symgraph.graph.walk import substitute
 from symgraph.io.atomic import write
 from symgraph.optimizations.pipeline import optimize
@@ -64,10 +66,10 @@ def build(
     """Write a compiled function as a library for C to a folder: machine code without Python that allocates nothing.
 
     Sizes that have names become arguments, but for those to which ``sizes`` gives numbers. Variables that the function
-    updates are given and written by the caller, who finds what they begin with in the header; others are constants of
-    the library. ``cpu`` names the processor as LLVM does ("x86-64-v3", "znver4", "apple-m1"), by default this one, and
-    ``target`` the system ("aarch64-linux-gnu"). ``blas`` is "inline" for products of matrices by the library's own code,
-    or "cblas" for calls of the CBLAS that it is linked with. A ``shared`` library beside the object file is linked by
+    updates are arguments that it changes; the header has what they begin with. Other variables are constants of the
+    library. ``cpu`` names the processor as LLVM does ("x86-64-v3", "znver4", "apple-m1"), by default this one, and
+    ``target`` the system ("aarch64-linux-gnu"). With ``blas="inline"`` products of matrices are the library's own code,
+    and with "cblas" calls of the CBLAS that it is linked with. A ``shared`` library beside the object file is linked by
     the C compiler, ``cc`` or what the environment variable ``CC`` says; without it no compiler is needed.
 
     >>> x = placeholder("float32", ("n",), name="x")
@@ -84,7 +86,7 @@ def build(
     if blas not in ("inline", "cblas"):
         raise ArgumentError(f'blas is "inline" or "cblas", not {blas!r}')
     machine = machine_of(cpu, target)
-    what, text = translated(function, name or function.name, sizes or {}, machine, blas)
+    what, text = translated(function, function.name if name is None else name, sizes or {}, machine, blas)
     folder = Path(folder)
     library = Library(
         what.name,
@@ -118,7 +120,8 @@ def translated(
         raise ArgumentError(f"{name!r} is no name for a function in C")
     made, states = _alone(function, sizes)
     steps = plan(optimize(made, Options())[-1].graph, made.inputs)
-    what = _interface(made, _output_names(function._outputs), len(states), name, blas)
+    wishes = [variable.name or "state" for _, variable in states]
+    what = _interface(made, wishes, _output_names(function._outputs), name, blas)
     initial = {x.name: variable.value for x, (_, variable) in zip(what.states, states, strict=True)}
     compiled = program(steps, list(what.sizes), initial, name, machine, blas)
     return replace(what, memory=compiled.memory), compiled.text
@@ -129,19 +132,14 @@ def _alone(function: CompiledFunction, sizes: Mapping[str, int]) -> tuple[Graph,
     and are the last outputs. Sizes have the numbers that they are given."""
     source = function.graph
     updated = {update.variable: update.value for update in source.updates}
-    taken = {node.name for node in source.inputs}
     stands: dict[Node, Node] = {}
     states: list[tuple[Node, Variable]] = []
-    for variable in source.variables():
+    for variable in dict.fromkeys([*updated, *source.variables()]):
         assert isinstance(variable, Variable)
         if variable not in updated:
             stands[variable] = constant(variable.value)
             continue
-        own = variable.name or "state"
-        while own in taken:
-            own += "_"
-        taken.add(own)
-        stands[variable] = placeholder(variable.dtype, variable.shape, name=own)
+        stands[variable] = stand_in(f"_state_{len(states)}", variable.tensor)
         states.append((stands[variable], variable))
     values = [updated[variable] for _, variable in states]
     roots = substitute([*source.outputs, *values], stands)
@@ -164,17 +162,19 @@ def _symbols(made: Graph) -> list[Size]:
 
 def _interface(
     made: Graph,
+    states: Sequence[str],
     outputs: Sequence[str],
-    states: int,
     name: str,
     blas: Blas,
 ) -> Interface:
     names = Names()
     sizes = {size: names.add(str(size)) for size in _symbols(made)}
-    given = [Array(names.add(x.name or "x"), x.tensor) for x in made.inputs]
+    wishes = [x.name or "x" for x in made.inputs[: len(made.inputs) - len(states)]]
+    given = [
+        Array(names.add(wish), x.tensor) for wish, x in zip([*wishes, *states], made.inputs, strict=True)
+    ]
     results = [Array(names.add(wish), x.tensor) for wish, x in zip(outputs, made.outputs, strict=False)]
-    first = len(given) - states
-    return Interface(name, sizes, given[:first], given[first:], results, 0, blas == "cblas")
+    return Interface(name, sizes, given[: len(wishes)], given[len(wishes) :], results, 0, blas == "cblas")
 
 
 def _output_names(outputs: Any, path: str = "") -> list[str]:

@@ -121,7 +121,7 @@ class Calls:
         names = [param.name for param in (*loops.reads, *loops.writes)]
         layout, turns, steps = arranged(loops, dict(zip(names, arrays, strict=True)), rows, columns)
         size = room_of(loops, self.machine, upright=is_upright(loops)).bytes(prod(columns))
-        table = [*map(self.begin, arrays), self.own(size), *turns, *chain(*steps)]
+        table: list[str | Dim] = [*map(self.begin, arrays), self.own(size), *turns, *chain(*steps)]
         self.call(print_native(loops, layout, self.machine), table, turns[0] if layout.rows else 1)
 
     def own(self, size: Dim) -> str:

@@ -2,162 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from math import prod
+from collections.abc import Iterable
 
-from symgraph.graph.dims import Dim, Size
-from symgraph.graph.types import DType, TensorType
-
-_TYPES = {"float16": "uint16_t", "bfloat16": "uint16_t", "complex64": "float", "complex128": "double", "float32": "float",
-          "float64": "double", "bool": "bool"}  # fmt: skip
-_KEYWORDS = frozenset(
-    [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-        "bool",
-        "true",
-        "false",
-        "asm",
-        "typeof",
-        "class",
-        "new",
-        "delete",
-        "this",
-        "template",
-        "public",
-        "private",
-        "namespace",
-        "operator",
-        "main",
-        "memory",
-    ]
-)
-
-
-@dataclass(slots=True)
-class Names:
-    """Names of C that differ from each other."""
-
-    taken: set[str] = field(default_factory=set)
-
-    def add(self, wish: str) -> str:
-        """The name that somebody asks for, or one that is like it and may stand in C."""
-        plain = re.sub(r"[^A-Za-z0-9_]", "_", wish).strip("_") or "x"
-        plain = f"x{plain}" if plain[0].isdigit() else plain
-        found, n = plain, 1
-        while found in self.taken or found in _KEYWORDS:
-            n += 1
-            found = f"{plain}_{n}"
-        self.taken.add(found)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """An array that a caller gives, by its name in C."""
-
-    name: str
-    type: TensorType
-
-    @property
-    def is_pair(self) -> bool:
-        return self.type.dtype.is_complex
-
-    @property
-    def element(self) -> str:
-        """The type in C of an element, or of one of its two parts."""
-        return c_type(self.type.dtype)
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """The function as C sees it."""
-
-    name: str
-    sizes: dict[Size, str]
-    """Their names in C."""
-    inputs: Sequence[Array]
-    states: Sequence[Array]
-    outputs: Sequence[Array]
-    memory: Dim
-    cblas: bool
-
-    @property
-    def upper(self) -> str:
-        return self.name.upper()
-
-    @property
-    def signature(self) -> str:
-        sizes = [f"int64_t {each}" for each in self.sizes.values()]
-        inputs = [f"const {x.element} *{x.name}" for x in self.inputs]
-        others = [f"{x.element} *{x.name}" for x in (*self.states, *self.outputs)]
-        return f"int {self.name}({', '.join([*sizes, *inputs, *others, 'void *memory'])})"
-
-    @property
-    def memory_signature(self) -> str | None:
-        """Of the function that says how much memory is needed; None where that is one number."""
-        if isinstance(self.memory, int):
-            return None
-        return f"int64_t {self.name}_memory({', '.join(f'int64_t {each}' for each in self.sizes.values())})"
-
-    def count(self, x: Array, *, static: bool = False) -> str:
-        """How many elements an array has, as C computes it; parts of complex numbers count."""
-        sizes = [each for each in x.type.shape if each != 1]
-        parts = ["2"] if x.is_pair else []
-        if all(isinstance(each, int) for each in sizes):
-            return str(prod(each for each in sizes if isinstance(each, int)) * (2 if x.is_pair else 1))
-        assert not static
-        return " * ".join([*parts, *(self.spelled(each) for each in sizes)])
-
-    def spelled(self, dim: Dim) -> str:
-        """A size of names, as it stands in a comment or a product."""
-        if isinstance(dim, int):
-            return str(dim)
-        return self.sizes[dim] if dim in self.sizes else f"({dim})"
-
-
-def c_type(row: DType) -> str:
-    return _TYPES.get(row.name, f"{row.name}_t")
+from symgraph.aot.interface import Array, Interface
 
 
 def header(what: Interface) -> str:
     """The text of the header."""
     lines = [
-        f"/* {what.name}: made by symgraph. It keeps nothing between calls and allocates nothing, so that any number of",
+        f"/* {what.name}: made by symgraph. It keeps nothing between calls and allocates nothing: any number of",
         "   threads may call it at a time, each with memory and results of its own. Arrays lie in order (row by row),",
         "   and results share no memory with anything else. */",
         f"#ifndef {what.upper}_H",
@@ -186,7 +39,7 @@ def header(what: Interface) -> str:
     for x in what.states:
         lines += [
             f"/* What {x.name} begins with. */",
-            f"extern const {x.element} {what.name}_initial_{x.name}[{what.count(x, static=True)}];",
+            f"extern const {x.element} {what.name}_initial_{x.name}[{what.count(x)}];",
             "",
         ]
     lines += ["/*", *_described(what), "*/", f"{what.signature};", ""]
@@ -218,20 +71,7 @@ def example(what: Interface) -> str:
     usage = " ".join(
         [*(f"[{each}]" for each in what.sizes.values()), *(f"[{x.name}.bin]" for x in what.inputs)]
     )
-    lines = [
-        f"/* Calls {what.name} once: {what.name} {usage}".rstrip(),
-        "   Sizes are 2 and inputs are zeros where nothing else is said. Results are printed, up to ten numbers of each, and",
-        "   written to files called after them. */",
-        "#include <stdio.h>",
-        "#include <stdlib.h>",
-        "#include <string.h>",
-        "",
-        f'#include "{what.name}.h"',
-        "",
-        _READING,
-        "int main(int argc, char **argv)",
-        "{",
-    ]
+    lines = ["int main(int argc, char **argv)", "{"]
     place = 1
     for each in what.sizes.values():
         lines.append(f"    int64_t {each} = argc > {place} ? strtoll(argv[{place}], NULL, 10) : 2;")
@@ -260,21 +100,38 @@ def example(what: Interface) -> str:
         "",
         f"    int status = {what.name}({', '.join([*calls, 'memory'])});",
         f"    if (status != {what.upper}_OK) {{",
-        f'        fprintf(stderr, "{what.name}: %s\\n", status == {what.upper}_SIZES ? "sizes do not fit" : "an index is out of bounds");',
+        f'        const char *why = status == {what.upper}_SIZES ? "sizes do not fit" : "an index is out of bounds";',
+        f'        fprintf(stderr, "{what.name}: %s\\n", why);',
         "        return 1;",
         "    }",
     ]
     for x in (*what.outputs, *what.states):
         lines += [
-            f"    size_t of_{x.name} = (size_t)({what.count(x)});",
-            f'    printf("{x.name}:");',
-            f"    for (size_t n = 0; n < of_{x.name} && n < 10; n++)",
-            f"        {_printed(x)}",
-            '    printf("\\n");',
-            f'    keep("{x.name}.bin", {x.name}, sizeof(*{x.name}) * of_{x.name});',
+            "    {",
+            f"        size_t count = (size_t)({what.count(x)});",
+            f'        printf("{x.name}:");',
+            "        for (size_t place = 0; place < count && place < 10; place++)",
+            f"            {_printed(x)}",
+            '        printf("\\n");',
+            f'        keep("{x.name}.bin", {x.name}, sizeof(*{x.name}) * count);',
+            "    }",
         ]
     lines += [f"    free({x.name});" for x in (*what.inputs, *what.states, *what.outputs)]
-    return "\n".join([*lines, "    free(memory);", "    return 0;", "}", ""])
+    lines += ["    free(memory);", "    return 0;", "}", ""]
+    asked_for = [text for name, text in _COMPUTING.items() if any(f"{name}(" in line for line in lines)]
+    head = [
+        f"/* Calls {what.name} once: {what.name} {usage}".rstrip(),
+        "   Sizes are 2 and inputs are zeros where nothing else is said. Results are printed, ten numbers of each",
+        "   at most, and written to files called after them. */",
+        "#include <stdio.h>",
+        "#include <stdlib.h>",
+        "#include <string.h>",
+        "",
+        f'#include "{what.name}.h"',
+        "",
+        _READING,
+    ]
+    return "\n".join([*head, *asked_for, *lines])
 
 
 _READING = """\
@@ -302,6 +159,50 @@ static void keep(const char *path, const void *from, size_t bytes)
 """
 
 
+_COMPUTING = {
+    "quotient": """\
+static int64_t quotient(int64_t a, int64_t b)
+{
+    return b ? a / b - (a % b != 0 && (a < 0) != (b < 0)) : 0;
+}
+""",
+    "rest": """\
+static int64_t rest(int64_t a, int64_t b)
+{
+    return b ? a % b + (a % b != 0 && (a < 0) != (b < 0) ? b : 0) : 0;
+}
+""",
+    "larger": """\
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+""",
+    "smaller": """\
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+""",
+    "root": """\
+static int64_t root(int64_t a)
+{
+    int64_t found = 0;
+    while ((found + 1) * (found + 1) <= a)
+        found++;
+    return found;
+}
+""",
+    "common": """\
+static int64_t common(int64_t a, int64_t b)
+{
+    return a == 1 ? b : a;
+}
+""",
+}
+"""How sizes are computed: rounded down, with the sign of the divisor, as broadcasting has it."""
+
+
 def _printed(x: Array) -> str:
     row = x.type.dtype
     if row.kind in ("int", "uint", "bool"):
@@ -310,7 +211,7 @@ def _printed(x: Array) -> str:
         kind, cast = "0x%04x", "unsigned"
     else:
         kind, cast = "%.9g" if x.element == "float" else "%.17g", "double"
-    return f'printf(" {kind}", ({cast}){x.name}[n]);'
+    return f'printf(" {kind}", ({cast}){x.name}[place]);'
 
 
 def cmake(what: Interface) -> str:

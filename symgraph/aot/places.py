@@ -41,7 +41,8 @@ class Place:
     @property
     def nbytes(self) -> Dim:
         """Of the elements."""
-        return self.itemsize * prod(self.shape)
+        size: Dim = self.itemsize * prod(self.shape)
+        return size
 
     @property
     def lies_in_order(self) -> bool:
@@ -65,8 +66,9 @@ class Place:
     def spread(self, shape: Sequence[Dim]) -> Place:
         """The same elements for every place of a shape with more axes, or longer ones."""
         missing = len(shape) - len(self.shape)
-        strides = [0] * missing
-        for own, size, stride in zip(self.shape, shape[missing:], self.strides, strict=True):
+        strides: list[Any] = [0] * missing
+        sizes: Sequence[Any] = shape[missing:]
+        for own, size, stride in zip(self.shape, sizes, self.strides, strict=True):
             strides.append(0 if own == 1 and size != 1 else stretched(stride, own, size))
         return replace(self, shape=tuple(shape), strides=tuple(strides))
 

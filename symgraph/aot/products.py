@@ -130,9 +130,8 @@ def _by_blas(a: Place, b: Place, c: Place) -> Callable[[Calls, list[str]], None]
         calls.declared.add(f"declare void @{name}({', '.join(types)})")
         numbers = [_narrow(calls, x) for x in (m, n, k, lda, ldb, dim_max(c.strides[0] // size, 1))]
         at, to, ot = pointers
-        given = [
-            str(_ROW_MAJOR), str(ta), str(tb), *numbers[:3], "1.0", at, numbers[3], to, numbers[4], "0.0", ot, numbers[5],
-        ]  # fmt: skip
+        forms = [str(_ROW_MAJOR), str(ta), str(tb)]
+        given = [*forms, *numbers[:3], "1.0", at, numbers[3], to, numbers[4], "0.0", ot, numbers[5]]
         lines.emit(f"call void @{name}({', '.join(f'{t} {x}' for t, x in zip(types, given, strict=True))})")
 
     return call

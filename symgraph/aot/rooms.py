@@ -40,7 +40,7 @@ class Rooms:
         Rooms whose sizes are numbers are packed; of the others those take the place of one another that are equal.
         """
         known = [room for room in self._rooms if isinstance(room.size, int)]
-        arena = place([Buffer(str(room.at), int(room.size), room.first, room.last) for room in known])  # type: ignore[arg-type]
+        arena = place([Buffer(str(room.at), int(room.size), room.first, room.last) for room in known])
         found: dict[Size, Dim] = {room.at: at for room, at in zip(known, arena.offsets, strict=True)}
         end: Dim = arena.size
         slots: dict[Dim, list[tuple[int, Dim]]] = {}

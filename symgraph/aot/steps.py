@@ -148,7 +148,7 @@ class Steps:
             x, *indices = given
             move, tail, turns = read_at(node.row, x, indices, out, attrs.items)
         checked = ["%trouble"] if move.indices else []
-        table = [*map(self.calls.begin, (*given, out)), "null", *tail, *checked]
+        table: list[str | Dim] = [*map(self.calls.begin, (*given, out)), "null", *tail, *checked]
         self.calls.call(print_move(move, self.calls.machine), table, turns)
         if checked:
             self.calls.look()

@@ -122,8 +122,8 @@ def picked(x: Lying, indices: Sequence[Lying], items: Sequence[Item]) -> Picked:
 def taken(item: Slice, size: Dim) -> tuple[Any, Any]:
     """The first element of an axis that a slice takes, and how many.
 
-    >>> taken(Slice(None, None, -2), 6), taken(Slice(-3, None), 6), taken(Slice(4, 9), 3)
-    ((5, 3), (3, 3), (0, 0))
+    >>> taken(Slice(None, None, -2), 6), taken(Slice(-3, None), 6), taken(Slice(-9, 2), 6), taken(Slice(4, 9), 3)
+    ((5, 3), (3, 3), (0, 2), (0, 0))
     """
     count = slice_size(item.start, item.stop, item.step, size)
     if count == 0:
@@ -131,7 +131,7 @@ def taken(item: Slice, size: Dim) -> tuple[Any, Any]:
     if item.start is None:
         return (0 if item.step > 0 else size - 1), count
     place = from_front(item.start, size)
-    return (dim_min(place, size) if item.step > 0 else dim_min(place, size - 1)), count
+    return (dim_max(dim_min(place, size), 0) if item.step > 0 else dim_min(place, size - 1)), count
 
 
 def from_front(place: Dim, size: Dim) -> Any:

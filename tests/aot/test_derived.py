@@ -1,0 +1,111 @@
+"""Every function gives in a library for C what the evaluator gives, for sizes that are known and that have names; what
+no library has is refused by the names of these ops."""
+
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import symgraph as sg
+from symgraph.graph.walk import toposort
+from tests.aot.ahead import Ahead
+from tests.derived.closeness import mismatch
+from tests.derived.declared import FUNCTIONS_BY_NAME, calls, failures
+from tests.derived.test_values import magnitude
+
+GROUPS = 8
+OF_PYTHON = frozenset(
+    [
+        "argmax",
+        "argmin",
+        "argsort",
+        "bincount",
+        "cumulative_prod",
+        "cumulative_sum",
+        "einsum",
+        "linear_recurrence",
+        "matmul",
+        "searchsorted",
+        "shift",
+        "sort",
+        "sum",
+        "sum_to",
+        "tensordot",
+        "unique_all",
+        "nonzero",
+        "update",
+        "adjugate",
+        "cholesky",
+        "det",
+        "eig",
+        "eigh",
+        "eigvals",
+        "eigvalsh",
+        "expm",
+        "expm_frechet",
+        "inv",
+        "lstsq",
+        "lu",
+        "pinv",
+        "qr",
+        "slogdet",
+        "solve",
+        "solve_triangular",
+        "svd",
+        "svdvals",
+        "fftn",
+        "ifftn",
+        "irfftn",
+        "rfftn",
+    ]
+)
+"""Ops of which some or all uses are calls of Python's libraries."""
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+@pytest.mark.parametrize("symbolic", [False, True], ids=["known", "named"])
+def test_values_in_a_library_are_the_evaluators(group, symbolic):
+    lines = {
+        f.name: failures(f, ((call, lambda call=call: wrong(call)) for call in chosen(f, symbolic)))
+        for f in list(FUNCTIONS_BY_NAME.values())[group::GROUPS]
+    }
+    assert not {name: text for name, text in lines.items() if text}
+
+
+DTYPES = ("bool", "int8", "int64", "float16", "float32", "float64", "complex64")
+
+
+def chosen(f, symbolic):
+    """The cases in one dtype; where sizes have names, one case in every dtype."""
+    found = {}
+    for call in calls(f, DTYPES if symbolic else None, symbolic=symbolic):
+        found.setdefault(call.dtype if symbolic else str(call.case), call)
+    return found.values()
+
+
+def wrong(call):
+    outputs = call.outputs()
+    feed = call.feed()
+    try:
+        f = sg.function(list(feed), outputs)
+    except sg.GraphError:  # of some arguments only the type counts
+        read = set(toposort(outputs))
+        feed = {x: array for x, array in feed.items() if x in read}
+        f = sg.function(list(feed), outputs)
+    try:
+        made = Ahead(f)
+    except sg.DeviceError as error:
+        said = str(error)
+        assert "no library made ahead of time" in said
+        name = said.removeprefix("the size of what ").split()[0]
+        return None if name in OF_PYTHON or "machine code for pow" in said else said
+    status, actual = made(*feed.values())
+    if status:
+        return f"refused with {status}"
+    elementwise = not call.function.is_macro and call.function.op.elementwise
+    for a, b in zip(actual, sg.evaluate(outputs, call.feed()), strict=True):
+        if a.dtype != b.dtype:
+            return f"the dtype is {a.dtype}, not {b.dtype}"
+        found = mismatch(a, b, 4 * call.function.tolerance, 0.0 if elementwise else magnitude(b))
+        if found:
+            return found
+    return None
