@@ -172,9 +172,9 @@ class CudaBody(Body):
         return self.called(function, *(x.text for x in args))
 
     def apart_all(
-        self, name: str, what: Callable[..., tuple[Register, ...]], *args: Register
+        self, name: str, what: Callable[..., tuple[Register, ...]], *args: Register, rare: bool = False
     ) -> tuple[Register, ...]:
-        function = _defined(name, what, tuple(x.row for x in args), apart=False)
+        function = _defined(name, what, tuple(x.row for x in args), apart=rare)
         others = [self.variable(row, "0") for row in function.rows[1:]]
         return self.called(function, *(x.text for x in (*args, *others))), *others
 
@@ -182,13 +182,6 @@ class CudaBody(Body):
         """The first result of a function."""
         self.functions.update(function.texts)
         return self.made(function.rows[0], f"{function.name}({', '.join(texts)})")
-
-    def apart_pair(
-        self, name: str, what: Callable[..., tuple[Register, Register]], x: Register
-    ) -> tuple[Register, Register]:
-        function = _defined(name, what, (x.row,), apart=True)
-        second = self.variable(function.rows[1], "0")
-        return self.called(function, x.text, second.text), second
 
     # Constants
 

@@ -12,7 +12,7 @@ from symgraph.codegen.llvm_error import erfcx_from_0
 from symgraph.codegen.llvm_exp import exp_of_sum
 from symgraph.codegen.llvm_gamma import gammaln, small_factorial, stirling
 from symgraph.codegen.llvm_log import log, log1p
-from symgraph.codegen.llvm_parts import INF, NAN, Pair, less_product, two_product, two_sum
+from symgraph.codegen.llvm_parts import INF, NAN, Pair, continued_fraction, less_product, two_product, two_sum
 from symgraph.codegen.llvm_power import log_pair
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.types import FLOAT32, FLOAT64
@@ -158,30 +158,17 @@ def _fraction(
     rest = body.add(rest, body.fma(s, x_low, body.mul(s_low, x)))
     distance = body.add(body.sub(body.sub(a, product), rest), 1.0)
     square, twice = body.mul(x, x), body.sub(2.0, x)
-    inner = body.add(a, 1.0)
 
-    def turn(state: list[Register]) -> tuple[list[Register], Register]:
-        over, over_before, under, under_before, found, k = state
-        k = body.add(k, 1.0)
+    def following(k: Register) -> tuple[Register, Register]:
         odd = body.add(body.fma(k, 2.0, -1.0), a)
         ratio = body.div(body.mul(k, body.sub(b, k)), odd)
         left = body.div(body.add(a, body.sub(k, 1.0)), odd)
         less = body.mul(body.mul(body.mul(left, body.add(s, body.sub(k, 1.0))), ratio), square)
         step = body.mul(body.div(body.add(a, k), body.add(odd, 2.0)), body.fma(k, twice, distance))
-        step = body.add(step, body.fma(ratio, x, k))
-        over, over_before = body.fma(over, step, body.mul(over_before, less)), over
-        under, under_before = body.fma(under, step, body.mul(under_before, less)), under
-        new = body.div(under, over)
-        apart = body.compare("gt", body.abs(body.sub(new, found)), body.mul(new, error))
-        scale = body.select(body.compare("gt", over, 2.0**300), body.like(2.0**-300, x), 1.0)
-        numbers = [body.mul(each, scale) for each in (over, over_before, under, under_before)]
-        goes_on = body.and_(body.compare("lt", k, _TURNS), apart)
-        return [*numbers, new, k], body.and_(goes_on, wanted)
+        return less, body.add(step, body.fma(ratio, x, k))
 
-    zero, one = body.like(0.0, x), body.like(1.0, x)
-    start = body.mul(body.div(a, inner), distance)
-    state = [start, one, one, zero, body.div(1.0, start), zero]
-    return body.mul(a, body.until_done(state, turn)[4])
+    first = body.mul(body.div(a, body.add(a, 1.0)), distance)
+    return body.mul(a, continued_fraction(body, first, following, wanted, error=error, turns=_TURNS))
 
 
 def _normal(body: Body, a: Register, b: Register, exponent: Register, power: Register) -> Register:

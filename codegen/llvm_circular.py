@@ -82,7 +82,7 @@ def _far(body: Body, x: Register) -> Pair:
     integer = dtype(f"int{x.row.bits}")
 
     def one(lane: Register) -> Pair:
-        n, r = body.apart_pair("far_angle", _reduced, body.convert(lane, FLOAT64))
+        n, r = body.apart_all("far_angle", _reduced, body.convert(lane, FLOAT64), rare=True)
         return body.convert(body.as_integer(n), integer), body.convert(r, x.row)
 
     n, r = body.each_lane(x, (integer, x.row), one)

@@ -19,6 +19,7 @@ from symgraph.codegen.llvm_parts import (
     INF,
     NAN,
     Pair,
+    continued_fraction,
     horner,
     less_product,
     two_product,
@@ -166,29 +167,14 @@ def _series(body: Body, a: Register, x: Register, front: _Front, wanted: Registe
 def _fraction(
     body: Body, a: Register, x: Register, front: _Front, wanted: Register, error: float
 ) -> Register:
-    """``D * a * (1 / (x + 1 - a - 1 * (1 - a) / (x + 3 - a - ...)))``, of the upper one: DLMF 8.9.2, even part.
+    """``D * a * (1 / (x + 1 - a - 1 * (1 - a) / (x + 3 - a - ...)))``, of the upper one: DLMF 8.9.2, even part."""
 
-    Numerators and denominators of what it is when it is cut off follow from the two before; both are made smaller
-    where they grow too large.
-    """
-
-    def turn(state: list[Register]) -> tuple[list[Register], Register]:
-        over, over_before, under, under_before, found, k = state
-        k = body.add(k, 1.0)
+    def following(k: Register) -> tuple[Register, Register]:
         less = body.neg(body.mul(k, body.sub(k, a)))
-        step = body.add(x, body.sub(body.fma(k, 2.0, 1.0), a))
-        over, over_before = body.fma(over, step, body.mul(over_before, less)), over
-        under, under_before = body.fma(under, step, body.mul(under_before, less)), under
-        new = body.div(over, under)
-        apart = body.compare("gt", body.abs(body.sub(new, found)), body.mul(new, error))
-        scale = body.select(body.compare("gt", under, 2.0**500), body.like(2.0**-500, x), 1.0)
-        numbers = [body.mul(each, scale) for each in (over, over_before, under, under_before)]
-        goes_on = body.and_(body.compare("lt", k, _TURNS), apart)
-        return [*numbers, new, k], body.and_(goes_on, wanted)
+        return less, body.add(x, body.sub(body.fma(k, 2.0, 1.0), a))
 
-    zero, one = body.like(0.0, x), body.like(1.0, x)
-    under = body.add(x, body.sub(1.0, a))
-    _, _, _, _, found, _ = body.until_done([one, zero, under, one, body.div(1.0, under), zero], turn)
+    first = body.add(x, body.sub(1.0, a))
+    found = continued_fraction(body, first, following, wanted, error=error, turns=_TURNS)
     return body.mul(body.mul(front.value, a), found)
 
 

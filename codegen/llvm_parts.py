@@ -1,8 +1,9 @@
-"""What the bodies of functions share: formats of floats, limits, polynomials, and sums of two floats for one number."""
+"""What the bodies of functions share: formats of floats, limits, polynomials and fractions, and sums of two floats for
+one number."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -73,6 +74,40 @@ def horner(body: Body, x: Register, values: Sequence[Value]) -> Register:
     for value in reversed(values[:-1]):
         found = body.fma(found, x, value)
     return found
+
+
+def continued_fraction(
+    body: Body,
+    first: Register,
+    following: Callable[[Register], tuple[Register, Register]],
+    wanted: Register,
+    *,
+    error: float,
+    turns: float,
+) -> Register:
+    """``1 / (first + a(1) / (b(1) + a(2) / (b(2) + ...)))`` where it is ``wanted``, to an ``error`` in parts of it, or
+    to so many turns. ``following`` gives ``a`` and ``b`` of a number.
+
+    Numerators and denominators of what it is when it is cut off follow from the two before; both are made smaller
+    where they grow too large.
+    """
+
+    def turn(state: list[Register]) -> tuple[list[Register], Register]:
+        over, over_before, under, under_before, found, k = state
+        k = body.add(k, 1.0)
+        a, b = following(k)
+        over, over_before = body.fma(over, b, body.mul(over_before, a)), over
+        under, under_before = body.fma(under, b, body.mul(under_before, a)), under
+        new = body.div(over, under)
+        apart = body.compare("gt", body.abs(body.sub(new, found)), body.mul(new, error))
+        scale = body.select(body.compare("gt", under, 2.0**300), body.like(2.0**-300, first), 1.0)
+        numbers = [body.mul(each, scale) for each in (over, over_before, under, under_before)]
+        goes_on = body.and_(body.compare("lt", k, turns), apart)
+        return [*numbers, new, k], body.and_(goes_on, wanted)
+
+    zero, one = body.like(0.0, first), body.like(1.0, first)
+    start = [one, zero, first, one, body.div(1.0, first), zero]
+    return body.until_done(start, turn)[4]
 
 
 def at_most(body: Body, x: Register, limit: Value) -> Register:

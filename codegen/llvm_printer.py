@@ -12,47 +12,21 @@ of each loop goes. One loop is worked on in vectors, the last of which leaves la
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
-from typing import TypeAlias
 
 from symgraph.codegen import llvm_elements as elements
-from symgraph.codegen.complex_ops import Element
 from symgraph.codegen.guards import Guard, Item, guarded, guards
-from symgraph.codegen.layout import Access, Layout, Step, accesses
-from symgraph.codegen.llvm_memory import (
-    INT64,
-    Lanes,
-    address,
-    all_or_first,
-    fence,
-    first_lanes,
-    only,
-    replaced,
-)
-from symgraph.codegen.llvm_reductions import TURNS, Reduction, State, reduction, registers
-from symgraph.codegen.llvm_statements import ZERO, Statements
+from symgraph.codegen.layout import Layout, Step, accesses
+from symgraph.codegen.llvm_memory import INT64, address, fence, only
+from symgraph.codegen.llvm_statements import ZERO
+from symgraph.codegen.llvm_sweeps import Sweeps
 from symgraph.codegen.llvm_transposes import LONG, Strip, Turned, turned
-from symgraph.codegen.loops import (
-    Carry,
-    Compute,
-    Load,
-    LoopKernel,
-    Operand,
-    Reduce,
-    Statement,
-    Store,
-    carries,
-    common,
-    operands,
-    statements,
-)
+from symgraph.codegen.loops import LoopKernel, Statement, common
 from symgraph.codegen.machine import Machine
-from symgraph.codegen.streams import first_whole
-from symgraph.codegen.vectorized import has_own_rest, lanes_of, name_of, room_of
-from symgraph.codegen.vectors import Body, Complex, Register, declarations
+from symgraph.codegen.vectorized import lanes_of, room_of
+from symgraph.codegen.vectors import Register, declarations
 from symgraph.graph.collector import paused
 
 
@@ -83,28 +57,12 @@ def print_native(kernel: LoopKernel, layout: Layout, machine: Machine) -> Native
     return printed
 
 
-_MOST_MASKED = 64
-"""Lanes of a mask that is made by a shift of one word."""
-
-Inside: TypeAlias = Callable[[list[Register]], list[Register]]
-"""What stands in a loop: it takes what is carried from the turn before, and gives it on."""
-
-Turn: TypeAlias = Callable[[Register, list[Register]], list[Register]]
-"""The same for one turn, whose number it takes too."""
-
-
-class _Printer(Statements):
+class _Printer(Sweeps):
     def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine) -> None:
-        self._turned, self._machine = _turned(kernel, layout), machine
-        lanes = lanes_of(kernel, machine, single=layout.is_narrow or self._turned is not None)
-        super().__init__(kernel, layout, Body(fma=machine.fma), lanes)
-        self._sizes: list[Register] = []
+        self._turned = _turned(kernel, layout)
+        single = layout.is_narrow or self._turned is not None
+        super().__init__(kernel, layout, machine, lanes_of(kernel, machine, single=single))
         self._room = room_of(kernel, machine, upright=layout.vector < layout.rows)
-        stored = [Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Store)]
-        is_last = layout.vector == layout.rows + layout.columns - 1 >= 0
-        self._streamed = (
-            [x for x in stored if self._steps[x][-1] is Step.UNIT] if layout.streams and is_last else []
-        )
         self._strips: list[Strip] = []
         self._guards = guards(kernel)
 
@@ -294,226 +252,9 @@ class _Printer(Statements):
     def _before_sweeps(self) -> list[Statement]:
         return list(itertools.takewhile(lambda x: not isinstance(x, tuple), self._sections))  # type: ignore[arg-type]
 
-    def _sweep(self, section: tuple[Statement, ...]) -> None:
-        """The loops over columns; what they reduce or carry is known after them."""
-        if carries(self._kernel):
-            self._carrying(section)
-            return
-        body, last = self._body, self._layout.rows + self._layout.columns - 1
-        across = self._layout.vector == last
-        reduced = [
-            reduction(x, self._lanes if across or name_of(x.arg) in self._vectors else 0)
-            for x in section
-            if isinstance(x, Reduce)
-        ]
-        starts = [each.start(body) for each in reduced]
-        has_total = any(each.has_total for each in reduced)
-
-        def turns(begin: Register, end: Register, carried: list[Register]) -> list[Register]:
-            return self._turns(
-                last, begin, end, carried, lambda given: self._do(section, reduced, _parted(given, starts))
-            )
-
-        def some_turns(begin: Register, totals: list[Register]) -> list[Register]:
-            end = body.intrinsic("smin", body.add(begin, step), self._sizes[last])
-            found = _parted(turns(begin, end, _joined(starts)), starts)
-            parts = zip(reduced, _parted(totals, all_totals), found, strict=True)
-            return _joined([each.gather(body, total, state) for each, total, state in parts])
-
-        def nest(level: int, carried: list[Register]) -> list[Register]:
-            self._hoist(section, level)
-            if level < last:
-                return self._turns(
-                    level, ZERO, self._sizes[level], carried, lambda given: nest(level + 1, given)
-                )
-            if has_total:
-                return body.loop(ZERO, self._sizes[last], step, carried, some_turns)
-            return turns(ZERO, self._sizes[last], carried)
-
-        step = TURNS * (self._lanes if across else 1)
-        all_totals = [each.total(body) if has_total else each.start(body) for each in reduced]
-        with self._scoped() as scope:
-            scope.turn = ZERO if any(each.wants_place for each in reduced) else None
-            found = _parted(nest(self._layout.rows, _joined(all_totals)), all_totals)
-        for each, total in zip(reduced, found, strict=True):
-            state = each.result(body, total) if has_total else total
-            value = each.across(body, state) if across else each.value(state)
-            self._scope.values[each.each.target.name] = value
-
-    def _carrying(self, section: Sequence[Statement]) -> None:
-        """The same, of turns that follow each other."""
-        first, last = self._layout.rows, self._layout.rows + self._layout.columns - 1
-        heads = [x for x in section if isinstance(x, Carry)]
-        rest = [x for x in section if not isinstance(x, Carry)]
-
-        def states(given: Iterable[tuple[Carry, Operand]]) -> list[Register]:
-            return _joined(registers(self._operand(x, self._lanes_of(head.target))) for head, x in given)
-
-        def meet(carried: Iterable[Register]) -> None:
-            left = iter(carried)
-            for x in heads:
-                self._scope.values[x.target.name] = (
-                    Complex(next(left), next(left)) if x.target.row.is_complex else next(left)
-                )
-
-        def turn(carried: list[Register]) -> list[Register]:
-            meet(carried)
-            for each in rest:
-                self._statement(each)
-            return states((x, x.after) for x in heads)
-
-        def nest(level: int, carried: list[Register]) -> list[Register]:
-            self._hoist(rest, level)
-            if level == first:
-                self._spread(rest)
-            inside = turn if level == last else partial(nest, level + 1)
-            return self._turns(level, ZERO, self._sizes[level], carried, inside)
-
-        with self._scoped():
-            found = nest(first, states((x, x.first) for x in heads))
-        meet(found)
-
-    def _do(
-        self, section: Sequence[Statement], reduced: Sequence[Reduction], carried: Sequence[State]
-    ) -> list[Register]:
-        """What one turn of a sweep does, and what is carried to the next."""
-        body, across = self._body, self._layout.vector >= self._layout.rows
-        for each in section:
-            if not isinstance(each, Reduce):
-                self._statement(each)
-        given = [self._operand(how.each.arg, how.lanes) for how in reduced]
-        mask = self._scope.mask if across and reduced else None
-        if mask is not None:
-            # Of two equal places the first counts, and those of the lanes left out come last.
-            given = self._masked(reduced, given, mask)
-        return _joined(
-            how.take(body, state, x, self._number(how.lanes) if how.wants_place else None)
-            for how, state, x in zip(reduced, carried, given, strict=True)
-        )
-
-    def _masked(self, reduced: Sequence[Reduction], given: Sequence[Element], mask: Lanes) -> list[Element]:
-        """Numbers, with those that change nothing in the lanes that a mask leaves out."""
-        parts = [registers(x) for x in given]
-        neutral = [how.start(self._body)[-len(own) :] for how, own in zip(reduced, parts, strict=True)]
-        left = iter(replaced(self._body, _joined(parts), _joined(neutral), mask))
-        return [next(left) if isinstance(x, Register) else Complex(next(left), next(left)) for x in given]
-
-    def _hoist(self, section: Sequence[Statement], level: int) -> None:
-        """What does not follow a loop, nor those inside of it, is done before it."""
-        for each in section:
-            if isinstance(each, Load | Compute) and self._depths[each.target.name] < level:
-                self._statement(each)
-        if level == self._layout.vector:
-            self._spread(section)
-
-    def _spread(self, section: Sequence[Statement]) -> None:
-        """Numbers that vectors meet are spread once."""
-        for each in section:
-            for name in map(name_of, operands(each)) if self._is_vector(each) else ():
-                found = self._scope.values.get(name)
-                if found is not None and name not in self._scope.wide:
-                    self._scope.wide[name] = elements.spread(self._body, found, self._lanes)
-
-    def _is_vector(self, each: Statement) -> bool:
-        if isinstance(each, Store):
-            return self._steps[Access(each.param.name, each.index)][self._layout.vector] is not Step.NONE
-        return isinstance(each, Reduce) or each.target.name in self._vectors
-
-    def _turns(
-        self, level: int, begin: Register, end: Register, carried: Sequence[Register], inside: Inside
-    ) -> list[Register]:
-        """One loop, inside of which there is what follows it."""
-        body, lanes = self._body, self._lanes
-
-        def whole(n: Register, given: list[Register]) -> list[Register]:
-            return self._turn(level, n, None, given, inside)
-
-        def some(n: Register, given: list[Register], stop: Register = end) -> list[Register]:
-            count, masks = body.sub(stop, n), self._machine.masks and lanes <= _MOST_MASKED
-            either = masks and (not has_rest or bool(self._streamed))
-            mask = (
-                all_or_first(body, count, lanes) if either else first_lanes(body, count, lanes, masks=masks)
-            )
-            return self._turn(level, n, mask, given, inside)
-
-        has_rest = has_own_rest(self._kernel)
-        if level != self._layout.vector:
-            return body.loop(begin, end, 1, carried, whole)
-        if self._streamed:
-            self._streaming(begin, end, whole, some)
-            return []
-        if self._machine.masks and not has_rest:
-            return body.loop(begin, end, lanes, carried, some)
-        middle = body.add(begin, body.and_(body.sub(end, begin), -lanes))
-        return body.loop(middle, end, lanes, body.loop(begin, middle, lanes, carried, whole), some)
-
-    def _streaming(
-        self,
-        begin: Register,
-        end: Register,
-        whole: Turn,
-        some: Callable[[Register, list[Register], Register], list[Register]],
-    ) -> None:
-        """A loop in vectors that carries nothing. What it streams is written in whole lines of the cache; the turns
-        before and after them are the usual ones, and all are where the lines of its arrays do not begin together."""
-        body, lanes = self._body, self._lanes
-        arrays = [(self._scope.places[x], self._row_of[x.param].numpy.itemsize) for x in self._streamed]
-        first, together = first_whole(body, begin, arrays, lanes)
-        if not self._machine.masks:  # the usual turns but the last are whole ones
-            middle = body.add(begin, body.and_(body.sub(end, begin), -lanes))
-            begin, start = body.select(together, begin, middle), begin
-            body.loop(start, begin, lanes, [], whole)
-        first = body.select(together, body.intrinsic("smin", first, end), end)
-        middle = body.add(first, body.and_(body.sub(end, first), -lanes))
-
-        def streaming(n: Register, given: list[Register]) -> list[Register]:
-            with self._scoped() as scope:
-                scope.streams = True
-                return whole(n, given)
-
-        def part(number: Register, _: list[Register]) -> list[Register]:
-            last = body.compare("ne", number, 0)
-            stop = body.select(last, end, first)
-            body.loop(
-                body.select(last, middle, begin), stop, lanes, [], lambda n, given: some(n, given, stop)
-            )
-            return body.loop(body.select(last, end, first), middle, lanes, [], streaming)
-
-        body.loop(0, body.constant(INT64, 2, 0), 1, [], part)
-
-    def _turn(
-        self, level: int, n: Register, mask: Lanes, carried: list[Register], inside: Inside
-    ) -> list[Register]:
-        with self._scoped() as scope:
-            for key, steps in self._steps.items():
-                step = steps[level]
-                if step is Step.UNIT and not (isinstance(key, str) and level < self._layout.rows):
-                    unit = f"i{8 * self._row_of[key if isinstance(key, str) else key.param].numpy.itemsize}"
-                    at = f"getelementptr {unit}, ptr {scope.places[key]}, i64 {n.text}"
-                    scope.places[key] = self._body.named(at)
-                elif step is Step.FAR:
-                    offset = self._body.mul(n, self._strides[key][level])
-                    scope.places[key] = address(self._body, scope.places[key], offset)
-            if level == self._layout.vector:
-                scope.mask = mask
-            if scope.turn is not None and level >= self._layout.rows:
-                before = self._body.mul(scope.turn, self._sizes[level])
-                scope.turn = self._body.add(before, n)
-            return inside(carried)
-
 
 def _turned(kernel: LoopKernel, layout: Layout) -> Turned | None:
     """What is turned in registers, where no number has more bits than an integer."""
     found = turned(kernel, layout)
     widths = {param.name: param.type.dtype.bits for param in kernel.reads}
     return found if found is not None and all(widths[x.param] <= 64 for x in found.arrays) else None
-
-
-def _joined(states: Iterable[State]) -> list[Register]:
-    return [x for state in states for x in state]
-
-
-def _parted(registers: Sequence[Register], like: Sequence[State]) -> list[State]:
-    """Registers as states again."""
-    left = iter(registers)
-    return [[next(left) for _ in state] for state in like]

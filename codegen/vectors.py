@@ -179,11 +179,11 @@ class Body:
         return Register(made, row, first.lanes)
 
     def apart_all(
-        self, name: str, what: Callable[..., tuple[Register, ...]], *args: Register
+        self, name: str, what: Callable[..., tuple[Register, ...]], *args: Register, rare: bool = False
     ) -> tuple[Register, ...]:
-        """As `apart`, of several results."""
+        """As `apart`, of several results. What is ``rare`` is not written out where it is called."""
         first = args[0]
-        rows, declared = _definition_of_all(name, what, first.row, first.lanes, len(args), self.fused)
+        rows, declared = _definition_of_all(name, what, first.row, first.lanes, len(args), self.fused, rare)
         self.declared |= declared
         function, type_ = (
             f"@symgraph.{name}.{suffix(first.row, first.lanes)}",
@@ -194,22 +194,6 @@ class Body:
             Register(self.named(f"extractvalue {type_} {made}, {n}"), row, first.lanes)
             for n, row in enumerate(rows)
         )
-
-    def apart_pair(
-        self, name: str, what: Callable[[Body, Register], tuple[Register, Register]], x: Register
-    ) -> tuple[Register, Register]:
-        """As `apart`, of a function of one number that makes two of its dtype."""
-        inner, type_ = Body(fma=self.fused), x.type
-        first, second = what(inner, Register("%x", x.row, x.lanes))
-        both, function = f"{{ {type_}, {type_} }}", f"@symgraph.{name}.{suffix(x.row, x.lanes)}"
-        half = inner.named(f"insertvalue {both} poison, {type_} {first.text}, 0")
-        whole = inner.named(f"insertvalue {both} {half}, {type_} {second.text}, 1")
-        head = f"define internal {both} {function}({type_} %x) nounwind {{"
-        text = "\n".join([head, "entry:", *inner.lines, f"  ret {both} {whole}", "}"])
-        self.declared |= inner.declared | {text}
-        made = self.named(f"call {both} {function}({type_} {x.text})")
-        parts = [self.named(f"extractvalue {both} {made}, {n}") for n in (0, 1)]
-        return Register(parts[0], x.row, x.lanes), Register(parts[1], x.row, x.lanes)
 
     def again(self, carried: Register, turn: Callable[[Register], tuple[Register, Register]]) -> Register:
         """Turns, each on what the one before gave, until none of the lanes of the mask that it gives too is set."""
@@ -494,7 +478,13 @@ def _definition(
 
 @cache
 def _definition_of_all(
-    name: str, what: Callable[..., tuple[Register, ...]], row: DType, lanes: int, arity: int, fused: bool
+    name: str,
+    what: Callable[..., tuple[Register, ...]],
+    row: DType,
+    lanes: int,
+    arity: int,
+    fused: bool,
+    rare: bool,
 ) -> tuple[tuple[DType, ...], frozenset[str]]:
     """As `_definition`, of several results."""
     body, type_ = Body(fma=fused), type_of(row, lanes)
@@ -505,7 +495,8 @@ def _definition_of_all(
         whole = body.named(f"insertvalue {given} {whole}, {x.type} {x.text}, {n}")
     body.emit(f"ret {given} {whole}")
     signature = ", ".join(f"{type_} %x{n}" for n in range(arity))
-    head = f"define internal {given} @symgraph.{name}.{suffix(row, lanes)}({signature}) #0 {{"
+    how = "noinline #0" if rare else "#0"
+    head = f"define internal {given} @symgraph.{name}.{suffix(row, lanes)}({signature}) {how} {{"
     return rows, frozenset([*body.declared, "\n".join([head, "entry:", *body.lines, "}"])])
 
 

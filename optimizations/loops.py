@@ -12,7 +12,7 @@ from symgraph.graph.dims import Dim
 from symgraph.graph.graph import Graph, Update, graph
 from symgraph.graph.node import Node, make
 from symgraph.graph.op import CONSTANT, ITEM, item
-from symgraph.graph.trace import stand_in
+from symgraph.graph.trace import Names
 from symgraph.graph.walk import rebuild, substitute, toposort
 from symgraph.ops.control import INNER, LOOP, BranchAttrs, LoopAttrs
 from symgraph.ops.linalg import matmul, tensordot
@@ -235,9 +235,8 @@ def _with_hoisted(loop: _Loop) -> _Loop:
     hoisted = dict.fromkeys(y for x in read for y in _computed(x, still, worth))
     if not hoisted:
         return loop
-    taken = {x.name for x in (*loop.outer, *loop.rows, *(c.stand for c in loop.carries.values()))}
-    names = (name for n in range(len(taken) + len(hoisted) + 1) if (name := f"_before_{n}") not in taken)
-    stands = {x: stand_in(next(names), x.tensor) for x in hoisted}
+    names = Names((*loop.outer, *loop.rows, *(c.stand for c in loop.carries.values())))
+    stands = {x: names.stand("before", x.tensor) for x in hoisted}
     outside = substitute(hoisted, loop.outer)
     outer = {**loop.outer, **dict(zip(stands.values(), outside, strict=True))}
     return replace(loop.with_roots(substitute(loop.roots, stands)), outer=outer)

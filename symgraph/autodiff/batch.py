@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from symgraph.autodiff.batch_control import branch_rows, loop_rows
+from symgraph.autodiff.batch_control import Rows, branch_rows, loop_rows, whole
 from symgraph.graph.dims import Dim
 from symgraph.graph.node import Node
 from symgraph.graph.op import ITEM, PACK, Op, items
@@ -30,8 +30,6 @@ from symgraph.ops.solvers import solve, solve_triangular
 from symgraph.ops.sort import argsort, sort
 from symgraph.ops.update import update
 
-Rows: TypeAlias = Any
-"""A node with the new axis in front, a tuple of them for an op with several results, None for what does not depend."""
 Rule: TypeAlias = Callable[[Node, list[Rows], Dim], Rows]
 
 
@@ -42,10 +40,7 @@ def batched(roots: Sequence[Node], rows: Mapping[Node, Node], *, given: Iterable
     """
     size = next(iter(rows.values())).shape[0]
     found = _batched(roots, rows, size, given)
-    return [
-        broadcast_to(root, (size, *root.shape)) if row is None else row
-        for root, row in zip(roots, found, strict=True)
-    ]
+    return [whole(root, row, size) for root, row in zip(roots, found, strict=True)]
 
 
 def _batched(
@@ -64,7 +59,7 @@ def _apply(node: Node, inputs: list[Rows], size: Dim) -> Rows:
     if op is ITEM:
         return inputs[0][node.attrs.index]  # type: ignore[union-attr]
     if op is PACK:
-        return tuple(_full(x, row, size) for x, row in zip(node.inputs, inputs, strict=True))
+        return tuple(whole(x, row, size) for x, row in zip(node.inputs, inputs, strict=True))
     if op.elementwise:
         return rebuild(node, _aligned(node, inputs, node.ndim))
     if op is LOOP:
@@ -99,12 +94,6 @@ def _one_by_one(node: Node, inputs: list[Rows], size: Dim) -> Rows:
     return stack(copies)
 
 
-def _full(x: Node, row: Rows, size: Dim) -> Node:
-    """The rows of an input; the same for each where it does not depend."""
-    whole: Node = broadcast_to(x, (size, *x.shape)) if row is None else row
-    return whole
-
-
 def _aligned(node: Node, inputs: Sequence[Rows], rank: int) -> tuple[Node, ...]:
     """The inputs, rows with axes of size 1 behind the first, so that they broadcast as they did for one row."""
     return tuple(x if row is None else _ranked(row, rank) for x, row in zip(node.inputs, inputs, strict=True))
@@ -125,9 +114,9 @@ def _axes(node: Node, inputs: list[Rows], size: Dim) -> Rows:
 
 
 def _axis(node: Node, inputs: list[Rows], size: Dim) -> Rows:
-    whole = [_full(x, row, size) for x, row in zip(node.inputs, inputs, strict=True)]
+    rows = [whole(x, row, size) for x, row in zip(node.inputs, inputs, strict=True)]
     fields = node.attrs.fields()  # type: ignore[union-attr]
-    return node.op(*whole, **{**fields, "axis": fields["axis"] + 1})
+    return node.op(*rows, **{**fields, "axis": fields["axis"] + 1})
 
 
 def _reshape(node: Node, inputs: list[Rows], size: Dim) -> Rows:
@@ -165,10 +154,10 @@ def _update(node: Node, inputs: list[Rows], size: Dim) -> Rows:
         return None
     rank = index.op(x, *arrays, items=own.items).ndim
     if not _in_place(own.items):
-        values = moveaxis(_ranked(_full(value, values, size), rank), 0, _front_rank(arrays))
+        values = moveaxis(_ranked(whole(value, values, size), rank), 0, _front_rank(arrays))
     elif values is not None:
         values = _ranked(values, rank)
-    new = (_full(x, rows, size), value if values is None else values, *arrays)
+    new = (whole(x, rows, size), value if values is None else values, *arrays)
     return update.op(*new, items=(Slice(), *own.items), mode=own.mode)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from symgraph.autodiff.loops import Names
 from symgraph.graph.dims import Dim
 from symgraph.graph.graph import graph
 from symgraph.graph.node import Node, make
 from symgraph.graph.op import constant, items
+from symgraph.graph.trace import Names
 from symgraph.graph.types import BOOL, INT64, TensorType
 from symgraph.graph.walk import substitute
 from symgraph.ops.arithmetic import astype, where
@@ -21,6 +21,7 @@ from symgraph.ops.reduce import any as any_of
 from symgraph.ops.shape import moveaxis, reshape
 
 Rows: TypeAlias = Any
+"""A node with the new axis in front, a tuple of them for an op with several results, None for what does not depend."""
 Batched: TypeAlias = Callable[[Sequence[Node], Mapping[Node, Rows], Dim, Iterable[Node]], list[Rows]]
 """Of some roots, where nodes are replaced by rows, of which there are so many; and of nodes that do not depend on them.
 None for a root that does not."""
@@ -48,14 +49,14 @@ def loop_rows(node: Node, inputs: Sequence[Rows], size: Dim, batched: Batched) -
             n for n in range(attrs.carries) if n not in stands and (made[n] is not None or asked is not None)
         ]
     taken = [stands.get(n, x) for n, x in enumerate(body.inputs[1:])]
-    given = [_whole(x, inputs[n], size) if n in stands else x for n, x in enumerate(node.inputs)]
+    given = [whole(x, inputs[n], size) if n in stands else x for n, x in enumerate(node.inputs)]
     given = [
         moveaxis(x, 0, 1) if n in stands and attrs.carries <= n < end else x for n, x in enumerate(given)
     ]
     after = [
-        _whole(x, made[n], size) if n in stands else x for n, x in enumerate(body.outputs[: attrs.carries])
+        whole(x, made[n], size) if n in stands else x for n, x in enumerate(body.outputs[: attrs.carries])
     ]
-    stacked = [_whole(x, made[n], size) for n, x in enumerate(body.outputs) if n >= attrs.carries]
+    stacked = [whole(x, made[n], size) for n, x in enumerate(body.outputs) if n >= attrs.carries]
     carries = attrs.carries
     if asked is not None:
         after = [_chosen(asked, x, stand) for x, stand in zip(after, taken, strict=False)]
@@ -72,10 +73,10 @@ def loop_rows(node: Node, inputs: Sequence[Rows], size: Dim, batched: Batched) -
         condition = graph(taken_there, [root], name=condition.name, inner=True)
     turn = graph([body.inputs[0], *taken], [*after, *stacked], name=body.name, inner=True)
     results = items(make(LOOP, tuple(given), replace(attrs, body=turn, condition=condition, carries=carries)))
-    found = [x if n in stands else _whole(x, None, size) for n, x in enumerate(results[: attrs.carries])]
+    found = [x if n in stands else whole(x, None, size) for n, x in enumerate(results[: attrs.carries])]
     found += [moveaxis(x, 1, 0) for x in results[carries : carries + len(stacked)]]
     if attrs.condition is not None:
-        found.append(results[attrs.carries] if asked is not None else _whole(results[-1], None, size))
+        found.append(results[attrs.carries] if asked is not None else whole(results[-1], None, size))
     return tuple(found)
 
 
@@ -101,7 +102,7 @@ def branch_rows(node: Node, inputs: Sequence[Rows], size: Dim, batched: Batched)
         for each in attrs.branches:
             rows = {each.inputs[n]: stand for n, stand in stands.items()}
             made = batched(each.outputs, rows, size, each.inputs)
-            outputs = [_whole(x, row, size) for x, row in zip(each.outputs, made, strict=True)]
+            outputs = [whole(x, row, size) for x, row in zip(each.outputs, made, strict=True)]
             taken = [stands.get(n, x) for n, x in enumerate(each.inputs)]
             ways.append(graph(taken, outputs, name=each.name, inner=True))
         given = [x if row is None else row for x, row in zip(node.inputs[1:], operands, strict=True)]
@@ -111,8 +112,8 @@ def branch_rows(node: Node, inputs: Sequence[Rows], size: Dim, batched: Batched)
         outputs = substitute(each.outputs, dict(zip(each.inputs, node.inputs[1:], strict=True)))
         rows = {node.inputs[1 + n]: operands[n] for n in moving}
         made = batched(outputs, rows, size, node.inputs) if rows else [None] * len(outputs)
-        whole = [_whole(x, row, size) for x, row in zip(outputs, made, strict=True)]
-        found = [_chosen(index == k, a, b) for a, b in zip(whole, found, strict=True)] if k else whole
+        rows_of = [whole(x, row, size) for x, row in zip(outputs, made, strict=True)]
+        found = [_chosen(index == k, a, b) for a, b in zip(rows_of, found, strict=True)] if k else rows_of
     return tuple(found)
 
 
@@ -120,7 +121,7 @@ def _many(type: TensorType, size: Dim) -> TensorType:
     return TensorType(type.dtype, (size, *type.shape))
 
 
-def _whole(x: Node, row: Rows, size: Dim) -> Node:
+def whole(x: Node, row: Rows, size: Dim) -> Node:
     """The rows; the same for each where there are none."""
     found: Node = broadcast_to(x, (size, *x.shape)) if row is None else row
     return found

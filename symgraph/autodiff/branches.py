@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
-from symgraph.autodiff.loops import Names
+from symgraph.autodiff.loops import Pullback, Pushforward
 from symgraph.graph.graph import graph
 from symgraph.graph.node import Node, make
 from symgraph.graph.op import items
+from symgraph.graph.trace import Names
 from symgraph.ops.control import BRANCH, BranchAttrs
 from symgraph.ops.create import zeros_like
-
-Pullback: TypeAlias = Callable[..., list[Node | None]]
-Pushforward: TypeAlias = Callable[..., list[Any]]
 
 
 def branch_slopes(node: Node, g: Sequence[Node | None], pullback: Pullback) -> list[Any]:

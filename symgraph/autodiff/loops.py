@@ -16,7 +16,7 @@ from symgraph.graph.constants import MOVES, is_zero
 from symgraph.graph.graph import graph
 from symgraph.graph.node import Node, make
 from symgraph.graph.op import CONSTANT, item, items
-from symgraph.graph.trace import stand_in
+from symgraph.graph.trace import Names
 from symgraph.graph.types import INT64, TensorType
 from symgraph.graph.walk import substitute, toposort
 from symgraph.ops.arithmetic import add
@@ -33,18 +33,6 @@ _CHEAP = MOVES | {
     "square", "stop_gradient", "subtract", "where",
 }  # fmt: skip
 """What is sooner computed again than read: by name, as the ops are declared above."""
-
-
-class Names:
-    """Placeholders by names that none of some others has."""
-
-    def __init__(self, taken: Iterable[Node]) -> None:
-        self._taken = {x.name for x in taken}
-
-    def stand(self, kind: str, type: TensorType) -> Node:
-        n = next(n for n in range(len(self._taken) + 1) if f"_{kind}_{n}" not in self._taken)
-        self._taken.add(f"_{kind}_{n}")
-        return stand_in(f"_{kind}_{n}", type)
 
 
 # In reverse

@@ -50,9 +50,10 @@ class Schedule:
         Raises ShapeError when the arrays disagree about a size, OutOfBoundsError, RunError and ShapeError with the
         user's line when a step fails, RunError at the first NaN when ``watch`` is set, in loops and branches too.
         """
-        watch = watch or _WATCHED.get()
-        with _watching(watch):
-            return self._run(arrays, watch)
+        if not watch or _WATCHED.get():
+            return self._run(arrays, _WATCHED.get())
+        with _watching():
+            return self._run(arrays, True)
 
     def _run(self, arrays: Sequence[Array], watch: bool) -> list[Array]:
         sizes = bind_sizes(self.given, arrays)
@@ -73,9 +74,9 @@ _WATCHED: ContextVar[bool] = ContextVar("watched", default=False)
 
 
 @contextmanager
-def _watching(watch: bool) -> Iterator[None]:
-    """What runs inside, as the meaning of a step, looks for NaN as the step does."""
-    token = _WATCHED.set(watch)
+def _watching() -> Iterator[None]:
+    """What runs inside, as the meaning of a step, looks for NaN too."""
+    token = _WATCHED.set(True)
     try:
         yield
     finally:

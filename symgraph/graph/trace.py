@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,6 +30,18 @@ def arguments(types: Sequence[TensorType]) -> Iterator[list[Node]]:
 def stand_in(name: str, type: TensorType) -> Node:
     """A placeholder by a name that users cannot give."""
     return make(PLACEHOLDER, (), PlaceholderAttrs(name, type))
+
+
+class Names:
+    """Placeholders by names that none of some others has."""
+
+    def __init__(self, taken: Iterable[Node]) -> None:
+        self._taken = {x.name for x in taken}
+
+    def stand(self, kind: str, type: TensorType) -> Node:
+        n = next(n for n in range(len(self._taken) + 1) if f"_{kind}_{n}" not in self._taken)
+        self._taken.add(f"_{kind}_{n}")
+        return stand_in(f"_{kind}_{n}", type)
 
 
 @dataclass(frozen=True, slots=True)

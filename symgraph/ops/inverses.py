@@ -26,6 +26,7 @@ from symgraph.ops.matrices import (
     product,
     real_row,
     regular,
+    square_to_square,
 )
 from symgraph.ops.reduce import sum
 from symgraph.ops.shape import expand_dims
@@ -65,10 +66,7 @@ def inv(a: ArrayLike, *, singular: Singular = "raise") -> Node:
     return inv.op(matrix(a), singular=singular)
 
 
-@inv.infer
-def _(a: TensorType, singular: Singular) -> TensorType:
-    check_matrix(a, square=True)
-    return a
+inv.infer(square_to_square)
 
 
 @inv.numpy
@@ -138,10 +136,7 @@ def adjugate(a: ArrayLike) -> Node:
     return adjugate.op(matrix(a))
 
 
-@adjugate.infer
-def _(a: TensorType) -> TensorType:
-    check_matrix(a, square=True)
-    return a
+adjugate.infer(square_to_square)
 
 
 @adjugate.numpy

@@ -76,6 +76,12 @@ def check_matrix(x: TensorType, *, square: bool = False) -> None:
         raise ShapeError(f"takes square matrices, not {x}")
 
 
+def square_to_square(a: TensorType, **attrs: Any) -> TensorType:
+    """The type rule of what makes a square matrix of one, whatever its attributes."""
+    check_matrix(a, square=True)
+    return a
+
+
 def check_systems(a: TensorType, b: TensorType) -> tuple[Dim, ...]:
     """The batch that a matrix and its right-hand sides have together; raises where they do not fit."""
     check_matrix(a)

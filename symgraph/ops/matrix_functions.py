@@ -38,6 +38,7 @@ from symgraph.ops.matrices import (
     matrix,
     operands,
     regular,
+    square_to_square,
 )
 from symgraph.ops.norm import norm
 from symgraph.ops.scipy_door import linalg
@@ -80,10 +81,7 @@ def expm(a: ArrayLike) -> Node:
     return expm.op(matrix(a))
 
 
-@expm.infer
-def _(a: TensorType) -> TensorType:
-    check_matrix(a, square=True)
-    return a
+expm.infer(square_to_square)
 
 
 @expm.numpy

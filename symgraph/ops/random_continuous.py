@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ _PLACED = [
 
 
 def _by_tail(inverse: Any) -> Any:
-    """A reference: ``inverse`` of the probability of the nearer tail, on the side that a coin says."""
+    """The reference of `_to_either_side`."""
 
     def draw(key: Any, shape: Any = None, loc: Any = 0.0, scale: Any = 1.0, dtype: Any = None) -> Any:
         a, b, work, row = reference_draw(key, shape, dtype, loc, scale)
@@ -89,8 +90,13 @@ def normal(
 
 def standard_normal(draw: Asked) -> Node:
     """The draw with mean 0 and standard deviation 1, in the dtype that is worked in."""
+    return _to_either_side(draw, ndtri)
+
+
+def _to_either_side(draw: Asked, inverse: Callable[[Node], Node]) -> Node:
+    """``inverse`` of the probability of the nearer tail, on the side that a coin says."""
     coin, p = tail(draw)
-    z = ndtri(p)
+    z = inverse(p)
     return where(coin, z, -z)
 
 
@@ -193,9 +199,7 @@ def laplace(
     Raises what ``normal`` raises.
     """
     draw = asked(key, shape, dtype, loc, scale)
-    coin, p = tail(draw)
-    z = log(2 * p)
-    return draw.given(placed(where(coin, z, -z), *draw.params))
+    return draw.given(placed(_to_either_side(draw, lambda p: log(2 * p)), *draw.params))
 
 
 @macro(
@@ -219,9 +223,7 @@ def logistic(
     Raises what ``normal`` raises.
     """
     draw = asked(key, shape, dtype, loc, scale)
-    coin, p = tail(draw)
-    z = log(p) - log1p(-p)
-    return draw.given(placed(where(coin, z, -z), *draw.params))
+    return draw.given(placed(_to_either_side(draw, lambda p: log(p) - log1p(-p)), *draw.params))
 
 
 @macro(
@@ -269,6 +271,4 @@ def cauchy(
     Raises what ``normal`` raises.
     """
     draw = asked(key, shape, dtype, loc, scale)
-    coin, p = tail(draw)
-    z = 1 / tan(math.pi * p)
-    return draw.given(placed(where(coin, -z, z), *draw.params))
+    return draw.given(placed(_to_either_side(draw, lambda p: -1 / tan(math.pi * p)), *draw.params))

@@ -29,6 +29,8 @@ from symgraph.runtime.program import PlanProgram
 class CudaProgram(PlanProgram):
     """A plan whose kernels are CUDA C."""
 
+    language = "CUDA C"
+
     def __init__(
         self,
         plan: Plan,
@@ -39,15 +41,14 @@ class CudaProgram(PlanProgram):
     ) -> None:
         self._device = device
         codes: dict[Step, KernelCode] = {}
-        self.left: dict[Kernel, str] = {}
-        """What of a kernel has no CUDA C yet."""
+        left: dict[Kernel, str] = {}
         self._trouble = Trouble(device)
         for number, step in enumerate(plan.steps):
             if isinstance(step, Kernel):
                 made = CudaStep(step, device)
                 codes[step] = made
                 if (why := unspoken(made.loops) or own_cuda.unwritten(made.loops)) is not None:
-                    codes[step], self.left[step] = Compiled(step, DEFAULT.block), why
+                    codes[step], left[step] = Compiled(step, DEFAULT.block), why
             elif is_cuda_gather(step):
                 codes[step] = CudaGather(step, device, self._trouble, number + 1)
             elif is_cuda_scan(step):
@@ -55,7 +56,7 @@ class CudaProgram(PlanProgram):
             elif is_own_kernel(step):
                 codes[step] = CudaOwn(step, device)
         self._has_indices = any(isinstance(each, CudaGather) and each.checks for each in codes.values())
-        super().__init__(plan, codes, donated=donated, limit=limit)
+        super().__init__(plan, codes, left=left, donated=donated, limit=limit)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         given = [self._device.to(x) for x in arrays]
@@ -91,13 +92,6 @@ class CudaProgram(PlanProgram):
         rows = [(str(x.type), x.name or "", x.origin) for x in node.inputs]
         rows.append((str(node.type), node.op.name, node.origin))
         raise OutOfBoundsError(describe(f"{node.op.name}: an index is out of bounds", rows))
-
-    def explain(self) -> str:
-        """Which kernels are not CUDA C, and why; nothing where all are."""
-        return "\n".join(
-            f"  {step.name} is loops of NumPy calls: there is no CUDA C for {why}"
-            for step, why in self.left.items()
-        )
 
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
         """All kernels are compiled together."""

@@ -29,13 +29,10 @@ class LoopStep:
         assert isinstance(step.node.attrs, LoopAttrs)
         self.step, self.attrs = step, step.node.attrs
         self.body, self.condition = body, condition
+        self.programs: tuple[PlanProgram, ...] = (body,) if condition is None else (condition, body)
         self.nodes: tuple[Node, ...] = (*step.node.inputs, *step.items)
         self.numbers = [x.attrs.index for x in step.items]  # type: ignore[union-attr]
         """Which of the loop's results the items are."""
-
-    @property
-    def programs(self) -> tuple[PlanProgram, ...]:
-        return (self.body,) if self.condition is None else (self.condition, self.body)
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
         return Needs(0, True)

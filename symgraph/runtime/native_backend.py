@@ -27,6 +27,7 @@ from symgraph.runtime.native_gather import NativeGather, is_gather
 from symgraph.runtime.native_inner import InnerCall, NativeBranch, NativeLoop, native_inner
 from symgraph.runtime.native_joins import NativeJoin, is_join
 from symgraph.runtime.native_product import NativeProduct, is_product
+from symgraph.runtime.native_words import place_of
 from symgraph.runtime.own_native import check
 from symgraph.runtime.pool import processors
 from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepared
@@ -48,6 +49,8 @@ _MOST = 1 << 22
 class NativeProgram(PlanProgram):
     """A plan whose kernels are machine code."""
 
+    language = "machine code"
+
     def __init__(
         self,
         plan: Plan,
@@ -60,14 +63,13 @@ class NativeProgram(PlanProgram):
     ) -> None:
         self._threads = threads = threads or processors()
         codes: dict[Step, KernelCode] = {}
-        self.left: dict[Kernel, str] = {}
-        """What of a kernel has no machine code yet."""
+        left: dict[Kernel, str] = {}
         for step in plan.steps:
             if isinstance(step, Kernel):
                 made = NativeKernel(step, threads)
                 codes[step] = made
                 if (why := unspoken(made.loops) or own_llvm.unwritten(made.loops)) is not None:
-                    codes[step], self.left[step] = _of_numpy(step), why
+                    codes[step], left[step] = _of_numpy(step), why
                 else:
                     check(made.loops)
             elif isinstance(step, Call) and is_product(step):
@@ -76,17 +78,10 @@ class NativeProgram(PlanProgram):
                 codes[step] = NativeGather(step)
             elif isinstance(step, Call) and is_join(step):
                 codes[step] = NativeJoin(step)
-        super().__init__(plan, codes, memory, donated=donated, limit=limit, is_part=is_part)
+        super().__init__(plan, codes, memory, left=left, donated=donated, limit=limit, is_part=is_part)
 
     def part(self, plan: Plan) -> NativeProgram:
         return NativeProgram(plan, threads=self._threads, is_part=True)
-
-    def explain(self) -> str:
-        """Which kernels are no machine code, and why; nothing where all are."""
-        return "\n".join(
-            f"  {step.name} is loops of NumPy calls: there is no machine code for {why}"
-            for step, why in self.left.items()
-        )
 
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
         """All kernels are compiled together."""
@@ -129,7 +124,7 @@ class NativeProgram(PlanProgram):
         steps: list[NativeStep | Called] = []
         for turn, lying in rehearsal.turns:
             call = turn.call(lying, prepared.sizes)
-            places = [_place(x, [*given, *results]) for x in lying]
+            places = [place_of(x, [*given, *results]) for x in lying]
             if isinstance(call, NativeCall | InnerCall) and not call.fails:
                 tables = call.tables([x.ctypes.data for x in lying], arena, trouble.ctypes.data)
                 slots = [(call.first + n, *place) for n, place in enumerate(places) if place is not None]
@@ -184,13 +179,3 @@ def _called(
             call(arrays, arena)
 
     return run
-
-
-def _place(x: Array, arrays: Sequence[Array]) -> tuple[int, int] | None:
-    """Which of some arrays an array lies in, and how many bytes after its beginning; None for memory of a program."""
-    at = x.ctypes.data
-    for n, other in enumerate(arrays):
-        start = other.ctypes.data
-        if start <= at < start + max(1, other.nbytes):
-            return n, at - start
-    return None

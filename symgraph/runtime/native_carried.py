@@ -25,6 +25,7 @@ from symgraph.graph.op import ConstantAttrs
 from symgraph.ops.control import LoopAttrs
 from symgraph.optimizations.cost import typical
 from symgraph.optimizations.lives import Needs
+from symgraph.optimizations.memory import aligned
 from symgraph.optimizations.plan import Loop
 from symgraph.optimizations.step_cost import step_cost
 from symgraph.runtime.code import Function, code
@@ -35,7 +36,6 @@ from symgraph.runtime.native_inner import (
     InnerCall,
     NativeBranch,
     NativeLoop,
-    aligned,
     bytes_of,
     driven,
     drivers,
@@ -46,7 +46,7 @@ from symgraph.runtime.native_words import Base, Fixed, Lane, Lying, Outer, Words
 from symgraph.runtime.nests import arranged
 from symgraph.runtime.own_native import check
 from symgraph.runtime.prepared import KernelCall
-from symgraph.runtime.shares import Shares
+from symgraph.runtime.shares import Shares, sharing
 
 Array = np.ndarray[Any, Any]
 ByTurns: TypeAlias = Callable[[], NativeLoop | NativeBranch]
@@ -57,8 +57,6 @@ _PATIENCE = 10e6
 _NEAR, _LEAST = 1 << 18, 16
 """Bytes of what is gone through and stacked in a chunk, where those are more than so few turns: all of its turns are
 done for some elements before the next have one, and come to places in memory that lie far apart."""
-_WORTH = 20_000.0
-"""Nanoseconds of work for which another thread is asked."""
 
 
 def native_carried(step: Loop, threads: int, by_turns: ByTurns) -> NativeCarried | None:
@@ -214,8 +212,7 @@ class _Chunks:
         tail = [*way.rows, turns, *itertools.chain(*way.steps)]
         first, single = way.rows[0], way.layout.is_narrow
         lanes = lanes_of(self._made.loops, host(), single=single) if len(way.rows) == 1 else 1
-        worth = int(turns * self._cost / _WORTH)
-        shared = Shares(max(1, min(self._made.threads, -(-first // lanes), worth)))
+        shared = Shares(sharing(min(self._made.threads, -(-first // lanes)), turns * self._cost))
         call = NativeCall(function, len(way.arrays), tail, first, 0, shared, fails=False)
         call.chunk = -(-call.chunk // lanes) * lanes  # a part of a vector takes as long as all of it
         lane.add(words, call, way.arrays, bases, at)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,15 +17,17 @@ from symgraph.errors import SymgraphError
 from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.optimizations.lives import Needs
+from symgraph.optimizations.memory import ALIGNMENT, aligned
 from symgraph.optimizations.plan import Branch, Loop
 from symgraph.optimizations.step_cost import step_cost
 from symgraph.runtime.code import BEST, Function, code
 from symgraph.runtime.cpu import Loader
+from symgraph.runtime.fields import begin_of
 from symgraph.runtime.inner import BranchStep, LoopStep
 from symgraph.runtime.memory import Arena
 from symgraph.runtime.native import NativeCall
 from symgraph.runtime.native_copies import copy
-from symgraph.runtime.native_words import LAST, Base, Fixed, Lane, Lying, Outer, Words
+from symgraph.runtime.native_words import LAST, Base, Fixed, Lane, Lying, Outer, Words, place_of
 from symgraph.runtime.pool import pool
 from symgraph.runtime.prepared import KernelCall, Prepared, Rehearsal
 
@@ -36,7 +39,6 @@ Array = np.ndarray[Any, Any]
 _ENDLESS = (1 << 63) - 1
 _PATIENCE = 20e6
 """Nanoseconds, as `step_cost` has them, after which a loop looks whether it was interrupted."""
-_LINE = 64
 _HOLDING = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
 
@@ -77,15 +79,15 @@ class _Part:
 
 def _based(x: Array, arrays: Sequence[Array], bases: Sequence[Base]) -> Base | None:
     """Where an array lies that lies in one of some; None for memory of a program."""
-    at = x.ctypes.data
-    for other, base in zip(arrays, bases, strict=True):
-        low, high = np.lib.array_utils.byte_bounds(other) if other.size else (other.ctypes.data,) * 2
-        if low <= at < max(high, low + 1):
-            offset = int(at - other.ctypes.data)
-            if isinstance(base, Fixed):
-                return Fixed(base.address + offset)
-            return Outer(base.place, base.offset + offset, base.step)
-    return None
+    found = place_of(x, arrays)
+    if found is None:
+        return None
+    n, offset = found
+    match bases[n]:
+        case Fixed(address):
+            return Fixed(address + offset)
+        case Outer(place, begin, step):
+            return Outer(place, begin + offset, step)
 
 
 # Calls
@@ -115,7 +117,7 @@ class InnerCall:
             found = arena.cache[self] = trouble, words, table, pair
         trouble, _, table, pair = found
         for n, x in enumerate(arrays):
-            table[1 + n] = x.ctypes.data
+            table[1 + n] = begin_of(x)
         try:
             drivers().call(ctypes.addressof(pair), 0, 1)
         finally:
@@ -166,15 +168,25 @@ def driven(
     return loop
 
 
-class NativeLoop(LoopStep):
+class _OfPrograms:
+    """A step whose parts are programs of machine code."""
+
+    programs: tuple[NativeProgram, ...]
+
+    @property
+    def functions(self) -> set[Function]:
+        return {function for program in self.programs for function in program.functions()}
+
+    def texts(self) -> list[Native]:
+        return [native for program in self.programs for native in program.natives()]
+
+
+class NativeLoop(_OfPrograms, LoopStep):
     """A loop without Python between its turns, but for steps that are Python's."""
 
     body: NativeProgram
     condition: NativeProgram | None
-
-    @property
-    def programs(self) -> tuple[NativeProgram, ...]:
-        return (self.body,) if self.condition is None else (self.condition, self.body)
+    programs: tuple[NativeProgram, ...]
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
         try:
@@ -182,7 +194,7 @@ class NativeLoop(LoopStep):
             carries = sum(bytes_of(x.shape, x.dtype, sizes) for x in self.nodes[: self.attrs.carries])
         except SymgraphError:
             return Needs()
-        return Needs(aligned(max(rooms)) + 2 * carries + 3 * _LINE, True)
+        return Needs(aligned(max(rooms)) + 2 * carries + 3 * ALIGNMENT, True)
 
     def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> KernelCall:
         """For arrays of these shapes and strides, with its room at one place of the arena."""
@@ -202,13 +214,6 @@ class NativeLoop(LoopStep):
         made = _Loop(self, lying, carries, parts, length, room)
         return InnerCall(drivers().loop, made.lay)
 
-    @property
-    def functions(self) -> set[Function]:
-        return _functions(self.programs)
-
-    def texts(self) -> list[Native]:
-        return [native for program in self.programs for native in program.natives()]
-
 
 @dataclass(frozen=True, slots=True)
 class _Loop:
@@ -227,8 +232,8 @@ class _Loop:
         attrs, body, step = self.step.attrs, self.parts[0], self.step
         words = Words(_within(arena, self.room, max(part.room for part in self.parts)), trouble)
         place = int(arena.memory.ctypes.data) + self.room + aligned(max(part.room for part in self.parts))
-        number, count, asked = (Fixed(place + _LINE * n) for n in range(3))
-        place += 3 * _LINE
+        number, count, asked = (Fixed(place + ALIGNMENT * n) for n in range(3))
+        place += 3 * ALIGNMENT
         buffers: list[list[Base]] = [[], []]
         for each in self.carries:
             for buffer in buffers:
@@ -293,7 +298,7 @@ class _Loop:
         copy(lane, words, source, target, (Fixed(int(zero.ctypes.data)), Outer(place)))
 
 
-class NativeBranch(BranchStep):
+class NativeBranch(_OfPrograms, BranchStep):
     """A branch without Python, but for steps that are Python's."""
 
     programs: tuple[NativeProgram, ...]
@@ -325,13 +330,6 @@ class NativeBranch(BranchStep):
             return words.list([count, table, trouble, pool().share, pool().address]), words
 
         return InnerCall(drivers().branch, lay)
-
-    @property
-    def functions(self) -> set[Function]:
-        return _functions(self.programs)
-
-    def texts(self) -> list[Native]:
-        return [native for program in self.programs for native in program.natives()]
 
 
 def native_inner(program: NativeProgram, step: Loop | Branch) -> NativeLoop | NativeBranch:
@@ -365,12 +363,8 @@ def _within(arena: Arena, begin: int, size: int) -> Arena:
     return Arena(arena.memory[begin : begin + size])
 
 
-def _functions(programs: Sequence[NativeProgram]) -> set[Function]:
-    return {function for program in programs for function in program.functions()}
-
-
 def bytes_of(shape: Sequence[Any], dtype: np.dtype[Any], sizes: Mapping[Size, int]) -> int:
-    return aligned(size_of(in_order(Lying(tuple(evaluate_dim(x, sizes) for x in shape), dtype, ()))))
+    return aligned(prod((evaluate_dim(x, sizes) for x in shape), start=dtype.itemsize))
 
 
 def in_order(lying: Lying) -> Lying:
@@ -382,11 +376,4 @@ def in_order(lying: Lying) -> Lying:
 
 
 def size_of(lying: Lying) -> int:
-    count = lying.dtype.itemsize
-    for size in lying.shape:
-        count *= size
-    return count
-
-
-def aligned(size: int) -> int:
-    return -(-size // _LINE) * _LINE
+    return prod(lying.shape, start=lying.dtype.itemsize)

@@ -103,6 +103,18 @@ class Lying:
         return np.asarray(holder).view(self.dtype)
 
 
+def place_of(x: Array, arrays: Sequence[Array]) -> tuple[int, int] | None:
+    """Which of some arrays an array lies in, and how many bytes after that one's first number; None for memory of a
+    program."""
+    at = x.ctypes.data
+    for n, other in enumerate(arrays):
+        begin = other.ctypes.data
+        low, high = np.lib.array_utils.byte_bounds(other) if other.size else (begin, begin)
+        if low <= at < max(high, low + 1):
+            return n, int(at - begin)
+    return None
+
+
 # Words
 
 

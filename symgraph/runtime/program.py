@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import bind_sizes, schedule
 from symgraph.graph.node import Node
 from symgraph.optimizations.lives import Needs
-from symgraph.optimizations.plan import Branch, Call, Loop, Plan, Step, View
+from symgraph.optimizations.plan import Branch, Call, Kernel, Loop, Plan, Step, View
 from symgraph.optimizations.storage import Storage, store
 from symgraph.runtime.inner import inner_step
 from symgraph.runtime.memory import Memory
@@ -33,8 +34,11 @@ _KEPT = 64
 """For how many bindings of sizes a program keeps what it knows."""
 
 
-class PlanProgram:
+class PlanProgram(ABC):
     """A plan whose kernels, and maybe other steps, became code."""
+
+    language: ClassVar[str] = ""
+    """What the backend is for, where there are kernels that it cannot say."""
 
     def __init__(
         self,
@@ -42,11 +46,14 @@ class PlanProgram:
         codes: Mapping[Step, KernelCode],
         memory: Memory | None = None,
         *,
+        left: Mapping[Kernel, str] | None = None,
         donated: Collection[Node] = (),
         limit: int | None = None,
         is_part: bool = False,
     ) -> None:
         self.plan, self._limit = plan, limit
+        self.left = dict(left or {})
+        """What of a kernel cannot be said in the language yet."""
         self._memory, self.donated = memory or Memory(), frozenset(donated)
         self.codes: dict[Step, KernelCode] = dict(codes)
         for step in plan.steps:
@@ -87,9 +94,9 @@ class PlanProgram:
         """The results of a plan that is a part of another, whose ``sizes`` are known."""
         return self.prepared(arrays, sizes).run(arrays, self._memory, ())
 
+    @abstractmethod
     def part(self, plan: Plan) -> PlanProgram:
         """A program of the same kind for a part of the plan."""
-        raise NotImplementedError
 
     def prepared(self, arrays: Sequence[Array], known: Mapping[Size, int] | None = None) -> Prepared:
         """The turns for arrays of these shapes, and sizes that are known but for them."""
@@ -114,7 +121,7 @@ class PlanProgram:
         self._prepared[key] = made
         return made
 
-    def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
+    def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:  # noqa: B027  (there may be nothing)
         """What a backend does before the first call with arrays of some shapes."""
 
     @property
@@ -131,14 +138,17 @@ class PlanProgram:
         return np.asarray(array)
 
     def explain(self) -> str:
-        """What is left of what the backend is for, a line each."""
-        return ""
+        """Which kernels are not in the backend's language, and why; nothing where all are."""
+        return "\n".join(
+            f"  {step.name} is loops of NumPy calls: there is no {self.language} for {why}"
+            for step, why in self.left.items()
+        )
 
     def state(self, arrays: Sequence[Array], kept: Kept, answer: Answer) -> State | None:
         """What `entry.ll` needs for calls with such arrays; None where they have to go through Python."""
         return None
 
-    def often(self, prepared: Prepared) -> None:
+    def often(self, prepared: Prepared) -> None:  # noqa: B027  (there may be nothing)
         """What it does when there have been some."""
 
     def _inner(self, step: Loop | Branch) -> KernelCode:

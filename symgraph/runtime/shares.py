@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from symgraph.graph.dims import Size
+from symgraph.optimizations.memory import aligned
 from symgraph.optimizations.plan import Step
 from symgraph.optimizations.step_cost import step_cost
 
@@ -15,7 +16,6 @@ _CHUNKS = 4
 """So many a thread: who is late leaves some to others."""
 _LONG, _GRAIN = 1024, 64
 """From so many turns on they are claimed in multiples of so many: threads write no line of the cache together."""
-_LINE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Shares:
 
     @property
     def _pitch(self) -> int:
-        return -(-self.room // _LINE) * _LINE
+        return aligned(self.room)
 
     def chunk(self, turns: int, each: int = _CHUNKS) -> int:
         """Turns to claim at a time, ``each`` times a thread."""
@@ -48,6 +48,9 @@ class Shares:
 def shares(step: Step, sizes: Mapping[Size, int], threads: int, turns: int, room: int) -> Shares:
     """Those of a step whose first loop has so many turns at most, and of which each thread needs so much room."""
     threads = min(threads, turns)
-    if threads > 1:
-        threads = min(threads, int(step_cost(step, sizes) / _WORTH))
-    return Shares(max(1, threads), room)
+    return Shares(sharing(threads, step_cost(step, sizes)) if threads > 1 else 1, room)
+
+
+def sharing(threads: int, cost: float) -> int:
+    """How many of some threads take part in work of so many nanoseconds."""
+    return max(1, min(threads, int(cost / _WORTH)))

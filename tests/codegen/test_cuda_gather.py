@@ -15,7 +15,6 @@ from symgraph.codegen.cuda_order import (
     print_order_sum,
     print_order_tile,
 )
-from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.evaluate import bind_sizes
 from symgraph.ops.index import index
 from symgraph.ops.keys import parse_key
@@ -26,8 +25,8 @@ from symgraph.runtime.cuda_backend import CudaProgram
 from symgraph.runtime.cuda_gather import CudaGather, is_cuda_gather, names_once
 from symgraph.runtime.cuda_launch import Trouble
 from symgraph.runtime.device import text_of
-from symgraph.runtime.memory import Memory
 from symgraph.runtime.simulator import Simulator
+from tests.codegen import cuda_cases
 from tests.codegen.test_llvm_gather import (
     BAD,
     INDICES,
@@ -71,42 +70,14 @@ def expected(*what):
         return given_by_numpy(*what)
 
 
-class Case:
-    """A step and its arrays, with what is expected of it: garbage lies between bytes that nobody writes."""
+class Case(cuda_cases.Case):
+    """With what is told of indices out of bounds."""
 
     def __init__(self, device, node, given, arrays, *, over=False):
-        self.node, self.given, self.arrays, self.over = node, given, arrays, over
         self.trouble = Trouble(device)
-        self.made = CudaGather(Call(node), device, self.trouble, STEP)
-        self.sizes = bind_sizes(given, arrays)
-        self.shape = tuple(evaluate_dim(size, self.sizes) for size in node.shape)
-
-    def kernels(self):
-        return self.made.kernels_for(self._lying()[0], self.sizes)
-
-    def run(self):
-        lying, memory = self._lying()
-        y = lying[-1]
-        room = self.made.needs(self.sizes).room
-        arena = Memory().arena(room + 512)
-        arena.memory[...] = 0xA5
-        self.made.call(lying, self.sizes, 256)(lying, arena)
-        for guarded, inside in ((memory, y.nbytes), (arena.memory, room)):
-            assert (guarded[:256] == 0xA5).all()
-            assert (guarded[256 + inside :] == 0xA5).all()
-        return y
-
-    def _lying(self):
-        size = int(np.prod(self.shape)) * self.node.dtype.itemsize
-        memory = np.full(size + 1024, 0xA5, np.uint8)
-        start = -memory.ctypes.data % 256
-        memory = memory[start : start + size + 512]
-        y = np.ndarray(self.shape, self.node.dtype, memory, 256)
-        read = read_of(self.node, self.given, self.arrays)
-        if self.over:
-            y[...] = read[0]
-            read[0] = y
-        return [*read, y], memory
+        made = CudaGather(Call(node), device, self.trouble, STEP)
+        read = read_of(node, given, arrays)
+        super().__init__(node, made, bind_sizes(given, arrays), read, 0 if over else None)
 
 
 def check(device, cases, wanted, compare=np.testing.assert_array_equal):

@@ -9,7 +9,6 @@ pytest.importorskip("llvmlite")
 
 import symgraph as sg
 from symgraph.codegen import cuda_forms
-from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.evaluate import bind_sizes
 from symgraph.ops.scan import cumulative_prod, cumulative_sum, linear_recurrence
 from symgraph.optimizations.plan import Call
@@ -17,8 +16,8 @@ from symgraph.runtime import cuda_scan, emulator, nvrtc
 from symgraph.runtime.cuda_backend import CudaProgram
 from symgraph.runtime.cuda_scan import CudaScan, is_cuda_scan
 from symgraph.runtime.device import text_of
-from symgraph.runtime.memory import Memory
 from symgraph.runtime.simulator import Simulator
+from tests.codegen import cuda_cases
 from tests.codegen.test_cuda_gather import LAYOUTS, SEEDS, bits, shifted
 
 pytestmark = [
@@ -42,42 +41,14 @@ SHAPES = (
 )
 
 
-class Case:
-    """A step and its arrays; garbage lies between bytes that nobody writes."""
+class Case(cuda_cases.Case):
+    """With the arrays as they were given."""
 
     def __init__(self, device, node, arrays, *, over=False):
-        self.node, self.arrays, self.over = node, arrays, over
-        self.made = CudaScan(Call(node), device)
         assert is_cuda_scan(Call(node))
-        self.sizes = bind_sizes(list(node.inputs), arrays)
-        self.shape = tuple(evaluate_dim(size, self.sizes) for size in node.shape)
-
-    def kernels(self):
-        return self.made.kernels_for(self._lying()[0], self.sizes)
-
-    def run(self):
-        lying, memory = self._lying()
-        y = lying[-1]
-        room = self.made.needs(self.sizes).room
-        arena = Memory().arena(room + 512)
-        arena.memory[...] = 0xA5
-        self.made.call(lying, self.sizes, 256)(lying, arena)
-        for guarded, inside in ((memory, y.nbytes), (arena.memory, room)):
-            assert (guarded[:256] == 0xA5).all()
-            assert (guarded[256 + inside :] == 0xA5).all()
-        return y
-
-    def _lying(self):
-        size = int(np.prod(self.shape)) * self.node.dtype.itemsize
-        memory = np.full(size + 1024, 0xA5, np.uint8)
-        start = -memory.ctypes.data % 256
-        memory = memory[start : start + size + 512]
-        y = np.ndarray(self.shape, self.node.dtype, memory, 256)
-        read = list(self.arrays)
-        if self.over:
-            y[...] = read[-1]
-            read[-1] = y
-        return [*read, y], memory
+        self.arrays = arrays
+        sizes = bind_sizes(list(node.inputs), arrays)
+        super().__init__(node, CudaScan(Call(node), device), sizes, arrays, -1 if over else None)
 
 
 def check(device, cases, *, exact=False):

@@ -10,15 +10,17 @@ import symgraph as sg
 from symgraph.errors import DeviceError, LinAlgError
 from symgraph.graph.types import TupleType
 from symgraph.optimizations.plan import Call, View
+from symgraph.runtime import emulator
 from symgraph.runtime.cupy_calls import OF_CUPY
 from symgraph.runtime.gpu_program import _Library
 from tests.derived.closeness import mismatch
 from tests.derived.declared import FUNCTIONS_BY_NAME, calls, failures, flat
 from tests.derived.test_values import magnitude
-from tests.runtime import test_cuda_device as played
+from tests.runtime import cupy_matrices
+from tests.runtime.cuda_programs import check, program
+from tests.runtime.cupy_stand_in import ndarray, of_raw
 
 pytestmark = pytest.mark.cuda_text
-cupy, device = played.cupy, played.device
 
 OF_OP = {f.op: f for f in FUNCTIONS_BY_NAME.values() if not f.is_macro and f.op in OF_CUPY}
 a = sg.placeholder("float64", ("k", "n", "n"), name="a")
@@ -34,9 +36,9 @@ def matrices(count, size=3):
 def on_device(device, node, *given):
     """What a library step gives, and how many numbers were copied."""
     there = [device.to(x) for x in given]
-    before = played.ndarray.copied
+    before = ndarray.copied
     found = _Library(node, device, is_view=False).run(there, {}, None)
-    copied = played.ndarray.copied - before
+    copied = ndarray.copied - before
     return [device.back(x) for x in flat(found)], copied
 
 
@@ -135,9 +137,7 @@ def test_batches_are_broadcast(device):
 
 def test_triangles_one_by_one_before_version_14(cupy, device, monkeypatch):
     monkeypatch.setattr(cupy, "__version__", "13.6.0")
-    solve = played.of_raw(
-        lambda *given, **how: played.cupy_matrices.solve_triangular(*given, **how, batches=False)
-    )
+    solve = of_raw(lambda *given, **how: cupy_matrices.solve_triangular(*given, **how, batches=False))
     monkeypatch.setattr(sys.modules["cupyx.scipy.linalg"], "solve_triangular", solve)
     node = sg.linalg.solve_triangular(a, b, lower=True)
     given = matrices(4), np.ones((4, 3, 2))
@@ -172,7 +172,7 @@ def test_eigenvalues_that_are_not_found(device, monkeypatch):
     def eigvalsh(a, UPLO):
         raise np.linalg.LinAlgError("Error reported by xsyevd in cuSOLVER. devInfo = 2")
 
-    monkeypatch.setitem(played.cupy_matrices.OWN, "linalg.eigvalsh", eigvalsh)
+    monkeypatch.setitem(cupy_matrices.OWN, "linalg.eigvalsh", eigvalsh)
 
     with pytest.raises(LinAlgError, match="its eigenvalues did not converge"):
         on_device(device, sg.linalg.eigvalsh(a), matrices(2))
@@ -226,20 +226,18 @@ def test_an_axis_of_size_1_keeps_a_zeros_sign(device):
 def test_sizes_that_the_data_decide(device):
     x = sg.placeholder("float32", ("n",), name="x")
     (places,) = sg.nonzero(x > 0)
-    made = played.check(
-        device, [x], [places.shape[0] * sg.sum(x), sg.iota(places.shape[0])], VECTOR[[0, 3, 6]]
-    )
+    made = check(device, [x], [places.shape[0] * sg.sum(x), sg.iota(places.shape[0])], VECTOR[[0, 3, 6]])
 
     assert not made.explain()
 
 
-@pytest.mark.skipif(not played.emulator.available(), reason="there is no C++ compiler")
+@pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
 def test_a_program_and_its_line(device):
     x = sg.placeholder("float64", ("n", "n"), name="x")
     loss = sg.sum(sg.linalg.cholesky(x @ x.T + sg.exp(x[0, 0])) ** 2) + sg.sum(abs(sg.fft.rfft(x)) ** 2)
-    made = played.check(device, [x], [loss, *sg.grad(loss, [x])], matrices(1)[0], exact=False)
+    made = check(device, [x], [loss, *sg.grad(loss, [x])], matrices(1)[0], exact=False)
     assert not made.explain()
-    _, made = played.program(device, [x], [sg.linalg.inv(sg.exp(x) - 1)])
+    _, made = program(device, [x], [sg.linalg.inv(sg.exp(x) - 1)])
 
     with pytest.raises(LinAlgError, match=r"singular(.|\n)*test_cupy_linalg\.py"):
         made.run([np.zeros((3, 3))])
@@ -250,7 +248,7 @@ def test_a_library_that_is_not_there(device, monkeypatch):
         raise ImportError('Failure finding "libcusolver.so.12"')
 
     monkeypatch.setitem(sys.modules, "cupyx.scipy.linalg", SimpleNamespace(solve_triangular=missing))
-    monkeypatch.setitem(played.cupy_matrices.OWN, "linalg.inv", missing)
+    monkeypatch.setitem(cupy_matrices.OWN, "linalg.inv", missing)
 
     for node in (sg.linalg.inv(a), sg.linalg.solve_triangular(a, b)):
         with pytest.raises(
