@@ -28,6 +28,7 @@ from symgraph.graph.types import dtype
 from symgraph.optimizations.groups import EXTREMES
 from symgraph.optimizations.plan import Kernel
 from symgraph.runtime.native_copies import copier
+from symgraph.runtime.native_recurrence import kernel_of, laid_out
 from symgraph.runtime.nests import arranged
 from symgraph.runtime.own_native import check
 
@@ -118,11 +119,24 @@ class Calls:
         check(loops)
         if any(isinstance(x, Reduce) and x.op in EXTREMES for x, _, _ in statements(loops)):
             self.lines.require_least(prod(columns), 1)
-        names = [param.name for param in (*loops.reads, *loops.writes)]
-        layout, turns, steps = arranged(loops, dict(zip(names, arrays, strict=True)), rows, columns)
+        layout, turns, steps = arranged(loops, _named(loops, arrays), rows, columns)
         size = room_of(loops, self.machine, upright=is_upright(loops)).bytes(prod(columns))
         table: list[str | Dim] = [*map(self.begin, arrays), self.own(size), *turns, *chain(*steps)]
         self.call(print_native(loops, layout, self.machine), table, turns[0] if layout.rows else 1)
+
+    def recurrence(self, node: Node, arrays: Sequence[Place]) -> None:
+        """A step that goes along an axis, on what it reads and what it writes."""
+        loops, attrs = kernel_of(node), node.attrs
+        axis: int = attrs.axis  # type: ignore[union-attr]
+        for x in arrays[:-1]:
+            for own, size in zip(x.shape, node.shape, strict=True):
+                self.lines.require_equal(own, size)
+        if attrs.reverse:  # type: ignore[union-attr]
+            arrays = [x.backwards(axis) for x in arrays]
+        sizes: tuple[Any, ...] = node.shape
+        layout, turns, steps = laid_out(loops, _named(loops, arrays), sizes, axis, self.machine)
+        table: list[str | Dim] = [*map(self.begin, arrays), "null", *turns, *chain(*steps)]
+        self.call(print_native(loops, layout, self.machine), table, turns[0])
 
     def own(self, size: Dim) -> str:
         """The pointer to memory of one step alone."""
@@ -134,6 +148,11 @@ class Calls:
         known: Mapping[Size, Dim] = {symbol(f"n{axis}"): size for axis, size in enumerate(x.shape)}
         rows = [substitute_dim(size, known) for size in made.kernel.rows.values()]
         self.loops(made.loops, [x, y], rows, [])
+
+
+def _named(loops: LoopKernel, arrays: Sequence[Place]) -> dict[str, Place]:
+    names = [param.name for param in (*loops.reads, *loops.writes)]
+    return dict(zip(names, arrays, strict=True))
 
 
 def refused(why: str, nodes: Sequence[Node]) -> DeviceError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -39,12 +38,6 @@ class Place:
         return self.dtype.itemsize
 
     @property
-    def nbytes(self) -> Dim:
-        """Of the elements."""
-        size: Dim = self.itemsize * prod(self.shape)
-        return size
-
-    @property
     def lies_in_order(self) -> bool:
         """Whether the elements follow each other; False where that is not known."""
         return all(
@@ -58,6 +51,12 @@ class Place:
         """Some neighbours along an axis."""
         shape = (*self.shape[:axis], size, *self.shape[axis + 1 :])
         return replace(self, offset=self.offset + begin * self.strides[axis], shape=shape)
+
+    def backwards(self, axis: int) -> Place:
+        """The same elements, the last along an axis first."""
+        step = self.strides[axis]
+        strides = (*self.strides[:axis], -step, *self.strides[axis + 1 :])
+        return replace(self, offset=self.offset + (self.shape[axis] - 1) * step, strides=strides)
 
     def row(self, pointer: str) -> Place:
         """What has an index along axis 0, where that begins at a pointer."""

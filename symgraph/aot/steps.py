@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from symgraph.aot.calls import Calls, refused
 from symgraph.aot.control import Control
 from symgraph.aot.places import Place, seen
@@ -25,12 +27,14 @@ from symgraph.ops.declare import cast_to
 from symgraph.ops.index import index
 from symgraph.ops.join import concat, pad
 from symgraph.ops.keys import Gather, Item, NewAxis, Slice
+from symgraph.ops.scan import shift
 from symgraph.ops.shape import reshape, squeeze
 from symgraph.ops.update import update
 from symgraph.optimizations.lives import IN_ORDER
 from symgraph.optimizations.plan import Branch, Kernel, Loop, Plan, Step, View, plan
 from symgraph.runtime.native_gather import read_at, written_at
 from symgraph.runtime.native_product import is_product
+from symgraph.runtime.native_recurrence import is_recurrence
 from symgraph.runtime.picked import from_front, picks
 
 
@@ -94,12 +98,16 @@ class Steps:
             self._control.branch(step, given, [places[x] for x in step.items])
         elif is_product(step):
             product(calls, given[0], given[1], places[node], self._blas)
+        elif is_recurrence(step):
+            calls.recurrence(node, [*given, places[node]])
         elif picks(step, combines):
             self._pick(node, given, places[node])
         elif node.op is concat.op:
             self._joined(node, given, places[node])
         elif node.op is pad.op:
             self._padded(node, given, places[node])
+        elif node.op is shift.op:
+            self._shifted(node, given[0], places[node])
         elif node.op is reshape.op:
             calls.lines.require_equal(prod(given[0].shape), prod(node.shape))
             out = places[node]
@@ -178,6 +186,17 @@ class Steps:
             inside = inside.part(axis, before, size)
         self.calls.copy(x, inside)
 
+    def _shifted(self, node: Node, x: Place, out: Place) -> None:
+        attrs: Any = node.attrs
+        size = x.shape[attrs.axis]
+        lost = dim_min(abs(attrs.by), size)
+        left, first = size - lost, attrs.by > 0
+        zero = self.calls.constant(np.zeros((), out.dtype))
+        margin = out.part(attrs.axis, 0 if first else left, lost)
+        self.calls.copy(zero.spread(margin.shape), margin)
+        source = x.part(attrs.axis, 0 if first else lost, left)
+        self.calls.copy(source, out.part(attrs.axis, lost if first else 0, left))
+
     def _count(self, node: Node, out: Place) -> None:
         """0, 1, 2, … as 64-bit integers, and those as numbers of another dtype."""
         calls, lines, count = self.calls, self.calls.lines, out
@@ -199,7 +218,7 @@ class Steps:
             calls.loops(lower(kernel), [count, out], rows, [], [node])
 
 
-_PLAIN = frozenset({concat.op, pad.op, reshape.op, iota.op, SIZE})
+_PLAIN = frozenset({concat.op, pad.op, reshape.op, shift.op, iota.op, SIZE})
 
 
 def _check(step: Step) -> None:
@@ -209,7 +228,7 @@ def _check(step: Step) -> None:
             raise refused(f"the size of what {x.op.name} gives follows from data", [x])
     if isinstance(step, Kernel | Loop | Branch) or step.node.op in _PLAIN:
         return
-    if not (is_product(step) or picks(step, combines)):
+    if not (is_product(step) or is_recurrence(step) or picks(step, combines)):
         raise refused(f"{step.node.op.name} is computed by a library of Python's", [step.node])
 
 

@@ -27,6 +27,7 @@ from symgraph.runtime.native_gather import NativeGather, is_gather
 from symgraph.runtime.native_inner import InnerCall, NativeBranch, NativeLoop, native_inner
 from symgraph.runtime.native_joins import NativeJoin, is_join
 from symgraph.runtime.native_product import NativeProduct, is_product
+from symgraph.runtime.native_recurrence import NativeRecurrence, is_recurrence
 from symgraph.runtime.native_words import place_of
 from symgraph.runtime.own_native import check
 from symgraph.runtime.pool import processors
@@ -35,7 +36,7 @@ from symgraph.runtime.program import PlanProgram
 
 Array = np.ndarray[Any, Any]
 _Native: TypeAlias = NativeKernel | NativeProduct | NativeGather
-_Inner: TypeAlias = NativeLoop | NativeBranch | NativeCarried | NativeJoin
+_Inner: TypeAlias = NativeLoop | NativeBranch | NativeCarried | NativeJoin | NativeRecurrence
 
 
 _HEAVY = 20_000.0
@@ -78,6 +79,8 @@ class NativeProgram(PlanProgram):
                 codes[step] = NativeGather(step)
             elif isinstance(step, Call) and is_join(step):
                 codes[step] = NativeJoin(step)
+            elif isinstance(step, Call) and is_recurrence(step):
+                codes[step] = NativeRecurrence(step)
         super().__init__(plan, codes, memory, left=left, donated=donated, limit=limit, is_part=is_part)
 
     def part(self, plan: Plan) -> NativeProgram:

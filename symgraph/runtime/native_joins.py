@@ -1,4 +1,4 @@
-"""Arrays put together, or with a margin, as machine code: each part is copied to its place."""
+"""Arrays put together, with a margin or moved, as machine code: each part is copied to its place."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from symgraph.codegen.spoken import unspoken
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import attributes_of
 from symgraph.ops.join import concat, pad
+from symgraph.ops.scan import shift
 from symgraph.ops.shape import reshape
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Call, Step, View
@@ -20,13 +21,15 @@ from symgraph.runtime.code import Function
 from symgraph.runtime.memory import Arena
 from symgraph.runtime.native_copies import copier, copy
 from symgraph.runtime.native_inner import InnerCall, drivers
-from symgraph.runtime.native_words import Lane, Lying, Outer, Words
+from symgraph.runtime.native_words import Fixed, Lane, Lying, Outer, Words
 from symgraph.runtime.pool import pool
 from symgraph.runtime.prepared import KernelCall
 
 Array = np.ndarray[Any, Any]
 
-_JOINS = frozenset({concat.op, pad.op, reshape.op})
+_JOINS = frozenset({concat.op, pad.op, reshape.op, shift.op})
+_ZEROS = -1
+"""In the place of an array that pieces are copied from: one that is 0 everywhere."""
 
 
 def is_join(step: Step) -> bool:
@@ -42,9 +45,11 @@ class _Piece:
 
     array: int
     source: Lying
+    begin: int
+    """Bytes after the beginning of the array."""
     target: Lying
     offset: int
-    """Bytes after the beginning of the result."""
+    """The same, of the result."""
 
 
 class NativeJoin:
@@ -66,8 +71,10 @@ class NativeJoin:
 
         def lay(arena: Arena, trouble: int) -> tuple[int, Words]:
             words, lane = Words(arena, trouble), Lane()
+            zero = Fixed(words.list([0, 0]))
             for each in pieces:
-                copy(lane, words, each.source, each.target, (Outer(1 + each.array), Outer(out, each.offset)))
+                source = zero if each.array == _ZEROS else Outer(1 + each.array, each.begin)
+                copy(lane, words, each.source, each.target, (source, Outer(out, each.offset)))
             self.functions |= {row.function for row in lane.rows if row.function is not None}
             made = [
                 *words.steps(lane.rows),
@@ -90,6 +97,8 @@ class NativeJoin:
             return _joined(given, out, attributes["axis"])
         if self.node.op is pad.op:
             return _padded(given[0], given[1], out, attributes["widths"])
+        if self.node.op is shift.op:
+            return _shifted(given[0], out, attributes["axis"], attributes["by"])
         return _reshaped(given[0], out)
 
 
@@ -127,8 +136,24 @@ def _reshaped(x: Array, out: Array) -> Iterator[_Piece]:
     yield _piece(0, x, out.reshape(x.shape), out)
 
 
-def _piece(n: int, x: Array, part: Array, out: Array) -> _Piece:
-    offset = int(part.ctypes.data - out.ctypes.data) if part.size else 0
+def _shifted(x: Array, out: Array, axis: int, by: int) -> Iterator[_Piece]:
+    lead, size = (slice(None),) * axis, x.shape[axis]
+    by = max(-size, min(by, size))
+    source, target = slice(max(-by, 0), size - max(by, 0)), slice(max(by, 0), size + min(by, 0))
+    yield _piece(0, x[(*lead, source)], out[(*lead, target)], out, x)
+    margin = out[(*lead, slice(0, by) if by > 0 else slice(size + by, None))]
+    if margin.size:
+        yield _piece(_ZEROS, np.broadcast_to(np.zeros((), out.dtype), margin.shape), margin, out)
+
+
+def _piece(n: int, x: Array, part: Array, out: Array, whole: Array | None = None) -> _Piece:
+    """From an array, or a part of a ``whole`` one, to a part of the result."""
     source = Lying.of(x)
     strides = tuple(0 if size == 1 else step for size, step in zip(source.shape, source.strides, strict=True))
-    return _Piece(n, replace(source, strides=strides), Lying.of(part), offset)
+    begin = 0 if whole is None else _between(whole, x)
+    return _Piece(n, replace(source, strides=strides), begin, Lying.of(part), _between(out, part))
+
+
+def _between(whole: Array, part: Array) -> int:
+    """The bytes from the beginning of an array to that of a part of it."""
+    return int(part.ctypes.data - whole.ctypes.data) if part.size else 0

@@ -85,8 +85,8 @@ class Picked:
 
 
 def picked(x: Lying, indices: Sequence[Lying], items: Sequence[Item]) -> Picked:
-    """Raises IndexError and ValueError where NumPy does, but for what stands in the arrays of indices, and sizes that are
-    not known."""
+    """Raises IndexError and ValueError where NumPy does, but for what stands in the arrays of indices, and for sizes
+    that are not known."""
     gathered: tuple[Any, ...] = broadcast_shapes(*(each.shape for each in indices))
     own = iter(zip(x.shape, strides_of(x), strict=True))
     plain: list[tuple[int, int]] = []
