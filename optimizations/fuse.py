@@ -39,9 +39,12 @@ MOST_SIBLINGS = 16
 """With how many kernels over an equal space one is compared."""
 
 
-def fused(roots: Iterable[Node]) -> tuple[list[Group], list[Cut]]:
-    """The steps that compute the roots, each after those that it needs; and the values that pass between them."""
-    return _Fusion().run(list(roots))
+def fused(roots: Iterable[Node], *, libraries: bool = True) -> tuple[list[Group], list[Cut]]:
+    """The steps that compute the roots, each after those that it needs; and the values that pass between them.
+
+    Where ``libraries`` can be called, they are for what they do as well as kernels.
+    """
+    return _Fusion(libraries).run(list(roots))
 
 
 def apart(roots: Iterable[Node]) -> list[Group]:
@@ -50,7 +53,8 @@ def apart(roots: Iterable[Node]) -> list[Group]:
 
 
 class _Fusion:
-    def __init__(self) -> None:
+    def __init__(self, libraries: bool = True) -> None:
+        self._libraries = libraries
         self._group: dict[Node, Group] = {}
         self._groups: dict[Group, None] = {}
         self._numbered: list[Group] = []
@@ -81,7 +85,7 @@ class _Fusion:
         for group in self._groups:
             self._group |= {node: group for node in group.members if node not in self._group[node].along}
         for group in self._groups:
-            group.is_kernel = group.is_kernel and not self._is_call(group)
+            group.is_kernel = group.is_kernel and not (self._libraries and self._is_call(group))
         return self._ordered(), list(self._cuts(between))
 
     def _is_call(self, group: Group) -> bool:

@@ -152,11 +152,12 @@ def inner_plans(step: Step) -> tuple[Plan, ...]:
     return step.branches if isinstance(step, Branch) else ()
 
 
-def plan(program: Graph, given: Iterable[Node] = (), *, fuse: bool = True) -> Plan:
+def plan(program: Graph, given: Iterable[Node] = (), *, fuse: bool = True, libraries: bool = True) -> Plan:
     """The steps for a graph; composites are computed as their bodies.
 
     Arrays are given for the graph's inputs and variables, or for ``given`` in their place, which may be more. Without
-    ``fuse`` there is a step for each node.
+    ``fuse`` there is a step for each node. Without ``libraries`` kernels do what libraries would do as well; so they do
+    in the turns of loops, where a call costs more than it computes.
 
     >>> from symgraph import exp, placeholder, sum
     >>> from symgraph.graph.graph import graph
@@ -170,7 +171,7 @@ def plan(program: Graph, given: Iterable[Node] = (), *, fuse: bool = True) -> Pl
     """
     given = tuple(given) or tuple(dict.fromkeys([*program.inputs, *program.variables()]))
     with paused():
-        made = _planned(program, given, fuse)
+        made = _planned(program, given, fuse, libraries)
     verify_plan(made)
     return made
 
@@ -191,11 +192,13 @@ def verify_plan(made: Plan) -> None:
             raise VerifyError(f"nothing writes {x!r}, a result of {made.name}")
 
 
-def _planned(program: Graph, given: tuple[Node, ...], fuse: bool, *, inner: bool = False) -> Plan:
+def _planned(
+    program: Graph, given: tuple[Node, ...], fuse: bool, libraries: bool, *, inner: bool = False
+) -> Plan:
     results = tuple(picked_first(expanded(program.roots)))
     if inner:
         results = apart_from(results)
-    groups, cuts = fused(results) if fuse else (apart(results), [])
+    groups, cuts = fused(results, libraries=libraries) if fuse else (apart(results), [])
     left = _left(groups, results)
     steps: list[Step] = []
     numbers = itertools.count()
@@ -258,7 +261,8 @@ def _inner(node: Node, items: Sequence[Node], fuse: bool) -> Step:
 
 
 def _part(body: Graph, outputs: Sequence[Node], fuse: bool) -> Plan:
-    return _planned(graph(body.inputs, outputs, name=body.name, inner=True), body.inputs, fuse, inner=True)
+    own = graph(body.inputs, outputs, name=body.name, inner=True)
+    return _planned(own, body.inputs, fuse, libraries=False, inner=True)
 
 
 def _single(node: Node, scattered: set[Node]) -> Step:

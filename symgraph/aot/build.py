@@ -119,7 +119,7 @@ def translated(
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or Names().add(name) != name.strip("_"):
         raise ArgumentError(f"{name!r} is no name for a function in C")
     made, states = _alone(function, sizes)
-    steps = plan(optimize(made, Options())[-1].graph, made.inputs)
+    steps = plan(optimize(made, Options())[-1].graph, made.inputs, libraries=False)
     wishes = [variable.name or "state" for _, variable in states]
     what = _interface(made, wishes, _output_names(function._outputs), name, blas)
     initial = {x.name: variable.value for x, (_, variable) in zip(what.states, states, strict=True)}
