@@ -17,7 +17,7 @@ from symgraph.runtime.native import NativeKernel
 from tests.fuzz.drawing import draw_group
 from tests.fuzz.test_fuzz import described, first_seed  # noqa: F401
 
-GROUPS, PROGRAMS = 6, 20
+GROUPS, PROGRAMS = 6, 12
 SIZES = (0, 1, 2, 3, 7, 16, 37)
 
 

@@ -67,12 +67,17 @@ def test_special_values_are_those_of_numpy(name, dtype):
         assert [] == list(zip(*(x[differ] for x in (*given, expected, found)), strict=True))
 
 
+SLOWLY = {"betainc", "gammainc", "gammaincc"}
+"""What takes seconds to compile."""
+
+
 @pytest.mark.parametrize("name, dtype", BOTH)
 def test_bits_are_the_same_for_all_lanes_and_levels(name, dtype):
     given = arguments_of(name, dtype, 2_000)
     expected = kernel(name, dtype, widest(dtype), 2)(*given)
 
-    for lanes, level in ((0, 2), (4, 0), (8, 0), (16, 0), (widest(dtype), 0)):
+    others = ((4, 0),) if name in SLOWLY else ((0, 2), (4, 0), (8, 0), (16, 0))
+    for lanes, level in (*others, (widest(dtype), 0)):
         assert bits(expected) == bits(kernel(name, dtype, lanes, level)(*given)), (lanes, level)
 
 
