@@ -28,8 +28,8 @@ from symgraph.graph.types import dtype
 from symgraph.optimizations.groups import EXTREMES
 from symgraph.optimizations.plan import Kernel
 from symgraph.runtime.native_copies import copier
-from symgraph.runtime.native_recurrence import kernel_of, laid_out
-from symgraph.runtime.nests import arranged
+from symgraph.runtime.native_recurrence import kernel_of
+from symgraph.runtime.nests import arranged, carrying
 from symgraph.runtime.own_native import check
 
 REFUSED, OUTSIDE = "refused", "outside"
@@ -133,10 +133,17 @@ class Calls:
                 self.lines.require_equal(own, size)
         if attrs.reverse:  # type: ignore[union-attr]
             arrays = [x.backwards(axis) for x in arrays]
-        sizes: tuple[Any, ...] = node.shape
-        layout, turns, steps = laid_out(loops, _named(loops, arrays), sizes, axis, self.machine)
-        table: list[str | Dim] = [*map(self.begin, arrays), "null", *turns, *chain(*steps)]
-        self.call(print_native(loops, layout, self.machine), table, turns[0])
+        rows = [*node.shape[:axis], *node.shape[axis + 1 :]] or [1]
+        self.carried(loops, arrays, rows, node.shape[axis])
+
+    def carried(self, loops: LoopKernel, arrays: Sequence[Place], rows: Sequence[Any], turns: Any) -> None:
+        """A kernel whose one sweep carries something from each turn to the next."""
+        if (why := unspoken(loops) or own_llvm.unwritten(loops)) is not None:
+            raise refused(f"there is no machine code for {why}", ())
+        check(loops)
+        layout, sizes, steps = carrying(loops, _named(loops, arrays), rows, turns, self.machine)
+        table: list[str | Dim] = [*map(self.begin, arrays), "null", *sizes, *chain(*steps)]
+        self.call(print_native(loops, layout, self.machine), table, sizes[0])
 
     def own(self, size: Dim) -> str:
         """The pointer to memory of one step alone."""

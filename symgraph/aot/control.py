@@ -1,15 +1,21 @@
-"""Loops and branches: their turns stand in the function itself."""
+"""Loops and branches: their turns stand in the function itself, or in a kernel that keeps carries in registers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from symgraph.aot.calls import OUTSIDE, Calls
 from symgraph.aot.places import Place
+from symgraph.codegen.carried import NUMBER, Carried, carried
+from symgraph.codegen.spoken import unspoken
+from symgraph.codegen.vectorized import carries_well
+from symgraph.graph.node import Node
 from symgraph.ops.control import LoopAttrs
+from symgraph.optimizations.cost import typical
 from symgraph.optimizations.plan import Branch, Loop, Plan
 
 Add: TypeAlias = Callable[[Plan, Sequence[Place], Sequence[Place]], None]
@@ -25,6 +31,42 @@ class Control:
         self._calls, self._add = calls, add
 
     def loop(self, step: Loop, given: Sequence[Place], items: Sequence[Place]) -> None:
+        """As one kernel, or turn by turn."""
+        made = carried(step)
+        if not isinstance(made, str) and unspoken(made.loops) is None:
+            elements = prod(typical(loop.size) for loop in made.loops.rows)
+            if carries_well(made.loops, self._calls.machine, elements):
+                self._as_one(step, made, given, items)
+                return
+        self._by_turns(step, given, items)
+
+    def _as_one(self, step: Loop, made: Carried, given: Sequence[Place], items: Sequence[Place]) -> None:
+        """A loop that is one kernel, which goes forward: where the loop goes in reverse, its rows lie backwards."""
+        calls, attrs = self._calls, step.node.attrs
+        assert isinstance(attrs, LoopAttrs) and attrs.length is not None
+        end = attrs.carries + attrs.rows
+        into = {x.attrs.index: place for x, place in zip(step.items, items, strict=True)}  # type: ignore[union-attr]
+
+        def turning(x: Place) -> Place:
+            return x.backwards(0) if attrs.reverse else x
+
+        arrays: list[Place] = []
+        for n in made.reads:
+            if isinstance(n, Node):
+                arrays.append(calls.constant(n.attrs.value))  # type: ignore[union-attr]
+            elif n == NUMBER:
+                _, first = calls.array((), np.dtype(np.int64))
+                start = calls.lines.word(attrs.length - 1 if attrs.reverse else 0)
+                calls.lines.emit(f"store i64 {start}, ptr {calls.begin(first)}")
+                arrays.append(first)
+            else:
+                arrays.append(turning(given[n]) if attrs.carries <= n < end else given[n])
+        for n, x in enumerate(given[: attrs.carries]):
+            arrays.append(into[n] if n in into else calls.array(x.shape, x.dtype)[1])
+        arrays += [turning(place) for n, place in into.items() if n >= attrs.carries]
+        calls.carried(made.loops, arrays, [loop.size for loop in made.loops.rows], attrs.length)
+
+    def _by_turns(self, step: Loop, given: Sequence[Place], items: Sequence[Place]) -> None:
         """Carries have two places each, which the turns write in turn."""
         calls, lines = self._calls, self._calls.lines
         attrs = step.node.attrs

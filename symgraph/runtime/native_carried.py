@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
@@ -43,7 +42,7 @@ from symgraph.runtime.native_inner import (
     size_of,
 )
 from symgraph.runtime.native_words import Base, Fixed, Lane, Lying, Outer, Words
-from symgraph.runtime.nests import arranged
+from symgraph.runtime.nests import carrying
 from symgraph.runtime.own_native import check
 from symgraph.runtime.prepared import KernelCall
 from symgraph.runtime.shares import Shares, sharing
@@ -222,10 +221,8 @@ class _Chunks:
         arrays = [x.array() for x in self._arrays(again)]
         loops = self._made.loops
         names = [param.name for param in (*loops.reads, *loops.writes)]
-        layout, turns, steps = arranged(loops, dict(zip(names, arrays, strict=True)), self._rows, (2,))
-        single = lanes_of(loops, host(), single=True)
-        if turns[layout.vector] <= single:
-            layout = replace(layout, is_narrow=True)
+        named = dict(zip(names, arrays, strict=True))
+        layout, turns, steps = carrying(loops, named, self._rows, 2, host())
         return _Way(arrays, layout, turns[:-1], steps)
 
     def _arrays(self, again: bool) -> list[Lying]:

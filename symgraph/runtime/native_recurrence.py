@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,7 @@ from symgraph.codegen.layout import Layout
 from symgraph.codegen.llvm_memory import computed_in
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import LoopKernel
-from symgraph.codegen.machine import Machine
 from symgraph.codegen.recurrences import RECURRENCES, recurrence
-from symgraph.codegen.vectorized import lanes_of
 from symgraph.graph.dims import Size
 from symgraph.graph.node import Node
 from symgraph.optimizations.cost import typical
@@ -27,7 +24,7 @@ from symgraph.runtime.memory import Arena
 from symgraph.runtime.native import NativeCall
 from symgraph.runtime.native_inner import InnerCall, drivers
 from symgraph.runtime.native_words import Lane, Outer, Words
-from symgraph.runtime.nests import Lying, arranged
+from symgraph.runtime.nests import carrying
 from symgraph.runtime.pool import pool
 from symgraph.runtime.prepared import KernelCall
 from symgraph.runtime.shares import Shares
@@ -43,18 +40,6 @@ def is_recurrence(step: Step) -> bool:
 def kernel_of(node: Node) -> LoopKernel:
     """The loops of such a step, for arrays that lie backwards along its axis where it goes in reverse."""
     return recurrence(node, computed_in(node.row))
-
-
-def laid_out(
-    loops: LoopKernel, arrays: Mapping[str, Lying], sizes: Sequence[int], axis: int, machine: Machine
-) -> tuple[Layout, list[int], list[list[int]]]:
-    """As `symgraph.runtime.nests.arranged`, of a step over arrays of these sizes."""
-    rows = [*sizes[:axis], *sizes[axis + 1 :]] or [1]
-    layout, turns, steps = arranged(loops, arrays, rows, [sizes[axis]])
-    along = turns[layout.vector]
-    if isinstance(along, int) and along <= lanes_of(loops, machine, single=True):
-        layout = replace(layout, is_narrow=True)
-    return layout, turns, steps
 
 
 class NativeRecurrence:
@@ -79,7 +64,7 @@ class NativeRecurrence:
         attrs: Any = self.node.attrs
         lying = [np.flip(x, attrs.axis) for x in arrays] if attrs.reverse else arrays
         named = dict(zip(self._names, lying, strict=True))
-        layout, turns, steps = laid_out(self.loops, named, out.shape, attrs.axis, host())
+        layout, turns, steps = self._carrying(named, out.shape)
         (function,) = code().functions([self._native(layout)])
         self.functions.add(function)
         tail = [*turns, *itertools.chain(*steps)]
@@ -102,8 +87,14 @@ class NativeRecurrence:
         if not self._printed:
             arrays = [np.empty(tuple(map(typical, x.shape)), x.dtype) for x in self.nodes]
             named = dict(zip(self._names, arrays, strict=True))
-            self._native(laid_out(self.loops, named, arrays[-1].shape, self.node.attrs.axis, host())[0])  # type: ignore[union-attr]
+            self._native(self._carrying(named, arrays[-1].shape)[0])
         return list(self._printed.values())
+
+    def _carrying(
+        self, arrays: Mapping[str, Array], sizes: Sequence[int]
+    ) -> tuple[Layout, list[int], list[list[int]]]:
+        axis: int = self.node.attrs.axis  # type: ignore[union-attr]
+        return carrying(self.loops, arrays, [*sizes[:axis], *sizes[axis + 1 :]] or [1], sizes[axis], host())
 
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:

@@ -14,7 +14,9 @@ from typing import Protocol
 from symgraph.codegen.layout import Access, Layout, Step, accesses, axis_of, is_upright
 from symgraph.codegen.llvm_transposes import turned
 from symgraph.codegen.loops import LoopKernel, columns_of
+from symgraph.codegen.machine import Machine
 from symgraph.codegen.streams import SHARE, streams
+from symgraph.codegen.vectorized import lanes_of
 from symgraph.graph.dims import Size, dim_min
 
 
@@ -72,6 +74,16 @@ def arranged(
         layout = replace(layout, streams=streams(kernel, nbytes, turns[-1] if turns else 0))
         layout = replace(layout, is_far=turned(kernel, layout) is not None)
     return layout, turns, steps
+
+
+def carrying(
+    kernel: LoopKernel, arrays: Mapping[str, Lying], rows: Sequence[int], turns: int, machine: Machine
+) -> tuple[Layout, list[int], list[list[int]]]:
+    """The same of a kernel with one sweep of so many turns, which carries something from each to the next."""
+    layout, sizes, steps = arranged(kernel, arrays, rows, [turns])
+    along = sizes[layout.vector]
+    is_narrow = isinstance(along, int) and along <= lanes_of(kernel, machine, single=True)
+    return replace(layout, streams=False, is_far=False, is_narrow=is_narrow), sizes, steps
 
 
 def stretched(stride: int, size: int, turns: int) -> int:
