@@ -17,6 +17,7 @@ from symgraph.ops.axes import check_axis, one_axis
 from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import FLOATS, INTEGERS, cast_to, macro, op
 from symgraph.ops.index import take, take_along_axis
+from symgraph.ops.orders import sorted_values, stable_order
 from symgraph.ops.shape import reshape
 
 _ORDERED = ("bool", *INTEGERS, *FLOATS)
@@ -76,7 +77,9 @@ def _(x: TensorType, axis: int, descending: bool) -> TensorType:
 
 @sort.numpy
 def _(x: Array, axis: int, descending: bool) -> Array:
-    return np.take_along_axis(x, _order(x, axis, descending), axis)
+    if descending or x.dtype.kind == "V":
+        return np.take_along_axis(x, _order(x, axis, descending), axis)
+    return sorted_values(x, axis)
 
 
 @sort.vjp
@@ -278,9 +281,9 @@ def _sorted(how: Op, x: ArrayLike, axis: AxisLike, descending: bool) -> Node:
 def _order(x: Array, axis: int, descending: bool) -> Array:
     x = _comparable(x)
     if not descending:
-        return np.argsort(x, axis, kind="stable").astype(np.int64, copy=False)
+        return stable_order(x, axis)
     # Backwards twice, so that equal elements keep their order.
-    order: Array = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+    order: Array = np.flip(stable_order(np.flip(x, axis), axis), axis)
     return np.asarray(x.shape[axis] - 1 - order, np.int64)
 
 
