@@ -17,7 +17,7 @@ import numpy as np
 from symgraph.aot.header import cmake, example, header
 from symgraph.aot.interface import Array, Interface, Names
 from symgraph.aot.products import Blas
-from symgraph.aot.program import program
+from symgraph.aot.program import Compiled, program
 from symgraph.api.function import CompiledFunction
 from symgraph.api.variable import Variable
 from symgraph.codegen.machine import Machine
@@ -86,7 +86,7 @@ def build(
     if blas not in ("inline", "cblas"):
         raise ArgumentError(f'blas is "inline" or "cblas", not {blas!r}')
     machine = machine_of(cpu, target)
-    what, text = translated(function, function.name if name is None else name, sizes or {}, machine, blas)
+    what, compiled = translated(function, function.name if name is None else name, sizes or {}, machine, blas)
     folder = Path(folder)
     library = Library(
         what.name,
@@ -98,7 +98,7 @@ def build(
         what.signature,
         what.memory if isinstance(what.memory, int) else None,
     )
-    code = object_file(text, machine)
+    code = compiled.constants.filled(object_file(compiled.text, machine))
     _make(folder)
     for path, content in (
         (library.object, code),
@@ -114,7 +114,7 @@ def build(
 
 def translated(
     function: CompiledFunction, name: str, sizes: Mapping[str, int], machine: Machine, blas: Blas = "inline"
-) -> tuple[Interface, str]:
+) -> tuple[Interface, Compiled]:
     """How C sees a function, and its module."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or Names().add(name) != name.strip("_"):
         raise ArgumentError(f"{name!r} is no name for a function in C")
@@ -124,7 +124,7 @@ def translated(
     what = _interface(made, wishes, _output_names(function._outputs), name, blas)
     initial = {x.name: variable.value for x, (_, variable) in zip(what.states, states, strict=True)}
     compiled = program(steps, list(what.sizes), initial, name, machine, blas)
-    return replace(what, memory=compiled.memory), compiled.text
+    return replace(what, memory=compiled.memory), compiled
 
 
 def _alone(function: CompiledFunction, sizes: Mapping[str, int]) -> tuple[Graph, list[tuple[Node, Variable]]]:

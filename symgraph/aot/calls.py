@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.aot.constants import Constants
 from symgraph.aot.lines import Lines
 from symgraph.aot.places import Place
 from symgraph.aot.rooms import Room, Rooms
@@ -49,7 +50,7 @@ class Calls:
         self.declared: set[str] = set()
         self.words = 0
         """Of the longest table."""
-        self._constants: dict[bytes, str] = {}
+        self.constants = Constants()
 
     # Memory
 
@@ -60,16 +61,7 @@ class Calls:
 
     def constant(self, value: np.ndarray[Any, Any]) -> Place:
         """An array that is part of the library."""
-        data = np.ascontiguousarray(value).tobytes()
-        name = self._constants.setdefault(data, f"@constant_{len(self._constants)}")
-        return Place.in_order(name, 0, value.shape, value.dtype)
-
-    def globals(self) -> list[str]:
-        """The lines of all constants."""
-        return [
-            f'{name} = private unnamed_addr constant [{len(data)} x i8] c"{escaped(data)}", align 64'
-            for data, name in self._constants.items()
-        ]
+        return Place.in_order(self.constants.add(value.tobytes()), 0, value.shape, value.dtype)
 
     def at(self, pointer: str, offset: Dim) -> str:
         """The pointer so many bytes further on."""
@@ -165,8 +157,3 @@ def _named(loops: LoopKernel, arrays: Sequence[Place]) -> dict[str, Place]:
 def refused(why: str, nodes: Sequence[Node]) -> DeviceError:
     """What no library can do, with the user's lines."""
     return located(DeviceError(f"{why}, so that no library made ahead of time can do this"), nodes[:1])
-
-
-def escaped(data: bytes) -> str:
-    """Bytes as LLVM writes them in a string."""
-    return "".join([f"\\{byte:02X}" for byte in data])

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.aot.calls import OUTSIDE, REFUSED, Calls, escaped
+from symgraph.aot.calls import OUTSIDE, REFUSED, Calls
+from symgraph.aot.constants import Constants
 from symgraph.aot.lines import Lines, SizeWords
 from symgraph.aot.places import Place
 from symgraph.aot.products import Blas
@@ -32,6 +33,8 @@ class Compiled:
     """The module, and what a caller has to know."""
 
     text: str
+    constants: Constants
+    """What is to be filled in, in the object file."""
     memory: Dim
     """Bytes that the function is given for what its steps leave to each other."""
 
@@ -66,6 +69,8 @@ def program(
             lines.require_equal(other, own)
         calls.copy(place, state)
         room.last = rooms.now
+    for each, value in states.items():
+        calls.constants.show(f"{name}_initial_{each}", value.tobytes())
     placed, end = rooms.placed()
     registers = {size: f"%size{n}" for n, size in enumerate(sizes)}
     params = [f"i64 {each}" for each in registers.values()]
@@ -79,11 +84,7 @@ def program(
         module(list(calls.natives.values()), machine).replace("define void @", "define internal void @"),
         *sorted(calls.declared),
         "declare i64 @llvm.ctlz.i64(i64, i1)",
-        *calls.globals(),
-        *(
-            f'@{name}_initial_{each} = constant [{value.nbytes} x i8] c"{escaped(value.tobytes())}", align 64'
-            for each, value in states.items()
-        ),
+        *calls.constants.lines,
         f"define i32 @{name}({', '.join(every)}) #0 {{",
         "entry:",
         f"  %table = alloca [{max(calls.words, 1)} x i64], align 64",
@@ -111,4 +112,4 @@ def program(
             f"  ret i64 {asked}",
             "}",
         ]
-    return Compiled("\n".join([*text, ""]), memory)
+    return Compiled("\n".join([*text, ""]), calls.constants, memory)

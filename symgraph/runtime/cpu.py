@@ -119,11 +119,11 @@ def _said(what: Callable[[], object]) -> str:
 
 def object_file(text: str, machine: Machine) -> bytes:
     """The code of a module for any machine, which may lie anywhere in memory."""
+    host()
     target = llvm.Target.from_triple(machine.triple)
     made = target.create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=2, reloc="pic", codemodel="small"
     )
-    host()
     with llvm.parse_assembly(f'target triple = "{machine.triple}"\n{text}') as module:
         module.verify()
         code: bytes = made.emit_object(module)

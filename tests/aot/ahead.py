@@ -22,8 +22,8 @@ class Ahead:
 
     def __init__(self, function, machine=None, **sizes):
         self.name = f"ahead_{next(_NUMBERS)}"
-        self.interface, self.text = translated(function, self.name, sizes, machine or host())
-        _LOADER.load(object_file(self.text, host()))
+        self.interface, made = translated(function, self.name, sizes, machine or host())
+        _LOADER.load(made.constants.filled(object_file(made.text, host())))
         self._function = ctypes.CFUNCTYPE(ctypes.c_int)(_LOADER.address(self.name))
         self.states = {
             x.name: self._initial(x, variable)
