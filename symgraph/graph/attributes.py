@@ -22,6 +22,8 @@ from symgraph.graph.dims import Size, parse_dim
 from symgraph.graph.graph import Graph
 from symgraph.graph.literals import read_float, read_int
 from symgraph.graph.op import Attrs
+from symgraph.graph.size_steps import Budget
+from symgraph.graph.statements import spelled
 from symgraph.graph.types import BY_NAME, DTYPES, DType, TensorType, TupleType, parse_type
 
 _ROWS = {row.short: row for row in DTYPES}
@@ -117,6 +119,8 @@ class Reader:
 
     sizes: Mapping[str, Size]
     graphs: Mapping[str, Graph]
+    budget: Budget | None = None
+    """What the sizes may cost."""
 
     def read(self, node: ast.expr, annotation: Any, level: int = 0) -> Any:
         """The value that a syntax tree spells, if the annotation takes it.
@@ -185,6 +189,10 @@ class Reader:
         raise _unexpected(node, f"{choice.__name__}(…)")
 
     def _sized(self, node: ast.expr, choice: Any) -> Any:
+        if choice is Size and isinstance(node, ast.Tuple):
+            raise _unexpected(node, "a size")
+        if self.budget is not None:
+            self.budget.spend(node)
         for name in size_names(node):
             if name not in self.sizes:
                 raise ParseError(f"there is no size called {name[:40]!r}")
@@ -225,8 +233,4 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
 
 
 def _unexpected(node: ast.expr, expected: str) -> ParseError:
-    try:
-        given = ast.unparse(node)
-    except RecursionError:
-        given = type(node).__name__
-    return ParseError(f"{expected} is expected, not {given if len(given) <= 60 else given[:57] + '…'}")
+    return ParseError(f"{expected} is expected, not {spelled(node)}")

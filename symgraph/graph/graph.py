@@ -34,6 +34,7 @@ class Graph(InnerGraph):
     outputs: tuple[Node, ...]
     updates: tuple[Update, ...]
     _nodes: tuple[Node, ...] = field(default=(), init=False)
+    _free: frozenset[Size] | None = field(default=None, init=False)
 
     @property
     def roots(self) -> tuple[Node, ...]:
@@ -53,6 +54,12 @@ class Graph(InnerGraph):
 
     def free_sizes(self) -> frozenset[Size]:
         """The sizes that the nodes need from outside: those bound by a call's arguments, or by nodes elsewhere."""
+        if self._free is None:  # asked once: graphs hold graphs, and the same one again and again
+            object.__setattr__(self, "_free", self._find_free())
+        assert self._free is not None
+        return self._free
+
+    def _find_free(self) -> frozenset[Size]:
         nodes = self.nodes()
         own = set(nodes)
         sizes = {

@@ -17,12 +17,12 @@ import numpy as np
 from symgraph.errors import ParseError
 from symgraph.graph.node import Node
 from symgraph.graph.op import ConstantAttrs, constant
-from symgraph.graph.types import BY_NAME, DTYPES, DType, TensorType
+from symgraph.graph.statements import spelled
+from symgraph.graph.types import BY_NAME, DTYPES, MOST_AXES, DType, TensorType
 
 Array = np.ndarray[Any, Any]
 
 LARGEST_INLINE = 16  # elements that are written out
-MOST_AXES = 64  # NumPy's
 BFLOAT16 = BY_NAME["bfloat16"].numpy
 _ROWS = {row.short: row for row in DTYPES}
 
@@ -46,8 +46,8 @@ def is_constant(node: ast.expr) -> TypeGuard[ast.Call]:
     return False
 
 
-def read_constant(node: ast.Call, find: Callable[[str], Array | None]) -> Node:
-    """The constant that a syntax tree spells; ``find`` gives arrays for digests.
+def read_constant(node: ast.Call, find: Callable[[str], Node | None]) -> Node:
+    """The constant that a syntax tree spells; ``find`` gives large ones for digests.
 
     Raises ParseError, without a place.
     """
@@ -187,7 +187,7 @@ def read_int(node: ast.expr) -> int:
     """``3`` or ``-3``, of 64 bits; raises ParseError, without a place."""
     value = _any_int(node)
     if not -(2**63) <= value < 2**64:
-        raise ParseError(f"an int has 64 bits at most, which {value:#x} has not")
+        raise ParseError(f"an int has 64 bits at most, which {spelled(node)} has not")
     return value
 
 
@@ -223,7 +223,7 @@ def read_float(node: ast.expr) -> float:
 
 
 def _kind(node: ast.expr) -> str:
-    return repr(node.value)[:40] if isinstance(node, ast.Constant) else type(node).__name__
+    return spelled(node) if isinstance(node, ast.Constant) else type(node).__name__
 
 
 def _array(numbers: Sequence[Any], row: DType) -> Array:
@@ -237,10 +237,9 @@ def _array(numbers: Sequence[Any], row: DType) -> Array:
     return array
 
 
-def _found(type: TensorType, digest: str, array: Array | None) -> Node:
-    if array is None:
+def _found(type: TensorType, digest: str, node: Node | None) -> Node:
+    if node is None:
         raise ParseError(f"there is no array for the digest {digest[:40]!r}")
-    node = constant(array)
     if node.type != type:
         raise ParseError(f"the array for {digest[:40]!r} is {node.type}, not {type}")
     assert isinstance(node.attrs, ConstantAttrs)

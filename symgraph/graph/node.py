@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
@@ -120,6 +121,8 @@ class Node(Operators):
         return located(error, [self])
 
 
+MOST_LISTED = 32
+"""Operands that a message lists."""
 E = TypeVar("E", bound=Exception)
 _live: WeakValueDictionary[Any, Node] = WeakValueDictionary()
 _recorders: dict[int, list[set[Node]]] = {}
@@ -142,7 +145,7 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
     try:
         type = op.infer_type(inputs, attrs)
     except SymgraphError as error:
-        raise located(error, inputs, f"{op.name}({', '.join(str(x.type) for x in inputs)})") from None
+        raise located(error, inputs, call_text(op, inputs)) from None
     with _making:
         node = _live.get(key)
         if node is None:
@@ -190,10 +193,16 @@ def located(error: E, operands: Iterable[Node], what: str = "") -> E:
     """The same error, its message led by the call and followed by its operands and the user's line."""
     if getattr(error, "located", False):
         return error
-    rows = [(str(x.type), x.name or "", x.origin) for x in operands]
-    told = type(error)(describe(f"{what}: {error}" if what else str(error), rows))
-    told.located = True  # type: ignore[attr-defined]
-    return told
+    rows = [(str(x.type), x.name or "", x.origin) for x in islice(operands, MOST_LISTED)]
+    found = type(error)(describe(f"{what}: {error}" if what else str(error), rows))
+    found.located = True  # type: ignore[attr-defined]
+    return found
+
+
+def call_text(op: Op, inputs: Sequence[Node]) -> str:
+    """``add(f32[4, 3], f32[4])``, of many inputs the first."""
+    types = [str(x.type) for x in inputs[:MOST_LISTED]]
+    return f"{op.name}({', '.join(types)}{', …' if len(inputs) > MOST_LISTED else ''})"
 
 
 def _with_sources(inputs: tuple[Node, ...], attrs: Attrs | None) -> tuple[Node, ...]:

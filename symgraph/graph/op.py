@@ -162,9 +162,11 @@ class ConstantAttrs(Attrs):
     def __init__(self, value: np.ndarray[Any, Any]) -> None:
         self.value = value
         self._number: Any = ...
-        content = value.tobytes()
-        if len(content) > 1024:
-            content = _hashed(content, 32)
+        if value.nbytes <= 1024:
+            content = value.tobytes()
+        else:  # where it lies, because a file may be as large as the memory
+            flat = np.ascontiguousarray(value).reshape(-1).view("u1")
+            content = _hashed(flat.data, 32)
         self._key = (value.dtype, value.shape, content)
 
     @property
@@ -203,7 +205,7 @@ def _number_of(value: np.ndarray[Any, Any]) -> Any:
     return first if value.tobytes() == first.tobytes() * value.size else None
 
 
-def _hashed(content: bytes, size: int) -> bytes:
+def _hashed(content: bytes | memoryview, size: int) -> bytes:
     import hashlib
 
     return hashlib.blake2b(content, digest_size=size).digest()

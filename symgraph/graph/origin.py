@@ -6,7 +6,7 @@ import linecache
 import os
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +17,8 @@ class Origin:
 
     file: str
     line: int
+    is_told: bool = field(default=False, compare=False)
+    """Whether a text says so, whose names of files nothing opens."""
 
     @property
     def place(self) -> str:
@@ -26,7 +28,7 @@ class Origin:
     @property
     def text(self) -> str:
         """What the user wrote there, as far as it can be read."""
-        return linecache.getline(self.file, self.line).strip()
+        return "" if self.is_told else linecache.getline(self.file, self.line).strip()
 
 
 _PACKAGE = Path(__file__).parent.parent

@@ -19,7 +19,7 @@ from symgraph.graph.collector import paused
 from symgraph.graph.dims import Size, fresh, is_symbol, symbol
 from symgraph.graph.graph import Graph, Update, graph
 from symgraph.graph.literals import LARGEST_INLINE, Array, is_constant, read_constant
-from symgraph.graph.node import Node, live, make
+from symgraph.graph.node import Node, call_text, live, make
 from symgraph.graph.op import (
     CONSTANT,
     OPS,
@@ -29,12 +29,24 @@ from symgraph.graph.op import (
     Op,
     PlaceholderAttrs,
     VariableAttrs,
+    constant,
     item,
 )
-from symgraph.graph.origin import Origin, inherit
+from symgraph.graph.origin import Origin, here, inherit
 from symgraph.graph.quoting import TextReader, brief, first_line
-from symgraph.graph.types import TensorType, TupleType, Type, parse_type
+from symgraph.graph.size_steps import Budget
+from symgraph.graph.statements import Statement, spelled, statements
+from symgraph.graph.types import TensorType, TupleType, Type, parse_type, short_type
 
+DEEPEST_BLOCKS = 99
+LARGEST_INDEX = 2**31
+"""Of one result of several."""
+MOST_COMPARED = 2000
+"""Names that a wrong one is compared with, to find what was meant."""
+LONGEST_COMPARED = 40
+_PROGRAM = "a program is one function, def main(…):"
+_STATEMENT = "a statement is name: type = op(…), update(…), def or the last return"
+_NAMED = 'above a function stands nothing but @named("…")'
 LEAVES = {PLACEHOLDER: "a parameter", VARIABLE: "a parameter after the star", CONSTANT: "f32(0.5)"}
 
 
@@ -47,14 +59,16 @@ def parse(
     """The graph that the text says; ``parse(show(g), variables=variable_names(g)) is g``.
 
     ``variables`` gives nodes for the variables by their printed names; the others become new ones. ``arrays`` gives
-    large constants by their digests; others must be alive in this process. A size of the inputs that is decided by
-    data elsewhere in this process gets a new name.
+    large constants by their digests, which are copied unless they are read-only; others must be alive in this process.
+    A size of the inputs that is decided by data elsewhere in this process gets a new name.
 
-    Raises ParseError, with line and column, for any text that says no graph.
+    Raises ParseError, with line and column, for any text that says no graph, and for one that has no bounds: statements
+    of more than `MOST_TOKENS`, sizes that take more steps than their `Budget`.
     """
     reader = _Reader(text, variables or {}, arrays or {})
     try:
-        with paused():  # a syntax tree has no garbage, and looking for some takes most of the time
+        # A program has no garbage, and looking for some takes most of the time; who calls is asked once for all nodes.
+        with paused(), inherit(here()):
             return reader.program()
     except (RecursionError, MemoryError):
         raise ParseError("the text is too deeply nested") from None
@@ -67,80 +81,205 @@ class _Scope:
     values: dict[str, Node]
     graphs: dict[str, Graph]
     sizes: dict[str, Size]
+    reader: Reader
     top: bool
     types: dict[str, Type] = field(default_factory=dict)
     """Annotations read before, by their text: most programs repeat a few."""
+    updates: list[Update] = field(default_factory=list)
+    outputs: list[Node] | None = None
+    """What is returned; None before that."""
+    origin: Origin | None = None
+
+
+@dataclass(slots=True)
+class _Head:
+    """A ``def`` that was read as far as its colon, and what stands behind that in the same line."""
+
+    said: str
+    """How the text calls it."""
+    name: str
+    """How the graph is called."""
+    inputs: list[Node]
+    scope: _Scope
+    known_sizes: int
+    """How many sizes have names outside it."""
+    place: Statement
+    has_block: bool
 
 
 class _Reader(TextReader):
     def __init__(self, text: str, variables: Mapping[str, Node], arrays: Mapping[str, Array]) -> None:
         super().__init__(text)
+        self.rest = statements(self.current.text)
+        self.below: Statement | None = None
+        """The next statement."""
+        self.blocks = [""]
+        """What the blocks are indented by that the reader is in."""
+        self.sizes: dict[str, Size] = {}
+        """Of the functions that the reader is in, outermost first."""
+        self.budget = Budget.of(text)
         self.given = variables
         self.arrays = arrays
         self.variables: dict[str, Node] = {}
+        self.spelled: dict[str, Node] = {}
+        """Constants read before, by their text: most programs repeat a few."""
+        self.constants: dict[str, Node] = {}
+        """Large ones by their digests."""
         self.alive: dict[str, Array] | None = None
 
     def program(self) -> Graph:
         """The graph of the one function that the text has."""
-        match self.tree().body:
-            case [ast.FunctionDef() as function]:
-                return self.function(function, None)
-        raise self.error("a program is one function, def main(…):", 1, None)
+        self.step()
+        if self.below is None:
+            self.fail(_PROGRAM, None)
+        head = self.statement("", None)
+        if head is None:
+            self.fail(_PROGRAM, None)
+        made = self.function(head)
+        if self.below is not None:
+            self.enter(self.below)
+            self.fail(_PROGRAM, None)
+        return made
+
+    # Statements and blocks; of the syntax trees there is one at a time
+
+    def step(self) -> Statement | None:
+        """The next statement, in which the reader is from now on."""
+        taken, self.below = self.below, next(self.rest, None)
+        if taken is not None:
+            self.enter(taken)
+        below = self.below
+        if below is None or (taken is not None and taken.indent == below.indent):
+            return taken
+        if below.indent not in self.blocks:
+            if not (taken or Statement("", 0)).is_above(below):
+                self.enter(below)
+                self.fail("unindent does not match any outer indentation level", None)
+            if len(self.blocks) > DEEPEST_BLOCKS:
+                self.enter(below)
+                self.fail(f"functions are nested more than {DEEPEST_BLOCKS} times", None)
+        return taken
+
+    def parts(self, indent: str) -> list[ast.stmt]:
+        """What the next statement says; a block below it is one ``pass``."""
+        taken = self.step()
+        if taken is None or taken.indent != indent:
+            self.fail("unexpected indent", None)
+        if not taken.is_above(self.below):
+            return self.tree().body
+        try:
+            return self.tree("\n pass").body
+        except ParseError as error:
+            if error.line != taken.line + len(self.lines):  # where the block begins
+                raise
+        assert self.below is not None
+        self.enter(self.below)
+        self.fail("unexpected indent", None)
+
+    def statement(self, indent: str, scope: _Scope | None) -> _Head | None:
+        """Read one statement; of a function its head alone, which is given back."""
+        named = None
+        if self.below is not None and self.below.text.startswith("@"):
+            named = self.named(indent)
+        match self.parts(indent):
+            case [ast.FunctionDef() as node]:
+                return self.head(node, named, scope)
+            case nodes:
+                if named is not None:
+                    self.fail(_NAMED, None)
+                if scope is None:
+                    self.fail(_PROGRAM, None)
+                is_last = self.below is None or self.below.indent != indent
+                self.said(nodes, scope, is_last)
+        return None
+
+    def named(self, indent: str) -> str:
+        """What stands in ``@named("…")`` above a function."""
+        taken = self.step()
+        assert taken is not None
+        if taken.indent != indent:
+            self.fail("unexpected indent", None)
+        match self.tree("\ndef _(): pass").body:
+            case [
+                ast.FunctionDef(decorator_list=[ast.Call(ast.Name("named"), [ast.Constant(str(name))], [])])
+            ]:
+                if self.below is not None and self.below.indent == indent and self.below.text[0] != "@":
+                    return name
+        self.fail(_NAMED, None)
+
+    def block(self, scope: _Scope) -> None:
+        """The statements of the block that comes next."""
+        assert self.below is not None
+        indent = self.below.indent
+        self.blocks.append(indent)
+        while self.below is not None and self.below.indent == indent:
+            head = self.statement(indent, scope)
+            if head is not None:
+                self.refuse_known(head.said, scope, None)
+                scope.graphs[head.said] = self.function(head)
+        self.blocks.pop()
 
     # Errors
 
     def unknown(self, what: str, name: str, known: Iterable[str], node: ast.AST) -> NoReturn:
         import difflib
 
-        names = list(known)
-        close = difflib.get_close_matches(name[:80], names, n=3) if len(names) <= 2000 else []
+        names = [each for each in known if len(each) <= LONGEST_COMPARED]
+        is_short = len(names) <= MOST_COMPARED and len(name) <= LONGEST_COMPARED
+        close = difflib.get_close_matches(name, names, n=3) if is_short else []
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         self.fail(f"there is no {what} called {brief(name)}{hint}", node)
 
     # Functions
 
-    def function(self, node: ast.FunctionDef, outer: _Scope | None) -> Graph:
-        scope = _Scope({}, {}, dict(outer.sizes) if outer else {}, outer is None)
-        name = self.graph_name(node)
+    def head(self, node: ast.FunctionDef, named: str | None, outer: _Scope | None) -> _Head:
+        if node.returns is not None or getattr(node, "type_params", None):
+            self.fail("a function is def name(parameters): without more", node)
+        if outer is not None:
+            self.refuse_known(node.name, outer, node)
+        graphs: dict[str, Graph] = {}
+        scope = _Scope({}, graphs, self.sizes, Reader(self.sizes, graphs, self.budget), outer is None)
+        known = len(self.sizes)
         inputs = self.parameters(node, scope)
-        *statements, last = node.body
-        updates: list[Update] = []
-        origin = None
+        has_block = self.current.is_above(self.below)
+        if not has_block:
+            self.said(node.body, scope, True)
+        return _Head(
+            node.name, node.name if named is None else named, inputs, scope, known, self.current, has_block
+        )
+
+    def function(self, head: _Head) -> Graph:
+        """The graph of a function whose head was read, and whose block comes next."""
+        scope = head.scope
+        if head.has_block:
+            self.block(scope)
+        if scope.outputs is None:
+            self.fail("the last statement must be a return", None)
+        self.enter(head.place)
+        try:
+            made = graph(head.inputs, scope.outputs, scope.updates, head.name, inner=not scope.top)
+        except SymgraphError as error:
+            self.fail(first_line(error), None)
+        while len(self.sizes) > head.known_sizes:  # the names of this function end with it
+            self.sizes.popitem()
+        return made
+
+    def said(self, statements: list[ast.stmt], scope: _Scope, is_last: bool) -> None:
+        """Do what the statements say, the last of which is or is not that of its block."""
         for statement in statements:
-            origin = self.origin(statement) or origin
+            scope.origin = self.origin(statement) or scope.origin
             match statement:
                 case ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value, simple=1):
                     self.refuse_known(target, scope, statement)
-                    scope.values[target] = self.assigned(target, value, statement.annotation, scope, origin)
+                    scope.values[target] = self.assigned(target, value, statement.annotation, scope)
                 case ast.Expr(ast.Call(ast.Name("update"), [variable, value], [])):
-                    updates.append(Update(self.updated(variable), self.operand(value, scope)))
-                case ast.FunctionDef(name=inner):
-                    self.refuse_known(inner, scope, statement)
-                    scope.graphs[inner] = self.function(statement, scope)
+                    scope.updates.append(Update(self.updated(variable), self.operand(value, scope)))
+                case ast.Return() if is_last and statement is statements[-1]:
+                    scope.outputs = self.outputs(statement, scope)
                 case ast.Assign(targets=[ast.Name(id=target)]):
                     self.fail(f"{brief(target)} needs its type: {target[:40]}: f32[n] = …", statement)
                 case _:
-                    self.fail(
-                        "a statement is name: type = op(…), update(…), def or the last return", statement
-                    )
-        if not isinstance(last, ast.Return):
-            self.fail("the last statement must be a return", last)
-        outputs = self.outputs(last, scope)
-        try:
-            return graph(inputs, outputs, updates, name, inner=not scope.top)
-        except SymgraphError as error:
-            self.fail(first_line(error), node)
-
-    def graph_name(self, node: ast.FunctionDef) -> str:
-        """The function's name, or what stands in ``@named("…")`` above it."""
-        if node.returns is not None or getattr(node, "type_params", None):
-            self.fail("a function is def name(parameters): without more", node)
-        match node.decorator_list:
-            case []:
-                return node.name
-            case [ast.Call(ast.Name("named"), [ast.Constant(str(name))], [])]:
-                return name
-        self.fail('above a function stands nothing but @named("…")', node.decorator_list[0])
+                    self.fail(_STATEMENT, statement)
 
     def parameters(self, node: ast.FunctionDef, scope: _Scope) -> list[Node]:
         """The inputs; variables are noted as well."""
@@ -200,7 +339,7 @@ class _Reader(TextReader):
 
     def updated(self, node: ast.expr) -> Node:
         if not isinstance(node, ast.Name) or node.id not in self.variables:
-            self.fail(f"a variable is expected, and {brief(ast.unparse(node))} is none", node)
+            self.fail(f"a variable is expected, and {brief(spelled(node))} is none", node)
         return self.variables[node.id]
 
     def outputs(self, node: ast.Return, scope: _Scope) -> list[Node]:
@@ -211,7 +350,7 @@ class _Reader(TextReader):
                 return [self.operand(part, scope) for part in parts]
         return [self.operand(node.value, scope)]
 
-    def refuse_known(self, name: str, scope: _Scope, node: ast.AST) -> None:
+    def refuse_known(self, name: str, scope: _Scope, node: ast.AST | None) -> None:
         if name in scope.values or name in scope.graphs or name in self.variables:
             self.fail(f"{brief(name)} is defined already", node)
 
@@ -220,27 +359,28 @@ class _Reader(TextReader):
         line = self.lines[(node.end_lineno or node.lineno) - 1]
         if "#" not in line:
             return None
-        rest = line.encode(errors="replace")[node.end_col_offset or 0 :].decode(errors="replace")
-        found = re.fullmatch(r"\s*#\s*(.+):([0-9]{1,9})\s*", rest)
-        return Origin(found[1], int(found[2])) if found else None
+        rest = line.encode(errors="replace")[node.end_col_offset or 0 :].decode(errors="replace").strip()
+        file, _, number = rest[1:].strip().rpartition(":")
+        if rest[:1] != "#" or not file or not re.fullmatch(r"[0-9]{1,9}", number):
+            return None
+        return Origin(file, int(number), is_told=True)
 
     # Statements
 
-    def assigned(
-        self, name: str, value: ast.expr, annotation: ast.expr, scope: _Scope, origin: Origin | None
-    ) -> Node:
+    def assigned(self, name: str, value: ast.expr, annotation: ast.expr, scope: _Scope) -> Node:
         """The node of ``name: annotation = value``, whose type must be what the annotation says."""
         match value:
             case ast.Call(ast.Name(op), args, keywords) if not is_constant(value):
-                with inherit(origin):
+                with inherit(scope.origin):
                     node = self.applied(op, args, keywords, value, scope)
             case _:
                 node = self.operand(value, scope)
         if node.op.binds_sizes:
             self.bind_sizes(annotation, node, scope)
-        told = self.type(annotation, scope)
-        if told != node.type:
-            self.fail(f"{brief(name)} is {told} here, but {node.op.name} gives {node.type}", annotation)
+        said = self.type(annotation, scope)
+        if said != node.type:
+            given = f"{node.op.name} gives {short_type(node.type)}"
+            self.fail(f"{brief(name)} is {short_type(said)} here, but {given}", annotation)
         return node
 
     def applied(
@@ -256,15 +396,14 @@ class _Reader(TextReader):
         if not least <= len(inputs) <= most:
             count = f"{least}" if least == most else f"{least} or more" if most > 99 else f"{least} to {most}"
             self.fail(f"{name} takes {count} inputs, not {len(inputs)}", node)
-        attrs = self.attributes(op, keywords, node, Reader(scope.sizes, scope.graphs))
+        attrs = self.attributes(op, keywords, node, scope.reader)
         try:
             return make(op, inputs, op.attrs(**attrs) if op.attrs is not None else None)
         except SymgraphError as error:
             self.fail(first_line(error), node)
         except Exception as error:
             # Type rules rely on what the op's public function lets through; text may say anything.
-            given = ", ".join(str(x.type) for x in inputs)
-            self.fail(f"{name}({given}) refuses its inputs or attributes: {error!r:.200}", node)
+            self.fail(f"{call_text(op, inputs)} refuses its inputs or attributes: {error!r:.200}", node)
 
     def operand(self, node: ast.expr, scope: _Scope) -> Node:
         """A name, one result of several, or a constant."""
@@ -274,19 +413,38 @@ class _Reader(TextReader):
                 if known is None:
                     self.unknown("value", name, [*scope.values, *self.variables], node)
                 return known
-            case ast.Subscript(ast.Name() as results, ast.Constant(int(index))) if not isinstance(
-                index, bool
+            case ast.Subscript(ast.Name() as results, ast.Constant(int(index))) if (
+                not isinstance(index, bool) and index <= LARGEST_INDEX
             ):
                 try:
                     return item(self.operand(results, scope), index)
                 except SymgraphError as error:
                     self.fail(first_line(error), node)
             case ast.Call() if is_constant(node):
-                try:
-                    return read_constant(node, self.array)
-                except SymgraphError as error:
-                    self.fail(first_line(error), node)
+                return self.constant(node)
         self.fail("an input is a name, v0[1] or a constant; every op has a statement of its own", node)
+
+    def constant(self, node: ast.Call) -> Node:
+        text = self.source(node)
+        found = self.spelled.get(text)
+        if found is None:
+            try:
+                found = read_constant(node, self.large)
+            except SymgraphError as error:
+                self.fail(first_line(error), node)
+            if text:
+                self.spelled[text] = found
+        return found
+
+    def large(self, digest: str) -> Node | None:
+        """The constant of a digest, which is looked at once."""
+        if digest not in self.constants:
+            array = self.array(digest)
+            if array is None:
+                return None
+            is_fixed = array.flags.c_contiguous and array.dtype.isnative and not array.flags.writeable
+            self.constants[digest] = CONSTANT(value=array) if is_fixed else constant(array)
+        return self.constants[digest]
 
     def array(self, digest: str) -> Array | None:
         """The array given for a digest, or that of a live constant."""
@@ -300,19 +458,27 @@ class _Reader(TextReader):
     # Types
 
     def type(self, annotation: ast.expr, scope: _Scope) -> Type:
-        line = self.lines[annotation.lineno - 1]
-        if annotation.lineno != annotation.end_lineno or not line.isascii():
-            return self.new_type(annotation, scope)
-        text = line[annotation.col_offset : annotation.end_col_offset]
-        if text not in scope.types:
-            scope.types[text] = self.new_type(annotation, scope)
-        return scope.types[text]
+        text = self.source(annotation)
+        found = scope.types.get(text)
+        if found is None:
+            found = self.new_type(annotation, scope)
+            if text:
+                scope.types[text] = found
+        return found
+
+    def source(self, node: ast.expr) -> str:
+        """The text of an expression; empty where it is not at hand."""
+        line = self.lines[node.lineno - 1]
+        if node.lineno != node.end_lineno or not line.isascii():
+            return ""
+        return line[node.col_offset : node.end_col_offset]
 
     def new_type(self, annotation: ast.expr, scope: _Scope) -> Type:
         for name in size_names(annotation):
             if name not in scope.sizes:
                 self.unknown("size", name, scope.sizes, annotation)
         try:
+            self.budget.spend(annotation)
             return parse_type(annotation, scope.sizes)
         except SymgraphError as error:
             self.fail(first_line(error), annotation)

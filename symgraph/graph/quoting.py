@@ -11,34 +11,52 @@ from typing import NoReturn
 from symgraph.errors import ParseError, SymgraphError
 from symgraph.graph.attributes import Reader, fields_of
 from symgraph.graph.op import Op
-
-LONGEST_QUOTE = 120
+from symgraph.graph.statements import LONGEST_QUOTE as LONGEST_QUOTE
+from symgraph.graph.statements import Statement, quoted, unix_lines
 
 
 class TextReader(ABC):
-    """What readers of graphs and of loops have in common."""
+    """What readers of graphs and of loops have in common.
+
+    They are in one statement of the text at a time; to begin with, the whole text counts as one.
+    """
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.lines = re.split(r"\r\n|\r|\n", text)
+        self.enter(Statement(unix_lines(text), 1))
 
-    def tree(self) -> ast.Module:
-        """The text as Python."""
+    def enter(self, statement: Statement) -> None:
+        """Let this be the statement that is read, and in which errors are."""
+        self.current = statement
+        self.lines = statement.text.split("\n")
+
+    def tree(self, below: str = "") -> ast.Module:
+        """The statement as Python, with a block below it."""
+        text = self.current.text
+        if text.endswith("\\\n"):  # a backslash that continues with an empty line
+            text += "\n"
         try:
-            return ast.parse(self.text)
+            return ast.parse(text + below)
         except SyntaxError as error:
-            raise self.error(str(error.msg), error.lineno, error.offset) from None
+            raise self.error(self._counted(str(error.msg)), error.lineno or 1, error.offset) from None
         except (ValueError, OverflowError) as error:
-            raise ParseError(f"the text is no Python: {error}") from None
+            raise self.error(f"the text is no Python: {error}", 1, None) from None
+        except (RecursionError, MemoryError):
+            raise self.error("the text is too deeply nested", 1, None) from None
+
+    def _counted(self, message: str) -> str:
+        """What Python says of the statement, with the numbers of the text's lines."""
+        return re.sub(r"\bline (\d+)", lambda found: f"line {int(found[1]) + self.current.line - 1}", message)
 
     def error(self, message: str, line: int | None, column: int | None) -> ParseError:
-        """ParseError with the line quoted below the message."""
-        if line is not None and 0 < line <= len(self.lines):
-            quote = self.lines[line - 1].strip()
-            message = f"{message}\n  {quote[:LONGEST_QUOTE]}{'…' if len(quote) > LONGEST_QUOTE else ''}"
-        return ParseError(message, line, column)
+        """ParseError with a line of the statement, counted from 1, quoted below the message."""
+        if line is None or not 0 < line <= len(self.lines):
+            return ParseError(message, line and line + self.current.line - 1, column)
+        if line == 1 and column is not None:
+            column += self.current.column
+        return ParseError(quoted(message, self.lines[line - 1]), line + self.current.line - 1, column)
 
-    def fail(self, message: object, node: ast.AST) -> NoReturn:
+    def fail(self, message: object, node: ast.AST | None) -> NoReturn:
+        """Raises ParseError at a part of the statement, or at its beginning."""
         line, start = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         before = self.lines[line - 1].encode(errors="replace")[:start] if line <= len(self.lines) else b""
         raise self.error(str(message), line, len(before.decode(errors="replace")) + 1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from symgraph.errors import DTypeError, ShapeError
 from symgraph.graph.dims import Dim, Size, broadcast, fresh, parse_dim, symbol
+from symgraph.graph.statements import spelled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +72,9 @@ DTYPES = (
 BY_NAME = {row.name: row for row in DTYPES} | {row.short: row for row in DTYPES}
 BY_NUMPY = {row.numpy: row for row in DTYPES}
 
+MOST_AXES = 64  # NumPy's
+MOST_LISTED = 16  # types of several results, in a message
+LONGEST_LISTED = 1000
 BOOL, INT64, FLOAT32, FLOAT64 = (BY_NAME[name] for name in ("bool", "int64", "float32", "float64"))
 
 
@@ -196,6 +200,13 @@ def _parsed_dim(text: str) -> Dim:
         raise ShapeError(f"{text!r} is no size: write a name or an expression such as 'n + 1'") from None
 
 
+def short_type(type: Type) -> str:
+    """The type as a message has it: of many results the first, and not all of a long size."""
+    text = str(TupleType(type.items[:MOST_LISTED]) if isinstance(type, TupleType) else type)
+    is_long = len(text) > LONGEST_LISTED or (isinstance(type, TupleType) and len(type.items) > MOST_LISTED)
+    return f"{text[:LONGEST_LISTED]}…" if is_long else text
+
+
 def parse_type(node: ast.expr, rename: Mapping[str, Size] | None = None) -> Type:
     """The type that an annotation such as ``f32[n, 64]`` or ``(f32[n], i64[n])`` spells."""
     match node:
@@ -205,7 +216,9 @@ def parse_type(node: ast.expr, rename: Mapping[str, Size] | None = None) -> Type
                 return TupleType(items)  # type: ignore[arg-type]
         case ast.Subscript(value=ast.Name(id=name), slice=index) if name in BY_NAME:
             sizes = index.elts if isinstance(index, ast.Tuple) else [index]
+            if len(sizes) > MOST_AXES:
+                raise ShapeError(f"an array has {MOST_AXES} axes at most, not {len(sizes)}")
             return TensorType(BY_NAME[name], tuple(parse_dim(size, rename) for size in sizes))
         case ast.Name(id=name) if name in BY_NAME:
             return TensorType(BY_NAME[name], ())
-    raise ShapeError(f"{ast.unparse(node)!r} is no type: write f32[n, 64], or f32 for a scalar")
+    raise ShapeError(f"{spelled(node)!r} is no type: write f32[n, 64], or f32 for a scalar")

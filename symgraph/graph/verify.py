@@ -37,6 +37,8 @@ def verify(graph: Graph, *, inner: bool = False) -> None:
     waiting = [(graph, inner)]
     while waiting:
         current, is_inner = waiting.pop()
+        if current in seen:
+            continue
         seen.add(current)
         try:
             found = _verify(current, is_inner)
@@ -44,7 +46,7 @@ def verify(graph: Graph, *, inner: bool = False) -> None:
             raise (
                 error if current is graph else VerifyError(f"inner graphs: in {current!r}: {error}")
             ) from None
-        waiting += [(other, True) for other in found if other not in seen]
+        waiting += [(other, True) for other in found]
 
 
 def _verify(graph: Graph, inner: bool) -> list[Graph]:

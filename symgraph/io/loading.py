@@ -28,6 +28,7 @@ from symgraph.io.manifest import (
     Manifest,
     from_json,
     read_structure,
+    uses,
 )
 from symgraph.io.saving import Given, is_own, ops_of
 from symgraph.options import Options
@@ -80,6 +81,7 @@ def checked_manifest(opened: Container) -> Manifest:
     for name, wanted in manifest.checksums.items():
         if checksum(opened.arrays[name]) != wanted:
             opened.refuse(f"the array {name!r:.60} is damaged: its checksum is another")
+    _check_uses(opened, manifest)
     return manifest
 
 
@@ -173,14 +175,15 @@ class _Reader:
         made = self.graph(row.program, row.variables, where)
         if len(made.outputs) != len(row.updated) or made.updates:
             self.refuse(where, f"there are {len(made.outputs)} for {len(row.updated)} variables")
-        for key, value in zip(row.updated, made.outputs, strict=True):
+        for key in row.updated:
             if key not in self.variables:
                 self.refuse(where, f"there is no variable {key!r:.60}")
-            variable = self.variables[key]
-            try:
-                graph(made.inputs, (), [Update(variable, value)])
-            except SymgraphError as error:
-                self.refuse(where, first_line(error))
+        variables = [self.variables[key] for key in row.updated]
+        try:
+            graph(made.inputs, (), map(Update, variables, made.outputs))
+        except SymgraphError as error:
+            self.refuse(where, first_line(error))
+        for variable, value in zip(variables, made.outputs, strict=True):
             variable.default_update = value
 
     def check_ops(self) -> None:
@@ -190,6 +193,15 @@ class _Reader:
 
     def refuse(self, where: str, fault: object) -> NoReturn:
         self.opened.refuse(f"{where}: {fault}")
+
+
+def _check_uses(opened: Container, manifest: Manifest) -> None:
+    """Refuse an array with two uses, which would be read twice: then a small file could be a large one many times."""
+    used: set[str] = set()
+    for name in uses(manifest):
+        if name in used:
+            opened.refuse(f"the array {name!r:.60} is used twice")
+        used.add(name)
 
 
 def _check_ops(opened: Container, manifest: Manifest) -> None:

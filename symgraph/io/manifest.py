@@ -96,6 +96,17 @@ def from_json(text: bytes, place: str) -> Manifest:
     return made
 
 
+def uses(manifest: Manifest) -> Iterator[str]:
+    """The arrays that are read as programs, defaults and values of variables."""
+    for row in manifest.functions.values():
+        yield row.program
+        yield from row.defaults.values()
+    for variable in manifest.variables.values():
+        yield variable.value
+    if manifest.default_updates is not None:
+        yield manifest.default_updates.program
+
+
 def _function(row: _Fields) -> FunctionRow:
     made = FunctionRow(
         row.text("title"),
@@ -108,8 +119,10 @@ def _function(row: _Fields) -> FunctionRow:
     )
     count = len(made.arguments)
     positions = {str(i) for i in range(count)}
-    if not made.defaults.keys() <= positions or not all(0 <= i < count for i in made.donated):
+    if not made.defaults.keys() <= positions or not positions.issuperset(map(str, made.donated)):
         row.refuse("defaults or donated", "positions of arguments")
+    if len(set(made.donated)) < len(made.donated):
+        row.refuse("donated", "positions that differ")
     row.done()
     return made
 

@@ -3,6 +3,7 @@
 ``SYMGRAPH_CORRUPTIONS=20000 pytest tests/io/test_hostile.py`` draws that many of each kind.
 """
 
+import json
 import time
 import tracemalloc
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from symgraph.io import container
+from symgraph.io.container import checksum
 from tests.io import hostile
 
 SECONDS = 1.0
@@ -128,6 +131,74 @@ def test_the_largest_headers_take_bounded_memory(tmp_path, header):
 
     assert isinstance(found, sg.FileError)
     assert BYTES + len(content) > peak
+
+
+TEXTS = {
+    "commas": (
+        "def main(x: f32):\n    return " + "x," * 500_000,
+        "line 2, column 5: a statement has more than",
+    ),
+    "lines": (
+        "def main(x: f32):\n" + "    v: f32 = exp(x)\n" * 40_000,
+        "line 3, column 5: 'v' is defined already",
+    ),
+    "sizes": ("def main(x: f32[n" + " + 1*n" * 150_000 + "]):\n    return x", "line 1"),
+    "int": ("def main(x: f32):\n    return x[0x" + "f" * 1_000_000 + "]", "line 2, column 12: an input is"),
+}
+
+
+@pytest.mark.parametrize("text, fault", TEXTS.values(), ids=TEXTS)
+def test_hostile_texts_take_bounded_memory(native, tmp_path, text, fault):
+    """There are more of them in tests/graph/test_statements.py."""
+    content = with_parts(native, lambda manifest, arrays: arrays.update({"program/predict": as_text(text)}))
+    tracemalloc.start()
+    try:
+        found, _ = outcome(tmp_path / "drawn.sg", content, sg.load)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert f"function 'predict': {fault}" in str(found)
+    assert BYTES + len(content) > peak
+
+
+def test_an_array_has_one_use(native, tmp_path):
+    """Or a file of a megabyte could be a thousand programs of a megabyte."""
+
+    def other_program(manifest, arrays):
+        manifest["functions"]["again"] = manifest["functions"]["predict"]
+
+    def other_variable(manifest, arrays):
+        manifest["variables"]["u"] = manifest["variables"]["w"]
+
+    def donated_twice(manifest, arrays):
+        manifest["functions"]["predict"]["donated"] = [0, 0]
+
+    faults = {
+        other_program: "the array 'program/predict' is used twice",
+        other_variable: "the array 'variable/w' is used twice",
+        donated_twice: "in its manifest donated should be positions that differ",
+    }
+    for change, fault in faults.items():
+        found, _ = outcome(tmp_path / "drawn.sg", with_parts(native, change), sg.load)
+
+        assert str(found).endswith(fault)
+
+
+def with_parts(content, change):
+    """A whole file with something changed in its manifest or its arrays."""
+    opened = container.decode(content, "drawn")
+    arrays = dict(opened.arrays)
+    manifest = json.loads(arrays.pop("manifest").tobytes())
+    change(manifest, arrays)
+    manifest["checksums"] = {name: checksum(array) for name, array in sorted(arrays.items())}
+    text = as_text(json.dumps(manifest))
+    metadata = {**opened.metadata, "manifest": checksum(text)}
+    return b"".join(container.encode({**arrays, "manifest": text}, metadata, "drawn"))
+
+
+def as_text(text):
+    return np.frombuffer(text.encode(), "u1")
 
 
 def test_a_size_that_no_file_has_is_not_allocated(tmp_path):
