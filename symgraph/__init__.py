@@ -37,6 +37,7 @@ from symgraph.errors import (
     RunError,
     ShapeError,
     SymgraphError,
+    UnsupportedOperator,
     VerifyError,
 )
 from symgraph.graph.dims import Size
@@ -302,6 +303,7 @@ if TYPE_CHECKING:
     from symgraph.ops.own_scalar import scalar_op
 
 _LATE = {
+    "aot": "symgraph.aot",
     "composite": "symgraph.api.composite",
     "hessian": "symgraph.api.derivatives",
     "hvp": "symgraph.api.derivatives",
@@ -384,7 +386,8 @@ __all__ = [
     "save", "load",
     # errors
     "SymgraphError", "ArgumentError", "DeviceError", "DTypeError", "FileError", "GradientError", "GraphError",
-    "LinAlgError", "MemoryLimitError", "OutOfBoundsError", "ParseError", "RunError", "ShapeError", "VerifyError",
+    "LinAlgError", "MemoryLimitError", "OutOfBoundsError", "ParseError", "RunError", "ShapeError",
+    "UnsupportedOperator", "VerifyError",
     # arithmetic, rounding, choice, conversion
     "abs", "absolute", "add", "astype", "ceil", "conj", "conjugate", "divide", "divmod", "floor", "floor_divide",
     "fmod", "imag", "maximum", "minimum", "mod", "multiply", "negative", "positive", "real", "reciprocal",

@@ -1,4 +1,4 @@
-"""The command line: ``symgraph demo | ops | rules | show | run | diff | opt | doctor``."""
+"""The command line: ``symgraph demo | ops | rules | show | run | diff | convert | aot | opt | doctor``."""
 
 from __future__ import annotations
 
@@ -94,6 +94,38 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("new", type=Path, help="another")
     diff.set_defaults(run=_diff)
 
+    convert = commands.add_parser(
+        "convert", help="make a .sg file of an ONNX model, or an ONNX model of a file"
+    )
+    convert.add_argument("file", type=Path, metavar="FROM", help=f"a .onnx file, or {_FILE}")
+    convert.add_argument("target", type=Path, metavar="TO", help="a .sg file, or a .onnx file")
+    convert.add_argument("--function", metavar="NAME", help="one of several functions, to a model")
+    convert.add_argument("--opset", type=_positive, help="that of the model to write (default 21)")
+    convert.add_argument(
+        "--variables", action="store_true", help="make variables of the model's weights, not constants"
+    )
+    convert.add_argument(
+        "--given",
+        type=_named_path,
+        action="append",
+        default=[],
+        metavar="NAME=FILE.npy",
+        help="fix an input of the model, whose values decide sizes",
+    )
+    convert.set_defaults(run=_convert, usage=convert.error)
+
+    aot = commands.add_parser("aot", help="make a library for C of a file's function")
+    aot.add_argument("file", type=Path, help=_FILE)
+    aot.add_argument("folder", type=Path, help="where the header, the object file and the others go")
+    aot.add_argument("--function", metavar="NAME", help="one of several functions")
+    aot.add_argument("--name", help="what C calls it, if not its own name")
+    aot.add_argument("--size", type=_named_size, action="append", default=[], metavar="NAME=NUMBER")
+    aot.add_argument("--cpu", help='a processor by LLVM\'s name, as "x86-64-v3"; this one without it')
+    aot.add_argument("--target", help='a system, as "aarch64-linux-gnu"; this one without it')
+    aot.add_argument("--blas", choices=["inline", "cblas"], default="inline", help="who multiplies matrices")
+    aot.add_argument("--no-shared", action="store_true", help="no shared library, which takes a C compiler")
+    aot.set_defaults(run=_aot)
+
     book = commands.add_parser("rules", help="list every rewrite rule: its two sides, and what it keeps")
     book.add_argument("--markdown", action="store_true", help="print docs/rules.md")
     book.set_defaults(run=_rules)
@@ -121,6 +153,13 @@ def _named_path(text: str) -> tuple[str, Path]:
     if not name or not equals or not path:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE.npy")
     return name, Path(path)
+
+
+def _named_size(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if not name or not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER")
+    return name, int(number)
 
 
 def _positive(text: str) -> int:
@@ -190,6 +229,40 @@ def _diff(arguments: argparse.Namespace) -> int:
     return 1 if lines else 0
 
 
+def _convert(arguments: argparse.Namespace) -> None:
+    source, target = arguments.file, arguments.target
+    to_model = target.suffix == ".onnx"
+    if to_model == (source.suffix == ".onnx") or not (to_model or target.suffix == ".sg"):
+        arguments.usage(f"converts .onnx to .sg, and other files to .onnx; not {source} to {target}")
+    if to_model and (arguments.variables or arguments.given):
+        arguments.usage("--variables and --given are for what is read from a .onnx file")
+    if not to_model and (arguments.function or arguments.opset):
+        arguments.usage("--function and --opset are for what becomes a .onnx file")
+    if to_model:
+        program = _one(arguments)
+        function = native.of_graph(program) if isinstance(program, symgraph.Graph) else program
+        symgraph.onnx.save(function, target, opset=arguments.opset or 21)
+    else:
+        givens = {name: _array(path) for name, path in arguments.given}
+        model = symgraph.onnx.load(source, variables=arguments.variables, givens=givens)
+        native.save(target, model.as_function(), lines=False)  # which would be this one
+
+
+def _aot(arguments: argparse.Namespace) -> None:
+    program = _one(arguments)
+    library = symgraph.aot.build(
+        native.of_graph(program) if isinstance(program, symgraph.Graph) else program,
+        arguments.folder,
+        name=arguments.name,
+        sizes=dict(arguments.size),
+        cpu=arguments.cpu,
+        target=arguments.target,
+        blas=arguments.blas,
+        shared=not arguments.no_shared,
+    )
+    print(f"{library.signature};")
+
+
 def _opt(arguments: argparse.Namespace) -> None:
     names = arguments.passes.split(",") if arguments.passes else None
     options = Options(fast_math=arguments.fast_math, verify=True)
@@ -236,7 +309,7 @@ def _read(path: Path) -> Any:
     return symgraph.parse(text)
 
 
-def _array(path: Path, node: symgraph.Node) -> Any:
+def _array(path: Path, node: symgraph.Node | None = None) -> Any:
     """The array of a .npy file; one of bfloat16, which NumPy writes as plain bytes, as what it is."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -244,7 +317,9 @@ def _array(path: Path, node: symgraph.Node) -> Any:
         raise FileError(f"{path}: it is no .npy file: {error}") from None
     if not isinstance(array, np.ndarray):
         raise FileError(f"{path}: it has several arrays; a .npy file has one")
-    return array.view(node.dtype) if array.dtype.str == "|V2" and node.row.name == "bfloat16" else array
+    if node is not None and node.row.name == "bfloat16" and array.dtype.str == "|V2":
+        return array.view(node.dtype)
+    return array
 
 
 _PACKAGES = {

@@ -3,20 +3,24 @@
 ::
 
     SymgraphError
-    ├── DTypeError        TypeError        a dtype that an op or an argument does not take
-    ├── ShapeError        ValueError       sizes, ranks or axes that do not fit together
-    ├── GraphError        ValueError       an ill-formed graph: missing, unused, repeated or unknown inputs
-    ├── ArgumentError     TypeError        a wrong number, name, structure or value of arguments
-    ├── GradientError     ValueError       a derivative that does not exist
-    ├── OutOfBoundsError  IndexError       an index outside its axis
-    ├── ParseError        ValueError       text that is not a program; has the line and the column
-    ├── LinAlgError       NumPy's          a matrix without the inverse or the factors that are asked for
-    ├── RunError          RuntimeError     a program that failed while it ran
-    ├── DeviceError       RuntimeError     a device or its compiler that is not there, or refuses what it is given
-    ├── MemoryLimitError  MemoryError      a limit of memory that no order of steps keeps
-    ├── FileError         OSError          a file that cannot be read or written
-    └── VerifyError       AssertionError   a broken invariant: a bug of symgraph's own
+    ├── DTypeError           TypeError            a dtype that an op or an argument does not take
+    ├── ShapeError           ValueError           sizes, ranks or axes that do not fit together
+    ├── GraphError           ValueError           an ill-formed graph: missing, unused, repeated or unknown inputs
+    ├── ArgumentError        TypeError            a wrong number, name, structure or value of arguments
+    ├── GradientError        ValueError           a derivative that does not exist
+    ├── OutOfBoundsError     IndexError           an index outside its axis
+    ├── ParseError           ValueError           text that is not a program; has the line and the column
+    ├── LinAlgError          NumPy's              a matrix without the inverse or the factors that are asked for
+    ├── RunError             RuntimeError         a program that failed while it ran
+    ├── DeviceError          RuntimeError         a device or its compiler that is not there or refuses what it is given
+    ├── MemoryLimitError     MemoryError          a limit of memory that no order of steps keeps
+    ├── FileError            OSError              a file that cannot be read or written
+    ├── UnsupportedOperator  NotImplementedError  what another format has and symgraph has not, or the reverse
+    └── VerifyError          AssertionError       a broken invariant: a bug of symgraph's own
 """
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -85,6 +89,33 @@ class MemoryLimitError(SymgraphError, MemoryError):
 
 class FileError(SymgraphError, OSError):
     """A file that cannot be read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An operator that cannot be imported or exported: its name, its node in the model or its line, and why.
+
+    >>> print(Problem("ImageDecoder", "node decode", "there is no rule for it"))
+    ImageDecoder (node decode): there is no rule for it
+    """
+
+    operator: str
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.operator} ({self.place}): {self.reason}"
+
+
+class UnsupportedOperator(SymgraphError, NotImplementedError):
+    """What of a model cannot be imported, or of a function exported.
+
+    ``problems`` lists each operator with its node and the reason.
+    """
+
+    def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class VerifyError(SymgraphError, AssertionError):

@@ -117,7 +117,7 @@ def translated(
 ) -> tuple[Interface, Compiled]:
     """How C sees a function, and its module."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or Names().add(name) != name.strip("_"):
-        raise ArgumentError(f"{name!r} is no name for a function in C")
+        raise ArgumentError(f"{name!r} is no name for a function in C; name=... gives another")
     made, states = _alone(function, sizes)
     steps = plan(optimize(made, Options())[-1].graph, made.inputs, libraries=False)
     wishes = [variable.name or "state" for _, variable in states]

@@ -41,14 +41,19 @@ class Call:
             raise Unknown(f"a value depends on the sizes {', '.join(map(str, value.flat))}")
         return value
 
+    def _whole(self, value: Array) -> Array:
+        if value.dtype.kind == "c":
+            raise Refused(f"takes whole numbers, not {value.dtype}")
+        return value
+
     def dims(self, x: Node | Sequence[int]) -> tuple[Dim, ...]:
         """The known elements of a vector, or of a scalar, as sizes."""
-        values = self.table.value(x).ravel() if isinstance(x, Node) else x
+        values = self._whole(self.table.value(x)).ravel() if isinstance(x, Node) else x
         return tuple(each if isinstance(each, Size) else int(each) for each in values)
 
     def ints(self, x: Node | Sequence[int]) -> tuple[int, ...]:
         """The known elements of a vector, or of a scalar."""
-        return tuple(int(each) for each in (self.array(x).ravel() if isinstance(x, Node) else x))
+        return tuple(int(each) for each in (self._whole(self.array(x)).ravel() if isinstance(x, Node) else x))
 
     def number(self, x: Node | Any) -> Any:
         """The known value of a scalar, or of the one element of an array."""

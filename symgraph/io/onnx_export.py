@@ -8,19 +8,25 @@ from typing import Any
 
 from symgraph.api.function import CompiledFunction
 from symgraph.api.variable import Variable
-from symgraph.errors import ArgumentError, FileError
+from symgraph.errors import ArgumentError, FileError, Problem
 from symgraph.graph.dims import Size
 from symgraph.graph.node import Node
 from symgraph.graph.op import ITEM, PACK, VARIABLE
+from symgraph.graph.origin import inherit
+from symgraph.graph.types import TupleType
 from symgraph.graph.walk import expand, toposort
 from symgraph.io import (  # noqa: F401  (the spellings)
     atomic,
+    onnx_definitions_matrices,
     onnx_spelled_indices,
     onnx_spelled_loops,
+    onnx_spelled_reductions,
     onnx_spellings,
 )
+from symgraph.io.onnx_definitions import DEFINITIONS
 from symgraph.io.onnx_proto import number_of, package
-from symgraph.io.onnx_table import Problem, Refused, unsupported
+from symgraph.io.onnx_table import Refused, unsupported
+from symgraph.io.onnx_walk import names_read
 from symgraph.io.onnx_writing import SPELLINGS, Writer
 
 _OLDEST = 18
@@ -58,20 +64,24 @@ def to_proto(f: CompiledFunction, *, opset: int = 21) -> Any:
     inputs = []
     for node in graph.inputs:
         w.values[node] = name = w.named(node.name or "x")
+        w.rows[name] = node.row
         inputs.append(_info(name, node))
         w.bind(node, name)
     w.fill(w, graph.roots)
     if problems:
         raise unsupported(f.name, problems, "exported")
     outputs = []
-    wishes = [*_names(f, len(graph.outputs)), *(f"{each.variable.name}_next" for each in graph.updates)]
+    updated = [w.values.get(each.variable, each.variable.name) for each in graph.updates]
+    wishes = [*_names(f, len(graph.outputs)), *(f"{name}_next" for name in updated)]
     for wish, node in zip(wishes, graph.roots, strict=True):
         found = w.values[node]
         assert isinstance(found, str)
         name = w.named(wish)
         w.nodes.append(onnx.helper.make_node("Identity", [found], [name]))
         outputs.append(_info(name, node))
-    made = onnx.helper.make_graph(w.nodes, f.name, inputs, outputs, w.tensors)
+    read = {name for node in w.nodes for name in names_read(node)}
+    nodes = [node for node in w.constants if node.output[0] in read] + w.nodes
+    made = onnx.helper.make_graph(nodes, f.name, inputs, outputs, w.tensors)
     imports = [onnx.helper.make_opsetid("", opset)]
     version = onnx.helper.find_min_ir_version_for(imports)
     return onnx.helper.make_model(made, opset_imports=imports, ir_version=version, producer_name="symgraph")
@@ -94,26 +104,27 @@ def _info(name: str, node: Node) -> Any:
 
 
 def _write(w: Writer, roots: Sequence[Node], problems: list[Problem]) -> None:
-    """Give each node that the roots need a value in the model; where that cannot be, it is a problem, and those that
-    depend on it are left out."""
+    """Give each node that the roots need a value in the model; where that cannot be, it is a problem, and its value a
+    name that nothing makes, so that the problems behind it are found too."""
     for node in toposort(roots, stop=w.values):
-        if node in w.values or any(x not in w.values for x in node.inputs):
+        if node in w.values:
             continue
         try:
             found = _value(w, node, problems)
         except Refused as error:
             place = node.origin.place if node.origin else "unknown"
             problems.append(Problem(node.op.name, place, str(error)))
-            continue
-        if found is None:
-            continue
+            count = len(node.type.items) if isinstance(node.type, TupleType) else 0
+            found = [w.named("missing") for _ in range(count)] if count else w.named("missing")
         w.values[node] = found
+        if isinstance(found, str):
+            w.rows[found] = node.row
         if isinstance(found, str) and (node.op is ITEM or node.op.binds_sizes):
             w.bind(node, found)  # sizes that a run decides are read from its results
 
 
-def _value(w: Writer, node: Node, problems: list[Problem]) -> str | list[str] | None:
-    """The name or the names of what a node becomes; None where its definition has a problem."""
+def _value(w: Writer, node: Node, problems: list[Problem]) -> str | list[str]:
+    """The name or the names of what a node becomes; raises Refused."""
     inputs: list[Any] = [w.values[x] for x in node.inputs]
     attrs = node.attrs.fields() if node.attrs is not None else {}
     if node.op is ITEM:
@@ -127,8 +138,12 @@ def _value(w: Writer, node: Node, problems: list[Problem]) -> str | list[str] | 
     found = None if spelling is None else spelling(w, node, *inputs, **attrs)
     if found is not None:
         return found
-    if node.op.body is None:
+    if node.op.name in DEFINITIONS:
+        with inherit(node.origin):
+            body = DEFINITIONS[node.op.name](*node.inputs, **attrs)
+    elif node.op.body is not None:
+        body = expand(node)
+    else:
         raise Refused("ONNX has no operator for it")
-    body = expand(node)
     _write(w, [body], problems)
-    return w.values.get(body)
+    return w.values[body]

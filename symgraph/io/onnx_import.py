@@ -16,21 +16,23 @@ import numpy as np
 from symgraph.api.arguments import as_argument
 from symgraph.api.function import CompiledFunction, function
 from symgraph.api.variable import Variable, variable
-from symgraph.errors import ArgumentError, GraphError, ShapeError
+from symgraph.errors import ArgumentError, GraphError, Problem, ShapeError
 from symgraph.graph.dims import Dim, Size, fresh, symbol
 from symgraph.graph.node import Node, type_symbols
 from symgraph.graph.op import PLACEHOLDER, constant, placeholder
 from symgraph.graph.types import DType
 from symgraph.graph.walk import toposort
-from symgraph.io.onnx_proto import Source, dtype_of, type_name
-from symgraph.io.onnx_table import Problem, Refused, Report, unsupported
-from symgraph.io.onnx_walk import Frame, Values, Walk, graphs_of, is_known, opsets_of, why_not
+from symgraph.io.onnx_proto import MOST_AXES, Source, dtype_of, type_name
+from symgraph.io.onnx_table import Refused, Report, unsupported
+from symgraph.io.onnx_walk import MOST_NODES, Frame, Values, Walk, graphs_of, is_known, opsets_of, why_not
 from symgraph.options import Options
 
 Array = np.ndarray[Any, Any]
 
 _MOST_PROGRAMS = 32
 _MOST_ELEMENTS = 4096
+_LONGEST = 80
+"""Characters of a name that a placeholder or a size keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,13 @@ class OnnxFunction:
     def compiled(self) -> CompiledFunction:
         """The compiled function of the inputs that matter; raises GraphError as ``inputs`` does."""
         return self._whole().compiled
+
+    def as_function(self) -> CompiledFunction:
+        """The model as a function for ``symgraph.save``: of the inputs that matter, by the names of their placeholders,
+        with a dict of the outputs; raises GraphError as ``inputs`` does."""
+        whole = self._whole()
+        inputs = list(whole.compiled.graph.inputs)
+        return function(inputs, whole.outputs, name=self.name, options=self._options)
 
     def __repr__(self) -> str:
         return f"<ONNX model {self.name}({', '.join(self.input_names)}) -> {', '.join(self.output_names)}>"
@@ -254,7 +263,9 @@ def load(
     try:
         return OnnxFunction(source, givens or {}, variables, options or Options())
     except Refused as error:  # a tensor of the model
-        raise unsupported(source.name, [Problem("tensor", source.model.graph.name, str(error))]) from None
+        raise unsupported(
+            source.name, [Problem("tensor", f"graph {source.model.graph.name}", str(error))]
+        ) from None
 
 
 def _refuse_unknown(source: Source, opsets: Mapping[str, int]) -> None:
@@ -266,8 +277,12 @@ def _refuse_unknown(source: Source, opsets: Mapping[str, int]) -> None:
     problems = []
     places: list[tuple[Any, Mapping[str, int]]] = [(model.graph.node, opsets)]
     places += [(f.node, {**opsets, **opsets_of(f.opset_import)}) for f in model.functions]
+    count = 0
     while places:
         nodes, versions = places.pop()
+        count += len(nodes)
+        if count > MOST_NODES:
+            raise source.error(f"has over {MOST_NODES} nodes")
         for number, node in enumerate(nodes):
             domain = "" if node.domain == "ai.onnx" else node.domain
             places += [(graph.node, versions) for each in node.attribute for graph in graphs_of(each)]
@@ -275,7 +290,7 @@ def _refuse_unknown(source: Source, opsets: Mapping[str, int]) -> None:
                 continue
             name = node.name or next(iter(node.output), f"number {number}")
             problems.append(
-                Problem(node.op_type, name, why_not(node.op_type, domain, versions.get(domain, 0)))
+                Problem(node.op_type, f"node {name}", why_not(node.op_type, domain, versions.get(domain, 0)))
             )
     if problems:
         raise unsupported(source.name, problems)
@@ -307,6 +322,11 @@ def _inputs_of(source: Source, weights: set[str]) -> list[Input]:
             continue
         shape = None
         if tensor.HasField("shape"):
+            if len(tensor.shape.dim) > MOST_AXES:
+                text = (
+                    f"the input {info.name!r} has {len(tensor.shape.dim)} axes, and {MOST_AXES} is the most"
+                )
+                raise source.error(text)
             shape = tuple(_size(each, sizes, source, info.name) for each in tensor.shape.dim)
         found.append(Input(info.name, names[info.name], row, shape))
     if problems:
@@ -333,7 +353,7 @@ def _size(dim: Any, sizes: dict[str, Size], source: Source, name: str) -> Dim:
 
 def _identifier(name: str, taken: Iterable[str]) -> str:
     """A name for a placeholder or a size like one of the model's, which may hold any character."""
-    clean = re.sub(r"[^A-Za-z0-9_]", "_", name).strip("_") or "x"
+    clean = re.sub(r"[^A-Za-z0-9_]", "_", name[:_LONGEST]).strip("_") or "x"
     if not clean[0].isalpha() or keyword.iskeyword(clean):
         clean = f"x_{clean}"
     known = set(taken)

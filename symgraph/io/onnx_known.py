@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, cast
 
 import numpy as np
 
 from symgraph.errors import SymgraphError
-from symgraph.graph.dims import Dim, Size, dim_max, dim_min, same
+from symgraph.graph.dims import Dim, Size, broadcast, dim_max, dim_min, same
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, OPS, PLACEHOLDER, SIZE, VARIABLE, constant, size_value
@@ -22,6 +23,17 @@ Array = np.ndarray[Any, Any]
 
 _LARGEST = 1 << 22
 """Elements of an array that is computed to learn sizes from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whether:
+    """An answer that only the call knows: whether two sizes are the same."""
+
+    a: Dim
+    b: Dim
+
+    def unknown(self) -> Unknown:
+        return Unknown(f"sizes depend on whether {self.a} is {self.b}")
 
 
 class Known:
@@ -51,6 +63,7 @@ class Known:
                 continue
             self._found[here] = self._compute(here)
             pending.pop()
+        _refuse_open(self._found[node])
         return self._found[node]  # type: ignore[no-any-return]
 
     def _compute(self, node: Node) -> Any:
@@ -76,6 +89,9 @@ class Known:
         if any(isinstance(value, np.ndarray) and value.dtype == object for value in values):
             if node.op.name not in _OF_SIZES:
                 raise Unknown(f"sizes are computed by {node.op.name} of other sizes")
+            if node.op.name in _COMPUTED and node.op.name != "where":
+                for value in values:
+                    _refuse_open(value)
             return _settled(_OF_SIZES[node.op.name](*values, **attrs))
         try:
             if node.op.numpy is not None:
@@ -104,9 +120,17 @@ def _objects(value: Any) -> Array:
 def _settled(value: Array) -> Array:
     """Numbers again, where no size is left."""
     value = np.asarray(value, object) if not isinstance(value, np.ndarray) else value
-    if value.dtype != object or any(isinstance(each, Size) for each in value.flat):
+    if value.dtype != object or any(isinstance(each, Size | Whether) for each in value.flat):
         return value
-    return value.astype(np.int64)
+    return value.astype(bool if any(isinstance(each, bool) for each in value.flat) else np.int64)
+
+
+def _refuse_open(value: Any) -> None:
+    """Raise Unknown for an array with an answer that only the call knows."""
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        for each in value.flat:
+            if isinstance(each, Whether):
+                raise each.unknown()
 
 
 def _each(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,15 +142,28 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, Size) else int(value)
 
 
-def _equals(a: Dim, b: Dim) -> bool:
+def _equals(a: Dim, b: Dim) -> bool | Whether:
     answer = same(a, b)
-    if answer is None:
-        raise Unknown(f"sizes depend on whether {a} is {b}")
-    return answer
+    return Whether(a, b) if answer is None else answer
 
 
-def _equal(a: Array, b: Array) -> Array:
-    return np.asarray(np.frompyfunc(lambda x, y: _equals(_plain(x), _plain(y)), 2, 1)(a, b)).astype(bool)
+def _equal(a: Array, b: Array) -> Any:
+    return np.frompyfunc(lambda x, y: _equals(_plain(x), _plain(y)), 2, 1)(a, b)
+
+
+def _not_equal(a: Array, b: Array) -> Any:
+    found = np.asarray(_equal(a, b), object)
+    _refuse_open(found)
+    return ~found.astype(bool)
+
+
+def _choose(condition: Any, a: Any, b: Any) -> Dim:
+    """One of two sizes; ``a if b == 1 else b`` is what NumPy broadcasts the two to."""
+    if not isinstance(condition, Whether):
+        return _plain(a if condition else b)  # type: ignore[no-any-return]
+    if {condition.a, condition.b} == {_plain(b), 1}:
+        return broadcast(_plain(a), _plain(b))
+    raise condition.unknown()
 
 
 def _cast(x: Array, dtype: Any) -> Array:
@@ -145,7 +182,7 @@ def _reduced(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return along
 
 
-_MOVES = ("index", "concat", "reshape", "expand_dims", "squeeze", "transpose", "broadcast_to", "where")
+_MOVES = ("index", "concat", "reshape", "expand_dims", "squeeze", "transpose", "broadcast_to")
 """Ops whose NumPy meaning does not look at the elements."""
 
 _COMPUTED: dict[str, Callable[..., Any]] = {
@@ -158,7 +195,8 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
     "maximum": _each(dim_max),
     "minimum": _each(dim_min),
     "equal": _equal,
-    "not_equal": lambda a, b: ~_equal(a, b),
+    "not_equal": _not_equal,
+    "where": lambda condition, a, b: np.frompyfunc(_choose, 3, 1)(condition, a, b),
     "astype": _cast,
     "sum": _reduced(lambda a, b: a + b),
     "prod": _reduced(lambda a, b: a * b),

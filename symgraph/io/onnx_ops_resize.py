@@ -21,6 +21,9 @@ from symgraph.ops.linalg import matmul
 
 Array = np.ndarray[Any, Any]
 
+_MOST_PLACES, _MOST_WEIGHTS = 1 << 20, 1 << 22
+"""Of one axis; what is linear or cubic has a weight for each place before and each after."""
+
 
 @dataclass(frozen=True, slots=True)
 class How:
@@ -119,6 +122,8 @@ def _resized(
             continue
         known = fixed(size, f"the size of axis {axis}")
         after = sizes[place] if sizes is not None else int(np.floor(known * scale * (stop - start)))
+        if after > _MOST_PLACES:
+            raise Refused(f"axis {axis} would have {after} places, and {_MOST_PLACES} is the most")
         one = Axis(known, after, scale, start, stop)
         where_from = _origins(one, how)
         if how.coordinates == "tf_crop_and_resize":
@@ -187,6 +192,10 @@ def _weights(axis: Axis, origins: Array, how: How) -> Array:
     # Antialiasing widens the kernel by the factor that the image shrinks by.
     factor = min(axis.scale, 1.0) if how.antialias else 1.0
     reach = (1 if how.mode == "linear" else 2) / factor
+    if axis.after * axis.before > _MOST_WEIGHTS or reach > _MOST_PLACES:
+        raise Refused(
+            f"an axis of {axis.before} places becomes one of {axis.after}, which are too many weights"
+        )
     matrix = np.zeros((axis.after, axis.before))
     for number, origin in enumerate(origins):
         first, last = int(np.floor(origin - reach)), int(np.ceil(origin + reach))

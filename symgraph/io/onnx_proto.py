@@ -74,6 +74,8 @@ class Source:
         if any(size < 0 for size in shape):
             raise self.error(f"{what} has the sizes {shape}")
         row = self.row(tensor.data_type, what)
+        if len(shape) > MOST_AXES or prod(max(size, 1) for size in shape) > _MOST_ELEMENTS:
+            raise self.error(f"{what} has {len(shape)} axes of the sizes {str(shape)[:60]}")
         if tensor.HasField("data_location") and tensor.data_location == onnx.TensorProto.EXTERNAL:
             return self._external(tensor, shape, row, what)
         wanted = prod(shape) * row.numpy.itemsize
@@ -98,7 +100,7 @@ class Source:
                 f"{what} lies in the file {location!r}, and the model has no folder: load its path"
             )
         home = self.folder.resolve()
-        if "\0" in location:
+        if not isinstance(location, str) or "\0" in location:
             raise self.error(f"{what} lies in {location!r}, which is no name of a file")
         path = (home / location).resolve()
         if not location or Path(location).is_absolute() or home not in path.parents:
@@ -131,6 +133,8 @@ class Source:
         return row
 
 
+MOST_AXES, _MOST_ELEMENTS = 64, 1 << 60
+"""Of an array, as NumPy has them; sizes of 0 count as 1."""
 _FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 
 

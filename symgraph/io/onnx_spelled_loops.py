@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph.dims import Dim
+from symgraph.graph.dims import Dim, Size
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.graph.types import BOOL, INT64, TensorType
@@ -66,6 +66,11 @@ def loop(
         "Loop", carries + len(count) + len(made) - carries, most, begin, *first, *start, body=graph
     )
     stacks = found[carries + len(count) :]
+    for place, out in enumerate(made[carries:]):
+        if not (isinstance(length, int) and length > 0) and any(isinstance(size, Size) for size in out.shape):
+            # After no turn at all, runtimes make a stack whose symbolic sizes are 0.
+            assert length is not None
+            stacks[place] = w.add("Reshape", stacks[place], w.shape((length, *out.shape)), allowzero=1)
     if reverse:
         far = w.ints([-(2**63) + 1])
         stacks = [w.add("Slice", x, w.ints([-1]), far, w.ints([0]), w.ints([-1])) for x in stacks]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from symgraph.graph.dims import Dim
+from symgraph.graph.dims import Dim, broadcast
 from symgraph.graph.node import Node
 from symgraph.graph.op import ConstantAttrs
 from symgraph.graph.types import BOOL, BY_NAME, INT64, DType
-from symgraph.io.onnx_table import Refused
+from symgraph.io.onnx_table import COMPLEX, Refused
 from symgraph.io.onnx_writing import Writer, spelled
 
 INT32 = BY_NAME["int32"]
@@ -30,13 +31,11 @@ def _plain(w: Writer, node: Node, *inputs: str) -> str:
     name = node.op.onnx
     assert name is not None
     kinds = {x.row.kind for x in node.inputs}
-    if "complex" in kinds:
-        raise Refused("complex numbers")
-    if kinds == {"bool"}:
-        if node.op.name not in _OF_BOOLS:
-            raise Refused(f"{node.op.name} of bools")
+    if kinds == {"bool"} and node.op.name in _OF_BOOLS:
         name = _OF_BOOLS[node.op.name]
-    elif not kinds & {"float", "bool"}:
+    elif kinds == {"bool"}:  # comparisons
+        inputs = tuple(w.cast(x, INT32) for x in inputs)
+    elif kinds <= {"int", "uint"}:
         name = _OF_INTEGERS.get(node.op.name, name)
     if node.row.is_integer and node.op.name in ("negative", "relu", "pow"):
         return _of_integers(w, node, *inputs)
@@ -59,15 +58,9 @@ for _name in _PLAIN:
     spelled(_name)(_plain)
 
 
-def _real(node: Node) -> None:
-    if any(x.row.is_complex for x in node.inputs):
-        raise Refused("complex numbers")
-
-
 @spelled("logical_and", "logical_or", "logical_xor", "logical_not")
 def logical(w: Writer, node: Node, *inputs: str) -> str:
     """Of what is not 0, as of True."""
-    _real(node)
     given = [w.cast(x, BOOL) if at.row is not BOOL else x for x, at in zip(inputs, node.inputs, strict=True)]
     return w.add(node.op.onnx or "", *given)
 
@@ -75,7 +68,6 @@ def logical(w: Writer, node: Node, *inputs: str) -> str:
 @spelled("isnan", "isinf", "isfinite")
 def is_special(w: Writer, node: Node, x: str) -> str:
     """Integers and bools are finite."""
-    _real(node)
     if not node.inputs[0].row.is_float:
         same = w.add("Equal", x, x)
         return same if node.op.name == "isfinite" else w.add("Not", same)
@@ -87,21 +79,30 @@ def is_special(w: Writer, node: Node, x: str) -> str:
 @spelled("matmul", "einsum", "tensordot")
 def product(w: Writer, node: Node, *inputs: str, **attrs: Any) -> str:
     """Of bools, whether any of the products is true."""
-    _real(node)
-    row = node.row
-    narrow = row is BOOL or (row.is_integer and row.bits < 32)
-    given = [w.cast(x, INT32) for x in inputs] if narrow else inputs
-    if node.op.name == "matmul":
+    given: Sequence[str] = [w.cast(x, INT32) for x in inputs] if node.row is BOOL else inputs
+    if node.op.name == "matmul" and _is_transposed(node.inputs[0]) and node.inputs[1].ndim == 1:
+        # onnxruntime 1.31 puts the transpose into the product, where it reads the vector as a row.
+        column = w.add("Unsqueeze", given[1], w.ints([1]))
+        found = w.add("Squeeze", w.add("MatMul", given[0], column), w.ints([-1]))
+    elif node.op.name == "matmul":
         found = w.add("MatMul", *given)
     else:
-        found = w.add("Einsum", *given, equation=_equation(node, **attrs))
-    return w.cast(found, row) if narrow else found
+        equation = _equation(node, **attrs)
+        if node.op.name == "einsum":
+            equation, given = _without_ones(w, node, equation, given)
+        found = w.add("Einsum", *given, equation=equation)
+    return w.cast(found, BOOL) if node.row is BOOL else found
+
+
+def _is_transposed(x: Node) -> bool:
+    while x.op.name == "astype":
+        x = x.inputs[0]
+    return x.op.name == "transpose"
 
 
 def _equation(node: Node, spec: str = "", first: tuple[int, ...] = (), second: tuple[int, ...] = ()) -> str:
     if spec:
-        _check_labels(spec, node)
-        return spec
+        return spec.replace(" ", "")
     letters = "abcdefghijklmnopqrstuvwxyz"
     a, b = node.inputs
     left, right = letters[: a.ndim], list(letters[a.ndim : a.ndim + b.ndim])
@@ -113,21 +114,28 @@ def _equation(node: Node, spec: str = "", first: tuple[int, ...] = (), second: t
     return f"{left},{''.join(right)}->{''.join(out)}"
 
 
-def _check_labels(spec: str, node: Node) -> None:
-    """Refuse a label of several sizes, one of them 1: onnx does not infer the sizes of what an einsum broadcasts."""
+def _without_ones(w: Writer, node: Node, spec: str, inputs: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """An einsum whose labels have one size each: onnx does not infer the sizes of what is broadcast."""
+    terms, out = spec.split("->")
     sizes: dict[str, Dim] = {}
-    for labels, x in zip(spec.split("->")[0].split(","), node.inputs, strict=True):
-        names = labels.replace("...", "").strip()
-        if len(names) != x.ndim or any(
-            sizes.setdefault(c, n) != n for c, n in zip(names, x.shape, strict=True)
-        ):
-            raise Refused(f"the einsum {spec!r}, which broadcasts")
+    for labels, x in zip(terms.split(","), node.inputs, strict=True):
+        for label, size in zip(labels, x.shape, strict=True):
+            sizes[label] = broadcast(sizes.get(label, 1), size)
+    kept, given = [], []
+    for labels, x, name in zip(terms.split(","), node.inputs, inputs, strict=True):
+        ones = [i for i, label in enumerate(labels) if x.shape[i] == 1 and sizes[label] != 1]
+        left = [label for i, label in enumerate(labels) if i not in ones]
+        if any(sizes[label] is not x.shape[i] for i, label in enumerate(labels) if i not in ones):
+            raise Refused(f"the einsum {spec!r}, of which only the call tells what is broadcast")
+        kept.append("".join(left))
+        given.append(w.add("Squeeze", name, w.ints(ones)) if ones else name)
+    return f"{','.join(kept)}->{out}", given
 
 
 @spelled("stop_gradient", "copy", "conj", "real")
 def identity(w: Writer, node: Node, x: str, **_: Any) -> str:
-    if node.inputs[0].row.is_complex:
-        raise Refused("complex numbers")
+    if node.op.name in ("conj", "real") and node.inputs[0].row.is_complex:
+        raise Refused(COMPLEX)
     return w.add("Identity", x)
 
 
@@ -135,7 +143,7 @@ def identity(w: Writer, node: Node, x: str, **_: Any) -> str:
 def reciprocal(w: Writer, node: Node, x: str) -> str:
     if not node.row.is_float:
         raise Refused(f"reciprocal of {node.row.name}")
-    return w.add("Div", w.like(1, node.row), x)
+    return w.add("Reciprocal", x)
 
 
 @spelled("not_equal")
@@ -151,6 +159,41 @@ def bitwise(w: Writer, node: Node, *inputs: str) -> str:
     return w.add(name, *inputs)
 
 
+@spelled("bitwise_left_shift", "bitwise_right_shift")
+def bit_shift(w: Writer, node: Node, x: str, y: str) -> str:
+    """Of bits without a sign; a negative number is shifted to the right with all bits flipped.
+
+    Shifts by as many places as there are bits, or more, leave no bit, which ONNX does not say.
+    """
+    row = node.row
+    bare = BY_NAME[f"uint{row.bits}"]
+    left = node.op.name == "bitwise_left_shift"
+    negative = None if left or row is bare else w.add("Less", x, w.like(0, row))
+    if negative is not None:
+        x = w.add("Where", negative, w.add("BitwiseNot", x), x)
+    bits, places = (each if row is bare else w.cast(each, bare) for each in (x, y))
+    far = None
+    if not _is_below(node.inputs[1], row.bits):
+        far = w.add("GreaterOrEqual", places, w.like(row.bits, bare))
+        places = w.add("Where", far, w.like(0, bare), places)
+    found = w.add("BitShift", bits, places, direction="LEFT" if left else "RIGHT")
+    if far is not None:
+        found = w.add("Where", far, w.like(0, bare), found)
+    if row is not bare:
+        found = w.cast(found, row)
+    return found if negative is None else w.add("Where", negative, w.add("BitwiseNot", found), found)
+
+
+def _is_below(node: Node, limit: int) -> bool:
+    number = node.attrs.number if isinstance(node.attrs, ConstantAttrs) else None
+    return number is not None and 0 <= number < limit
+
+
+@spelled("linalg.det", "det")
+def determinant(w: Writer, node: Node, x: str) -> str:
+    return w.add("Det", x)
+
+
 @spelled("trunc")
 def trunc(w: Writer, node: Node, x: str) -> str:
     if not node.row.is_float:
@@ -159,7 +202,7 @@ def trunc(w: Writer, node: Node, x: str) -> str:
 
 
 @spelled("fmod", "remainder", "floor_divide")
-def division(w: Writer, node: Node, x: str, y: str) -> str:
+def division(w: Writer, node: Node, x: str, y: str) -> str | None:
     """Of integers divided by 0 all are 0, which ONNX does not say."""
     row, zero = node.row, w.like(0, node.row)
     name = node.op.name
@@ -169,11 +212,11 @@ def division(w: Writer, node: Node, x: str, y: str) -> str:
         rest = w.add("Mod", x, by, fmod=int(name == "fmod"))
         found = rest if name != "floor_divide" else w.add("Div", w.add("Sub", x, rest), by)
         return w.add("Where", nothing, zero, found)
+    if name == "floor_divide":
+        return None
     rest = w.add("Mod", x, y, fmod=1)
     if name == "fmod":
         return rest
-    if name == "floor_divide":
-        raise Refused("floor_divide of floats")
     other = w.add("Xor", w.add("Less", rest, zero), w.add("Less", y, zero))
     moved = w.add("And", other, w.add("Not", w.add("Equal", rest, zero)))
     return w.add("Where", moved, w.add("Add", rest, y), rest)
@@ -215,8 +258,8 @@ def log_to_base(w: Writer, node: Node, x: str) -> str:
 
 @spelled("astype")
 def astype(w: Writer, node: Node, x: str, dtype: DType) -> str:
-    if dtype.is_complex or node.inputs[0].row.is_complex:
-        raise Refused("complex numbers")
+    if dtype.is_complex:
+        raise Refused(COMPLEX)
     return w.cast(x, dtype)
 
 
@@ -225,16 +268,22 @@ def astype(w: Writer, node: Node, x: str, dtype: DType) -> str:
 
 @spelled("leaky_relu", "elu")
 def with_slope(w: Writer, node: Node, x: str, slope: str) -> str | None:
-    """Where the parameter is a known number; else the body says it."""
+    """Where the parameter is a known number, which float32 has; else the body says it."""
     number = node.inputs[1].attrs.number if isinstance(node.inputs[1].attrs, ConstantAttrs) else None
-    if number is None or node.inputs[1].ndim:
+    if number is None or node.inputs[1].ndim or float(np.float32(number)) != float(number):
         return None
     return w.add(node.op.onnx or "", x, alpha=float(number))
 
 
+@spelled("selu")
+def selu(w: Writer, node: Node, x: str) -> str | None:
+    """Attributes are float32, which is too coarse for float64."""
+    return w.add("Selu", x) if node.row.bits < 64 else None
+
+
 @spelled("hard_sigmoid")
-def hard_sigmoid(w: Writer, node: Node, x: str) -> str:
-    return w.add("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+def hard_sigmoid(w: Writer, node: Node, x: str) -> str | None:
+    return w.add("HardSigmoid", x, alpha=1 / 6, beta=0.5) if node.row.bits < 64 else None
 
 
 @spelled("gelu_erf", "gelu_tanh")
@@ -253,54 +302,6 @@ def softmax(w: Writer, node: Node, x: str, axes: tuple[int, ...]) -> str | None:
     return w.add(node.op.onnx or "", x, axis=axes[0]) if len(axes) == 1 else None
 
 
-# Reductions
-
-
-@spelled("sum", "prod", "max", "min", "mean", "logsumexp")
-def reduction(w: Writer, node: Node, x: str, axes: tuple[int, ...], keepdims: bool) -> str | None:
-    row = node.inputs[0].row
-    if not (row.is_float or row.is_integer):
-        raise Refused(f"{node.op.name} of {row.name}")
-    if node.op.name == "mean" and any(node.inputs[0].shape[axis] == 0 for axis in axes):
-        return None  # runtimes do not agree on the mean of nothing
-    narrow = row.is_integer and row.bits < 32 and node.op.name in ("sum", "prod", "mean")
-    made = w.add(node.op.onnx or "", w.cast(x, INT32) if narrow else x, w.ints(axes), keepdims=int(keepdims),
-                 noop_with_empty_axes=1)  # fmt: skip
-    return w.cast(made, row) if narrow else made
-
-
-@spelled("any", "all")
-def truth(w: Writer, node: Node, x: str, axes: tuple[int, ...], keepdims: bool) -> str:
-    name = "ReduceMax" if node.op.name == "any" else "ReduceMin"
-    numbers = w.cast(w.cast(x, BOOL), INT32)
-    found = w.add(name, numbers, w.ints(axes), keepdims=int(keepdims), noop_with_empty_axes=1)
-    return w.add("Greater", found, w.like(0, INT32))  # of nothing, the extremum is that of the dtype
-
-
-@spelled("argmax", "argmin")
-def arg_extremum(w: Writer, node: Node, x: str, axis: int, keepdims: bool) -> str:
-    _real(node)
-    x = w.cast(x, INT32) if node.inputs[0].row is BOOL else x
-    return w.add(node.op.onnx or "", x, axis=axis, keepdims=int(keepdims))
-
-
-@spelled("cumulative_sum")
-def cumulative_sum(w: Writer, node: Node, x: str, axis: int, reverse: bool, exclusive: bool) -> str:
-    return w.add("CumSum", x, w.constant(axis, np.int64), reverse=int(reverse), exclusive=int(exclusive))
-
-
-@spelled("sort", "argsort")
-def sort(w: Writer, node: Node, x: str, axis: int, descending: bool) -> str:
-    _real(node)
-    row = node.inputs[0].row
-    size = w.size(node.inputs[0].shape[axis])
-    given = w.cast(x, INT32) if row is BOOL else x
-    values, places = w.add_many("TopK", 2, given, size, axis=axis, largest=int(descending), sorted=1)
-    if node.op.name == "argsort":
-        return places
-    return w.cast(values, BOOL) if row is BOOL else values
-
-
 # Shapes
 
 
@@ -311,6 +312,8 @@ def reshape(w: Writer, node: Node, x: str, shape: tuple[Dim, ...]) -> str:
 
 @spelled("broadcast_to")
 def broadcast_to(w: Writer, node: Node, x: str, shape: tuple[Dim, ...]) -> str:
+    if 0 in shape:  # where runtimes keep a size of 1
+        return w.add("Reshape", w.constant(np.empty(0, node.row.numpy)), w.shape(shape), allowzero=1)
     return w.add("Expand", x, w.shape(shape))
 
 
@@ -349,7 +352,7 @@ def size_value(w: Writer, node: Node, size: Dim) -> str:
 @spelled("constant")
 def constant(w: Writer, node: Node, value: Any) -> str:
     if node.row.is_complex:
-        raise Refused("complex numbers")
+        raise Refused(COMPLEX)
     return w.constant(value)
 
 

@@ -7,41 +7,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from symgraph.errors import SymgraphError
+from symgraph.errors import Problem, UnsupportedOperator
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An operator that cannot be imported: its name, its node's name, and why."""
+def unsupported(file: str, problems: Iterable[Problem], verb: str = "imported") -> UnsupportedOperator:
+    """The one error that lists what cannot be imported, or exported.
 
-    operator: str
-    node: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.operator} (node {self.node}): {self.reason}"
-
-
-class UnsupportedOperator(SymgraphError, NotImplementedError):
-    """What of a model cannot be imported, or of a function exported.
-
-    ``problems`` lists each operator with its node and the reason.
-
-    >>> problems = [Problem("ImageDecoder", "decode", "there is no rule for it")]
+    >>> problems = [Problem("ImageDecoder", "node decode", "there is no rule for it")]
     >>> print(unsupported("model.onnx", problems))
     model.onnx: 1 node cannot be imported
       ImageDecoder (node decode): there is no rule for it
     """
-
-    def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
-        super().__init__(message)
-        self.problems = tuple(problems)
-
-
-def unsupported(file: str, problems: Iterable[Problem], verb: str = "imported") -> UnsupportedOperator:
-    """The one error that lists what cannot be imported, or exported."""
     listed = list(dict.fromkeys(problems))
     count = f"{len(listed)} node{'s' if len(listed) > 1 else ''}"
     lines = [f"{file}: {count} cannot be {verb}", *(f"  {problem}" for problem in listed)]
@@ -50,6 +28,9 @@ def unsupported(file: str, problems: Iterable[Problem], verb: str = "imported") 
 
 class Refused(Exception):
     """A rule's own word that it cannot do what a node asks."""
+
+
+COMPLEX = "ONNX does not compute with complex numbers"
 
 
 class Unknown(Exception):

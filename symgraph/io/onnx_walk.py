@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from symgraph.errors import FileError, SymgraphError
+from symgraph.errors import FileError, Problem, SymgraphError
 from symgraph.graph.dims import Size
 from symgraph.graph.node import Node
 from symgraph.graph.op import constant
@@ -27,8 +27,8 @@ from symgraph.io import (  # noqa: F401  (the rules)
 )
 from symgraph.io.onnx_call import Call
 from symgraph.io.onnx_known import Known
-from symgraph.io.onnx_proto import Source, attributes, number_of, package
-from symgraph.io.onnx_table import Problem, Refused, Report, Rule, Stopped, Unknown, find
+from symgraph.io.onnx_proto import MOST_AXES, Source, attributes, number_of, package
+from symgraph.io.onnx_table import Refused, Report, Rule, Stopped, Unknown, find
 
 Values = MutableMapping[str, Node | None]
 """What names stand for; None for a value that could not be made."""
@@ -37,8 +37,8 @@ _DEEPEST = 64
 """Functions and graphs inside one another."""
 _LARGEST = 1 << 45
 """Elements of one array, which no machine has room for."""
-_MOST_NODES = 100_000
-"""Nodes walked, those of a function or a loop's body each time."""
+MOST_NODES = 100_000
+"""Nodes of a model, and nodes walked, those of a function or a loop's body each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,32 @@ class Frame:
     opsets: Mapping[str, int]
     attributes: Mapping[str, Any]
     path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A node that the walk has come to: what it is called in errors, the values that it may read, where it stands."""
+
+    node: Any
+    name: str
+    values: Values
+    frame: Frame
+
+    @property
+    def what(self) -> str:
+        return f"node {self.name!r} ({self.node.op_type})"
+
+
+class Inside(Exception):
+    """A fault in a graph among the attributes of a node, on its way through the op that traces it."""
+
+    def __init__(self, fault: FileError) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+_FAULTS = (SymgraphError, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What a node raises that contradicts itself: an attribute of another kind, sizes that do not fit, or have no room."""
 
 
 def opsets_of(imports: Any) -> dict[str, int]:
@@ -75,7 +101,7 @@ class Walk:
             if tensor.name not in values:
                 values[tensor.name] = constant(self.source.array(tensor, f"the tensor {tensor.name!r}"))
         if graph.sparse_initializer:
-            report.problems.append(Problem("sparse_initializer", graph.name, "sparse tensors"))
+            report.problems.append(Problem("sparse_initializer", f"graph {graph.name}", "sparse tensors"))
             for sparse in graph.sparse_initializer:
                 values.setdefault(sparse.values.name, None)
         self._nodes(graph.node, values, frame, report, [each.name for each in graph.output])
@@ -91,23 +117,23 @@ class Walk:
     ) -> None:
         read = set(results).union(*(names_read(node) for node in nodes))
         self.walked += len(nodes)
-        if self.walked > _MOST_NODES:
+        if self.walked > MOST_NODES:
             raise self.source.error(
-                f"functions and graphs inside one another come to over {_MOST_NODES} nodes"
+                f"functions and graphs inside one another come to over {MOST_NODES} nodes"
             )
         for number, node in enumerate(nodes):
             name = node.name or next((each for each in node.output if each), f"number {number}")
-            what = f"node {name!r} ({node.op_type})"
-            inputs = [self._read(each, values, what) if each else None for each in node.input]
+            visit = Visit(node, name, values, frame)
+            inputs = [self._read(each, values, visit.what) if each else None for each in node.input]
             asked = tuple(bool(each) and each in read for each in node.output)
             found: Sequence[Node | None] = ()
             if not any(each and values[each] is None for each in node.input):
-                found = self._node(node, name, what, inputs, asked, values, frame, report)
+                found = self._node(visit, inputs, asked, report)
             for place, each in enumerate(node.output):
                 if not each:
                     continue
                 if each in values and each in getattr(values, "maps", [values])[0]:
-                    raise self.source.error(f"{what} makes {each!r}, which there is already")
+                    raise self.source.error(f"{visit.what} makes {each!r}, which there is already")
                 values[each] = found[place] if place < len(found) else None
 
     def _read(self, name: str, values: Values, what: str) -> Node | None:
@@ -117,22 +143,18 @@ class Walk:
             raise self.source.error(f"{what} reads {name!r}, which nothing before it makes") from None
 
     def _node(
-        self,
-        node: Any,
-        name: str,
-        what: str,
-        inputs: list[Node | None],
-        asked: tuple[bool, ...],
-        values: Values,
-        frame: Frame,
-        report: Report,
+        self, visit: Visit, inputs: list[Node | None], asked: tuple[bool, ...], report: Report
     ) -> Sequence[Node | None]:
+        """The results of a node; none where the report has got the reason."""
+        operator, place = visit.node.op_type, f"node {visit.name}"
         try:
-            found = self._results(node, name, what, inputs, asked, values, frame)
+            found = self._results(visit, inputs, asked)
             missing = [each for place, each in enumerate(asked) if each and place >= len(found)]
             if missing:
                 raise Refused(f"it gives {len(found)} results, and more are asked for")
             for each in found:
+                if each is not None and each.ndim > MOST_AXES:
+                    raise Refused(f"a result of {each.ndim} axes, and {MOST_AXES} is the most")
                 if each is not None and isinstance(each.size, int) and each.size > _LARGEST:
                     raise Refused(f"a result of {each.size:.3g} elements")
             return found
@@ -141,29 +163,24 @@ class Walk:
         except Unknown as error:
             report.wanted.update(dict.fromkeys(error.inputs))
             if not error.inputs:
-                report.problems.append(Problem(node.op_type, name, str(error)))
+                report.problems.append(Problem(operator, place, str(error)))
         except Refused as error:
-            report.problems.append(Problem(node.op_type, name, str(error)))
+            report.problems.append(Problem(operator, place, str(error)))
+        except Inside as error:
+            raise error.fault from None
         except FileError:
             raise
-        except (SymgraphError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # A node that contradicts itself: an attribute of another kind, sizes that do not fit.
-            raise self.source.error(f"{what}: {error}") from error
+        except _FAULTS as error:
+            raise self.source.error(f"{visit.what}: {error}") from error
         return ()
 
     def _results(
-        self,
-        node: Any,
-        name: str,
-        what: str,
-        inputs: list[Node | None],
-        asked: tuple[bool, ...],
-        values: Values,
-        frame: Frame,
+        self, visit: Visit, inputs: list[Node | None], asked: tuple[bool, ...]
     ) -> Sequence[Node | None]:
+        node, frame, what = visit.node, visit.frame, visit.what
         domain = _domain(node.domain)
         given = attributes(node, frame.attributes)
-        inside = Frame(frame.opsets, frame.attributes, (*frame.path, name))
+        inside = Frame(frame.opsets, frame.attributes, (*frame.path, visit.name))
         own = self.functions.get((domain, node.op_type))
         if own is not None:
             return self._function(own, inputs, given, inside, what)
@@ -187,7 +204,10 @@ class Walk:
                 )
             own = dict(zip([each.name for each in graph.input], arguments, strict=True))
             report = Report()
-            found = self.run(graph, ChainMap(own, values), inside, report)
+            try:
+                found = self.run(graph, ChainMap(own, visit.values), inside, report)
+            except FileError as error:
+                raise Inside(error) from None
             made = [each for each in found if each is not None]
             if report or len(made) < len(found):
                 raise Stopped(report)

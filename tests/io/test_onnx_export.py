@@ -24,7 +24,17 @@ def i():
     return sg.placeholder("int64", ("m",), name="i")
 
 
+def a():
+    return sg.placeholder("float32", ("a",), name="a")
+
+
+def b():
+    return sg.placeholder("float32", ("b",), name="b")
+
+
 VALUES = {
+    "a": drawn(3),
+    "b": drawn(1),
     "x": drawn(5, 4),
     "y": 2 * drawn(5, 4)[::-1],
     "i": np.array([1, 0, -1]),
@@ -74,6 +84,8 @@ PROGRAMS = {
         sg.roll(x(), 1, 0), sg.broadcast_to(x(), (3, x().shape[0], 4)), sg.arange(x().shape[0] // 2 + 1),
     ],
     "products": lambda: [sg.einsum("ij,kj->ik", x(), y()), sg.tensordot(x(), y(), ((1,), (1,))), x() @ y().T],
+    "a transposed matrix and a vector": lambda: [x().T @ y()[:, 0], sg.grad((x() @ y()[0]).sum(), y())],
+    "sizes that the call broadcasts": lambda: [a() * b(), *sg.grad((a() * b()).sum(), [a(), b()])],
     "integers": lambda: [i() // 2, i() % 3, i() * i() - 1, i() / 2, -i(), sg.fmod(i(), 2)],
     "orders": lambda: [sg.sort(x(), 1), sg.argsort(x(), 1, descending=True)],
     "loops": lambda: [
@@ -126,6 +138,55 @@ def test_updates_are_further_outputs():
     assert ["loss", "w_next"] == [each.name for each in model.graph.output]
     assert np.allclose(step(VALUES["x"], VALUES["t"])["loss"], loss_there)
     assert np.allclose(w.value, w_there, rtol=1e-5)
+
+
+def test_variables_are_tensors_and_constants_are_nodes_that_something_reads():
+    w = sg.variable(drawn(4), name="w")
+    model = sg.onnx.to_proto(sg.function([x()], sg.leaky_relu(x() * w + 0.5, 0.25)))
+
+    assert ["w"] == [each.name for each in model.graph.initializer]
+    assert ["Constant", "Mul", "Add", "LeakyRelu", "Identity"] == [node.op_type for node in model.graph.node]
+    assert {"w"} == set(sg.onnx.load(model, variables=True).variables)
+
+
+def test_updates_of_two_variables_of_one_name_are_told_apart():
+    first, second = sg.variable(0.0, name="w"), sg.variable(0.0, name="w")
+    model = sg.onnx.to_proto(sg.function([], first + second, updates={first: first + 1, second: second + 2}))
+
+    assert ["output", "w_next", "w_2_next"] == [each.name for each in model.graph.output]
+
+
+def test_a_composition_of_ones_own_is_written_and_a_python_function_is_named():
+    @sg.composite(name="onnx_double")
+    def double(a):
+        return a + a
+
+    @sg.python_op(result="f32[n, m] -> f32[n, m]", name="onnx_opaque")
+    def opaque(a):
+        return a
+
+    again = sg.onnx.load(sg.onnx.to_proto(sg.function([x()], double(x()))))
+    assert np.array_equal(2 * VALUES["x"], again(VALUES["x"]))
+    with pytest.raises(
+        sg.UnsupportedOperator, match=r"onnx_opaque \(test_onnx_export.py:\d+\): ONNX has no operator"
+    ):
+        sg.onnx.to_proto(sg.function([x()], opaque(x())))
+
+
+def test_what_is_in_a_loop_is_named_once_by_its_own_line():
+    looped, _ = sg.scan(lambda c, row: (c + sg.gammaln(row), None), sg.zeros(4, "float32"), x())
+    with pytest.raises(sg.UnsupportedOperator) as caught:
+        sg.onnx.to_proto(sg.function([x()], sg.cond(looped[0] > 0, lambda: looped, lambda: sg.i0(looped))))
+
+    assert ["gammaln", "i0"] == sorted(problem.operator for problem in caught.value.problems)
+
+
+def test_a_dtype_that_an_operator_does_not_take_is_computed_in_a_wider_one():
+    i = sg.placeholder("int16", ("n",), name="i")
+    model = sg.onnx.to_proto(sg.function([i], i.max()))
+
+    assert ["Cast", "ReduceMax", "Cast"] == [node.op_type for node in model.graph.node][1:4]
+    assert 3 == answers(model, {"i": np.array([1, 3, 2], "int16")})[0]
 
 
 def test_ops_that_onnx_has_are_kept():
