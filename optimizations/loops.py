@@ -29,7 +29,7 @@ def tidying(table: Rules) -> Callable[[Graph, list[Fired]], Graph]:
     def run(program: Graph, log: list[Fired]) -> Graph:
         if not any(node.op in INNER for node in program.nodes()):
             return program
-        roots = rewrite(_tidied(program.roots), table, log=log)
+        roots = rewrite(_tidied(program.roots, {}), table, log=log)
         count = len(program.outputs)
         pairs = zip(program.updates, roots[count:], strict=True)
         updates = [Update(each.variable, value) for each, value in pairs]
@@ -38,8 +38,9 @@ def tidying(table: Rules) -> Callable[[Graph, list[Fired]], Graph]:
     return run
 
 
-def _tidied(roots: Sequence[Node]) -> list[Node]:
-    """The roots, with loops and branches as small as can be; those inside of them come first."""
+def _tidied(roots: Sequence[Node], known: dict[Graph, Graph]) -> list[Node]:
+    """The roots, with loops and branches as small as can be; those inside of them come first. ``known`` are graphs that
+    were met before, since several nodes may hold one."""
     roots = _merged(list(roots))
     order = toposort(roots)
     wanted = _wanted(order, roots)
@@ -51,7 +52,7 @@ def _tidied(roots: Sequence[Node]) -> list[Node]:
             continue
         built = rebuild(node, tuple(new[x] for x in node.inputs))
         if node.op in INNER:
-            built = make(node.op, built.inputs, with_graphs(built.attrs, _tidied_inside))
+            built = make(node.op, built.inputs, with_graphs(built.attrs, lambda x: _tidied_inside(x, known)))
         new[node] = built
         if node in wanted and isinstance(built.attrs, LoopAttrs):
             results[node] = _smaller_loop(built, built.attrs, wanted[node])
@@ -60,8 +61,10 @@ def _tidied(roots: Sequence[Node]) -> list[Node]:
     return [new[root] for root in roots]
 
 
-def _tidied_inside(body: Graph) -> Graph:
-    return graph(body.inputs, _tidied(body.outputs), name=body.name, inner=True)
+def _tidied_inside(body: Graph, known: dict[Graph, Graph]) -> Graph:
+    if body not in known:
+        known[body] = graph(body.inputs, _tidied(body.outputs, known), name=body.name, inner=True)
+    return known[body]
 
 
 def _wanted(order: Iterable[Node], roots: Sequence[Node]) -> dict[Node, list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgraph.graph.dims import same
+from symgraph.graph.dims import Dim
 from symgraph.graph.node import Node
 from symgraph.graph.op import placeholder
 from symgraph.ops.broadcast import broadcast_to, sum_to
@@ -93,10 +93,19 @@ def _one_part(found: Match) -> Node | None:
 
 def _without_empty_parts(found: Match) -> Node | None:
     axis: int = found.root.attrs.axis  # type: ignore[union-attr]
-    parts = [part for part in found.root.inputs if not same(part.shape[axis], 0)]
+    parts = [part for part in found.root.inputs if not _is_none(part.shape[axis])]
     if len(parts) == len(found.root.inputs) or not parts:
         return None
     return concat.op(*parts, axis=axis)
+
+
+def _is_none(size: Dim) -> bool:
+    """Whether a size is known to be 0."""
+    return isinstance(size, int) and size == 0
+
+
+_MOST_PARTS = 16
+"""Of what is put together at once: in a chain in which each adds a part, all others would be listed again for each."""
 
 
 def _nested_parts(found: Match) -> Node | None:
@@ -104,6 +113,7 @@ def _nested_parts(found: Match) -> Node | None:
     parts: list[Node] = []
     for part in found.root.inputs:
         nested = part.op is concat.op and part.attrs.axis == axis  # type: ignore[union-attr]
+        nested = nested and len(part.inputs) <= _MOST_PARTS
         parts += part.inputs if nested else [part]
     return concat.op(*parts, axis=axis) if len(parts) > len(found.root.inputs) else None
 

@@ -100,7 +100,9 @@ weights = wild("weights", rank=2)
 _scores = log_softmax(rows)
 
 
-def _log_sum_exp(found: Match) -> Node:
+def _log_sum_exp(found: Match) -> Node | None:
+    if found[rows].size == 0:  # of nothing there is no largest
+        return None
     return logsumexp.op(found[rows], **found[_sum_of_powers].attrs.fields())  # type: ignore[union-attr]
 
 
@@ -116,7 +118,7 @@ def _log(node: Node) -> Node | None:
     """The log of a softmax, or of a sum of exp."""
     if node.op is softmax.op:
         return log_softmax.op(node.inputs[0], axes=node.attrs.axes)  # type: ignore[union-attr]
-    if node.op is sum.op and node.inputs[0].op is exp.op:
+    if node.op is sum.op and node.inputs[0].op is exp.op and node.inputs[0].size != 0:
         return logsumexp.op(*node.inputs[0].inputs, **node.attrs.fields())  # type: ignore[union-attr]
     return None
 

@@ -71,7 +71,8 @@ class Program:
         self.stages = optimize(self.graph, options)
         self.updated = [_owned(update.variable) for update in self.stages[-1].graph.updates]
         self._locks = [variable.lock for variable in sorted(self.updated, key=id)]
-        donated = {stand for node, stand in zip(inputs, stands, strict=True) if node in set(donate)}
+        spent = set(donate)
+        donated = {stand for node, stand in zip(inputs, stands, strict=True) if node in spent}
         self._dtypes = [stand.dtype for stand in stands]
         self._fitting: set[tuple[tuple[int, ...], ...]] = set()
         self.executor = Executor(self.stages[-1].graph, [*stands, *self.variables], options, donated)
