@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from symgraph.aot.calls import OUTSIDE, Calls
+from symgraph.aot.calls import Calls
+from symgraph.aot.lines import OUTSIDE
 from symgraph.aot.places import Place
 from symgraph.codegen.carried import NUMBER, Carried, carried
 from symgraph.codegen.spoken import unspoken
@@ -112,7 +113,8 @@ class Control:
             through, written = here[: attrs.rows], here[attrs.rows :]
             self._add(step.body, [number, *now, *through, *outer], [*then, *written])
 
-        turns = lines.loop(length, turn)
+        with lines.inside():
+            turns = lines.loop(length, turn)
         last = carried(lines.named(f"trunc i64 {turns} to i1"), 0)
         for n, place in into.items():
             if n < attrs.carries:
@@ -131,7 +133,8 @@ class Control:
         lines.emit(f"switch i64 {chosen}, label %{OUTSIDE} [ {cases} ]")
         for label, each in zip(labels, step.branches, strict=True):
             lines.begin(label)
-            self._add(each, given[1:], items)
+            with lines.inside():
+                self._add(each, given[1:], items)
             lines.emit(f"br label %{after}")
         lines.begin(after)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from symgraph.graph.dims import (
     Call,
@@ -19,12 +20,16 @@ from symgraph.graph.dims import (
     same,
 )
 
+REFUSED, OUTSIDE = "refused", "outside"
+"""The labels of a function for sizes that do not fit, and for trouble that a step met."""
+
 
 class Lines:
     """Steps as they are added, and words: registers of 64 bits whose values follow from the sizes that are given.
 
     Words stand before the steps. What they are is found at the end, when the places in memory are known too, that
-    `symgraph.aot.rooms` has names for.
+    `symgraph.aot.rooms` has names for. Whether sizes fit is asked before all steps; what is asked `inside` a loop or a
+    branch, where that is reached.
     """
 
     def __init__(self) -> None:
@@ -32,6 +37,11 @@ class Lines:
         self._asked: dict[Dim, str] = {}
         self._equal: list[tuple[Dim, Dim]] = []
         self._least: list[tuple[Dim, int]] = []
+        self._first: list[Dim] = []
+        """What is asked for outside of loops and branches."""
+        self._wrong: dict[Dim, str] = {}
+        """What is asked for inside of some, and the bit that says whether it has no value."""
+        self._depth = 0
         self._count = 0
 
     def emit(self, line: str) -> None:
@@ -54,17 +64,42 @@ class Lines:
         """The register, or the number, of what follows from sizes."""
         if isinstance(dim, int):
             return str(dim)
+        if not self._depth:
+            self._first.append(dim)
+        elif may_fail(dim):
+            self._refuse(self._wrong.setdefault(dim, f"%wrong{len(self._wrong)}"))
         return self._asked.setdefault(dim, f"%w{len(self._asked)}")
 
     def require_equal(self, a: Dim, b: Dim) -> None:
         """The function refuses sizes that make these two differ."""
-        if same(a, b) is not True:
+        if same(a, b) is True:
+            return
+        if self._depth:
+            self._refuse(self.named(f"icmp ne i64 {self.word(a)}, {self.word(b)}"))
+        else:
             self._equal.append((a, b))
 
     def require_least(self, dim: Dim, least: int) -> None:
         """The function refuses sizes that make it smaller."""
-        if not (isinstance(dim, int) and dim >= least):
+        if isinstance(dim, int) and dim >= least:
+            return
+        if self._depth:
+            self._refuse(self.named(f"icmp slt i64 {self.word(dim)}, {least}"))
+        else:
             self._least.append((dim, least))
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """What is added meanwhile may never run."""
+        self._depth += 1
+        yield
+        self._depth -= 1
+
+    def _refuse(self, bit: str) -> None:
+        """Leave here where a bit is set."""
+        well = self.label("fits")
+        self.emit(f"br i1 {bit}, label %{REFUSED}, label %{well}")
+        self.begin(well)
 
     def loop(self, turns: str, inside: Callable[[str, str], None]) -> str:
         """Steps that run for 0, 1, … below a word. They are told the number of the turn, and the label that they may
@@ -87,18 +122,34 @@ class Lines:
         self.begin(after)
         return number
 
-    def text(
-        self, given: Mapping[Size, str], places: Mapping[Size, Dim], run: str, refused: str
-    ) -> list[str]:
-        """All lines: the words, a branch to the label ``refused`` where sizes do not fit, and the steps from the label
-        ``run`` on. ``given`` are the registers of sizes, ``places`` what the names of places in memory became."""
+    def text(self, given: Mapping[Size, str], places: Mapping[Size, Dim]) -> list[str]:
+        """All lines: the words, a branch to `REFUSED` where sizes do not fit, and the steps. ``given`` are the
+        registers of sizes, ``places`` what the names of places in memory became."""
         words = SizeWords(given, places)
         refusals = [words.differ(a, b) for a, b in self._equal]
         refusals += [words.below(dim, least) for dim, least in self._least]
         for dim, name in self._asked.items():
             words.lines.append(f"  {name} = add i64 {words.of(dim)}, 0")
-        wrong = words.any([*refusals, *words.wrong])
-        return [*words.lines, f"  br i1 {wrong}, label %{refused}, label %{run}", f"{run}:", *self._steps]
+        for dim, name in self._wrong.items():
+            words.lines.append(f"  {name} = or i1 {words.any(words.wrong(dim))}, false")
+        asked = [*self._first, *(x for pair in self._equal for x in pair), *(dim for dim, _ in self._least)]
+        refusals += dict.fromkeys(bit for dim in asked for bit in words.wrong(dim))
+        end = f"  br i1 {words.any(refusals)}, label %{REFUSED}, label %run"
+        return [*words.lines, end, "run:", *self._steps]
+
+
+def may_fail(dim: Dim) -> bool:
+    """Whether a size may have no value, as a quotient by 0 and what broadcasts together."""
+    if isinstance(dim, int):
+        return False
+    match dim.form:
+        case Call(function=function, args=args):
+            fails = function in (broadcast, dim_isqrt)
+            fails = fails or (function in (dim_floordiv, dim_mod) and not isinstance(args[1], int))
+            return fails or any(map(may_fail, args))
+        case Polynomial(terms=terms):
+            return any(may_fail(atom) for atoms, _ in terms for atom in atoms)
+    return False
 
 
 class SizeWords:
@@ -106,8 +157,9 @@ class SizeWords:
 
     def __init__(self, given: Mapping[Size, str], places: Mapping[Size, Dim] | None = None) -> None:
         self.lines: list[str] = []
-        self.wrong: list[str] = []
-        """Bits that are set where a size is computed of others that do not fit together."""
+        self._wrong: dict[Dim, dict[str, None]] = {}
+        self._bits: dict[str, None] = {}
+        """Those of what is being computed."""
         self._known: dict[Size, str] = dict(given)
         self._places = places or {}
         self._count = 0
@@ -117,8 +169,16 @@ class SizeWords:
         if isinstance(dim, int):
             return str(dim)
         if dim not in self._known:
+            around, self._bits = self._bits, {}
             self._known[dim] = self._made(dim)
+            self._wrong[dim], self._bits = self._bits, around
+        self._bits |= self._wrong.get(dim, {})
         return self._known[dim]
+
+    def wrong(self, dim: Dim) -> Iterable[str]:
+        """Bits that are set where a size is computed of others that do not fit together."""
+        self.of(dim)
+        return self._wrong.get(dim, {})
 
     def differ(self, a: Dim, b: Dim) -> str:
         return self._named(f"icmp ne i64 {self.of(a)}, {self.of(b)}")
@@ -126,7 +186,7 @@ class SizeWords:
     def below(self, dim: Dim, least: int) -> str:
         return self._named(f"icmp slt i64 {self.of(dim)}, {least}")
 
-    def any(self, bits: Sequence[str]) -> str:
+    def any(self, bits: Iterable[str]) -> str:
         """Whether one of some bits is set."""
         found = "false"
         for bit in bits:
@@ -190,7 +250,7 @@ class SizeWords:
 
     def _divisor(self, args: Sequence[str]) -> tuple[str, str]:
         top, bottom = args
-        self.wrong.append(self._named(f"icmp eq i64 {bottom}, 0"))
+        self._bits[self._named(f"icmp eq i64 {bottom}, 0")] = None
         return top, self.select("eq", bottom, "0", "1", bottom)
 
     def root(self, args: Sequence[str]) -> str:
@@ -199,7 +259,7 @@ class SizeWords:
         The first is at least the root, and from there on every turn comes closer or stays.
         """
         (of,) = args
-        self.wrong.append(self._named(f"icmp slt i64 {of}, 0"))
+        self._bits[self._named(f"icmp slt i64 {of}, 0")] = None
         zeros = self._named(f"call i64 @llvm.ctlz.i64(i64 {of}, i1 false)")
         bits = self._named(f"sub i64 65, {zeros}")
         half = self._named(f"lshr i64 {bits}, 1")
@@ -217,7 +277,7 @@ class SizeWords:
             found = self.select("eq", found, "1", each, found)
         for each in args:
             one, other = self._named(f"icmp ne i64 {each}, 1"), self._named(f"icmp ne i64 {each}, {found}")
-            self.wrong.append(self._named(f"and i1 {one}, {other}"))
+            self._bits[self._named(f"and i1 {one}, {other}")] = None
         return found
 
 
