@@ -450,8 +450,8 @@ __all__ = [
     "fft", "linalg",
     # einsum
     "einsum",
-    # models in other formats
-    "onnx",
+    # models in other formats, libraries for C
+    "onnx", "aot",
     # losses
     "binary_cross_entropy", "cross_entropy", "huber",
     # loops and branches

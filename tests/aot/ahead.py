@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from symgraph.aot.build import translated
+from symgraph.aot.library import translated
 from symgraph.errors import ShapeError
 from symgraph.graph.binding import evaluate_dim, solve
 from symgraph.runtime.cpu import Loader, host, object_file

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import symgraph as sg
-from symgraph.aot.build import translated
+from symgraph.aot.library import translated
 from symgraph.examples import digits
 from symgraph.runtime.cpu import assembly, host, machine_of, object_file
 
