@@ -1,53 +1,37 @@
-"""Text back into nodes: what `show` prints, read through `ast` and never executed."""
+"""Text back into nodes: what `show` prints, read through `ast` and never executed.
+
+The text is taken apart into functions, blocks and statements; the values in a statement are read by `expressions.py`.
+"""
 
 from __future__ import annotations
 
 import ast
-import functools
-import inspect
-import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NoReturn
 
-import numpy as np
-
 from symgraph.errors import ParseError, SymgraphError
-from symgraph.graph.attributes import Reader, fields_of, size_names
+from symgraph.graph.attributes import Reader, size_names
 from symgraph.graph.collector import paused
-from symgraph.graph.dims import Size, fresh, is_symbol, symbol
+from symgraph.graph.dims import Size, fresh, symbol
+from symgraph.graph.expressions import ExpressionReader, Scope
 from symgraph.graph.graph import Graph, Update, graph
-from symgraph.graph.literals import LARGEST_INLINE, Array, is_constant, read_constant
-from symgraph.graph.node import Node, call_text, live, make
-from symgraph.graph.op import (
-    CONSTANT,
-    OPS,
-    PLACEHOLDER,
-    VARIABLE,
-    ConstantAttrs,
-    Op,
-    PlaceholderAttrs,
-    VariableAttrs,
-    constant,
-    item,
-)
+from symgraph.graph.literals import Array
+from symgraph.graph.node import Node, make
+from symgraph.graph.op import PLACEHOLDER, VARIABLE, PlaceholderAttrs, VariableAttrs
 from symgraph.graph.origin import Origin, here, inherit
-from symgraph.graph.quoting import TextReader, brief, first_line
-from symgraph.graph.size_steps import Budget
+from symgraph.graph.quoting import brief, first_line
 from symgraph.graph.statements import Statement, spelled, statements
-from symgraph.graph.types import TensorType, TupleType, Type, parse_type, short_type
+from symgraph.graph.types import TensorType
 
 DEEPEST_BLOCKS = 99
-LARGEST_INDEX = 2**31
-"""Of one result of several."""
 MOST_COMPARED = 2000
 """Names that a wrong one is compared with, to find what was meant."""
 LONGEST_COMPARED = 40
 _PROGRAM = "a program is one function, def main(…):"
 _STATEMENT = "a statement is name: type = op(…), update(…), def or the last return"
 _NAMED = 'above a function stands nothing but @named("…")'
-LEAVES = {PLACEHOLDER: "a parameter", VARIABLE: "a parameter after the star", CONSTANT: "f32(0.5)"}
 
 
 def parse(
@@ -75,23 +59,6 @@ def parse(
 
 
 @dataclass(slots=True)
-class _Scope:
-    """What names mean inside one ``def``."""
-
-    values: dict[str, Node]
-    graphs: dict[str, Graph]
-    sizes: dict[str, Size]
-    reader: Reader
-    top: bool
-    types: dict[str, Type] = field(default_factory=dict)
-    """Annotations read before, by their text: most programs repeat a few."""
-    updates: list[Update] = field(default_factory=list)
-    outputs: list[Node] | None = None
-    """What is returned; None before that."""
-    origin: Origin | None = None
-
-
-@dataclass(slots=True)
 class _Head:
     """A ``def`` that was read as far as its colon, and what stands behind that in the same line."""
 
@@ -100,16 +67,16 @@ class _Head:
     name: str
     """How the graph is called."""
     inputs: list[Node]
-    scope: _Scope
+    scope: Scope
     known_sizes: int
     """How many sizes have names outside it."""
     place: Statement
     has_block: bool
 
 
-class _Reader(TextReader):
+class _Reader(ExpressionReader):
     def __init__(self, text: str, variables: Mapping[str, Node], arrays: Mapping[str, Array]) -> None:
-        super().__init__(text)
+        super().__init__(text, arrays)
         self.rest = statements(self.current.text)
         self.below: Statement | None = None
         """The next statement."""
@@ -117,15 +84,7 @@ class _Reader(TextReader):
         """What the blocks are indented by that the reader is in."""
         self.sizes: dict[str, Size] = {}
         """Of the functions that the reader is in, outermost first."""
-        self.budget = Budget.of(text)
         self.given = variables
-        self.arrays = arrays
-        self.variables: dict[str, Node] = {}
-        self.spelled: dict[str, Node] = {}
-        """Constants read before, by their text: most programs repeat a few."""
-        self.constants: dict[str, Node] = {}
-        """Large ones by their digests."""
-        self.alive: dict[str, Array] | None = None
 
     def program(self) -> Graph:
         """The graph of the one function that the text has."""
@@ -176,7 +135,7 @@ class _Reader(TextReader):
         self.enter(self.below)
         self.fail("unexpected indent", None)
 
-    def statement(self, indent: str, scope: _Scope | None) -> _Head | None:
+    def statement(self, indent: str, scope: Scope | None) -> _Head | None:
         """Read one statement; of a function its head alone, which is given back."""
         named = None
         if self.below is not None and self.below.text.startswith("@"):
@@ -207,7 +166,7 @@ class _Reader(TextReader):
                     return name
         self.fail(_NAMED, None)
 
-    def block(self, scope: _Scope) -> None:
+    def block(self, scope: Scope) -> None:
         """The statements of the block that comes next."""
         assert self.below is not None
         indent = self.below.indent
@@ -232,13 +191,13 @@ class _Reader(TextReader):
 
     # Functions
 
-    def head(self, node: ast.FunctionDef, named: str | None, outer: _Scope | None) -> _Head:
+    def head(self, node: ast.FunctionDef, named: str | None, outer: Scope | None) -> _Head:
         if node.returns is not None or getattr(node, "type_params", None):
             self.fail("a function is def name(parameters): without more", node)
         if outer is not None:
             self.refuse_known(node.name, outer, node)
         graphs: dict[str, Graph] = {}
-        scope = _Scope({}, graphs, self.sizes, Reader(self.sizes, graphs, self.budget), outer is None)
+        scope = Scope({}, graphs, self.sizes, Reader(self.sizes, graphs, self.budget), outer is None)
         known = len(self.sizes)
         inputs = self.parameters(node, scope)
         has_block = self.current.is_above(self.below)
@@ -264,7 +223,7 @@ class _Reader(TextReader):
             self.sizes.popitem()
         return made
 
-    def said(self, statements: list[ast.stmt], scope: _Scope, is_last: bool) -> None:
+    def said(self, statements: list[ast.stmt], scope: Scope, is_last: bool) -> None:
         """Do what the statements say, the last of which is or is not that of its block."""
         for statement in statements:
             scope.origin = self.origin(statement) or scope.origin
@@ -281,7 +240,7 @@ class _Reader(TextReader):
                 case _:
                     self.fail(_STATEMENT, statement)
 
-    def parameters(self, node: ast.FunctionDef, scope: _Scope) -> list[Node]:
+    def parameters(self, node: ast.FunctionDef, scope: Scope) -> list[Node]:
         """The inputs; variables are noted as well."""
         args = node.args
         if args.posonlyargs or args.vararg or args.kwarg or args.defaults:
@@ -299,7 +258,7 @@ class _Reader(TextReader):
             self.variables[arg.arg] = self.variable(arg, default, self.parameter_type(arg, scope))
         return inputs
 
-    def parameter_type(self, arg: ast.arg, scope: _Scope) -> TensorType:
+    def parameter_type(self, arg: ast.arg, scope: Scope) -> TensorType:
         if arg.annotation is None:
             self.fail(f"{brief(arg.arg)} needs its type: {arg.arg[:40]}: f32[n]", arg)
         for name in size_names(arg.annotation):
@@ -342,7 +301,7 @@ class _Reader(TextReader):
             self.fail(f"a variable is expected, and {brief(spelled(node))} is none", node)
         return self.variables[node.id]
 
-    def outputs(self, node: ast.Return, scope: _Scope) -> list[Node]:
+    def outputs(self, node: ast.Return, scope: Scope) -> list[Node]:
         match node.value:
             case None:
                 self.fail("return what? return () if nothing", node)
@@ -350,7 +309,7 @@ class _Reader(TextReader):
                 return [self.operand(part, scope) for part in parts]
         return [self.operand(node.value, scope)]
 
-    def refuse_known(self, name: str, scope: _Scope, node: ast.AST | None) -> None:
+    def refuse_known(self, name: str, scope: Scope, node: ast.AST | None) -> None:
         if name in scope.values or name in scope.graphs or name in self.variables:
             self.fail(f"{brief(name)} is defined already", node)
 
@@ -364,153 +323,3 @@ class _Reader(TextReader):
         if rest[:1] != "#" or not file or not re.fullmatch(r"[0-9]{1,9}", number):
             return None
         return Origin(file, int(number), is_told=True)
-
-    # Statements
-
-    def assigned(self, name: str, value: ast.expr, annotation: ast.expr, scope: _Scope) -> Node:
-        """The node of ``name: annotation = value``, whose type must be what the annotation says."""
-        match value:
-            case ast.Call(ast.Name(op), args, keywords) if not is_constant(value):
-                with inherit(scope.origin):
-                    node = self.applied(op, args, keywords, value, scope)
-            case _:
-                node = self.operand(value, scope)
-        if node.op.binds_sizes:
-            self.bind_sizes(annotation, node, scope)
-        said = self.type(annotation, scope)
-        if said != node.type:
-            given = f"{node.op.name} gives {short_type(node.type)}"
-            self.fail(f"{brief(name)} is {short_type(said)} here, but {given}", annotation)
-        return node
-
-    def applied(
-        self, name: str, args: list[ast.expr], keywords: list[ast.keyword], node: ast.Call, scope: _Scope
-    ) -> Node:
-        op = OPS.get(name)
-        if op is None:
-            self.unknown("op", name, OPS, node)
-        if op in LEAVES:
-            self.fail(f"{name} is no statement; it is written {LEAVES[op]}", node)
-        inputs = tuple(self.operand(arg, scope) for arg in args)
-        least, most = _arity(op)
-        if not least <= len(inputs) <= most:
-            count = f"{least}" if least == most else f"{least} or more" if most > 99 else f"{least} to {most}"
-            self.fail(f"{name} takes {count} inputs, not {len(inputs)}", node)
-        attrs = self.attributes(op, keywords, node, scope.reader)
-        try:
-            return make(op, inputs, op.attrs(**attrs) if op.attrs is not None else None)
-        except SymgraphError as error:
-            self.fail(first_line(error), node)
-        except Exception as error:
-            # Type rules rely on what the op's public function lets through; text may say anything.
-            self.fail(f"{call_text(op, inputs)} refuses its inputs or attributes: {error!r:.200}", node)
-
-    def operand(self, node: ast.expr, scope: _Scope) -> Node:
-        """A name, one result of several, or a constant."""
-        match node:
-            case ast.Name(name):
-                known = scope.values[name] if name in scope.values else self.variables.get(name)
-                if known is None:
-                    self.unknown("value", name, [*scope.values, *self.variables], node)
-                return known
-            case ast.Subscript(ast.Name() as results, ast.Constant(int(index))) if (
-                not isinstance(index, bool) and index <= LARGEST_INDEX
-            ):
-                try:
-                    return item(self.operand(results, scope), index)
-                except SymgraphError as error:
-                    self.fail(first_line(error), node)
-            case ast.Call() if is_constant(node):
-                return self.constant(node)
-        self.fail("an input is a name, v0[1] or a constant; every op has a statement of its own", node)
-
-    def constant(self, node: ast.Call) -> Node:
-        text = self.source(node)
-        found = self.spelled.get(text)
-        if found is None:
-            try:
-                found = read_constant(node, self.large)
-            except SymgraphError as error:
-                self.fail(first_line(error), node)
-            if text:
-                self.spelled[text] = found
-        return found
-
-    def large(self, digest: str) -> Node | None:
-        """The constant of a digest, which is looked at once."""
-        if digest not in self.constants:
-            array = self.array(digest)
-            if array is None:
-                return None
-            is_fixed = array.flags.c_contiguous and array.dtype.isnative and not array.flags.writeable
-            self.constants[digest] = CONSTANT(value=array) if is_fixed else constant(array)
-        return self.constants[digest]
-
-    def array(self, digest: str) -> Array | None:
-        """The array given for a digest, or that of a live constant."""
-        if digest in self.arrays:
-            return self.arrays[digest]
-        if self.alive is None:
-            attrs = [node.attrs for node in live() if isinstance(node.attrs, ConstantAttrs)]
-            self.alive = {each.digest: each.value for each in attrs if each.value.size > LARGEST_INLINE}
-        return self.alive.get(digest)
-
-    # Types
-
-    def type(self, annotation: ast.expr, scope: _Scope) -> Type:
-        text = self.source(annotation)
-        found = scope.types.get(text)
-        if found is None:
-            found = self.new_type(annotation, scope)
-            if text:
-                scope.types[text] = found
-        return found
-
-    def source(self, node: ast.expr) -> str:
-        """The text of an expression; empty where it is not at hand."""
-        line = self.lines[node.lineno - 1]
-        if node.lineno != node.end_lineno or not line.isascii():
-            return ""
-        return line[node.col_offset : node.end_col_offset]
-
-    def new_type(self, annotation: ast.expr, scope: _Scope) -> Type:
-        for name in size_names(annotation):
-            if name not in scope.sizes:
-                self.unknown("size", name, scope.sizes, annotation)
-        try:
-            self.budget.spend(annotation)
-            return parse_type(annotation, scope.sizes)
-        except SymgraphError as error:
-            self.fail(first_line(error), annotation)
-
-    def bind_sizes(self, annotation: ast.expr, node: Node, scope: _Scope) -> None:
-        """The names that an annotation has for the sizes which this node decides."""
-        spelled = annotation.elts if isinstance(annotation, ast.Tuple) else [annotation]
-        for part, type in zip(spelled, _items(node.type), strict=False):
-            if not isinstance(part, ast.Subscript):
-                continue
-            sizes = part.slice.elts if isinstance(part.slice, ast.Tuple) else [part.slice]
-            for name, size in zip(sizes, type.shape, strict=False):
-                if isinstance(name, ast.Name) and is_symbol(size) and size.source is node:
-                    scope.sizes.setdefault(name.id, size)
-
-
-def _items(type: Type) -> tuple[TensorType, ...]:
-    return type.items if isinstance(type, TupleType) else (type,)
-
-
-@functools.cache
-def _arity(op: Op) -> tuple[int, float]:
-    """The least and largest number of inputs, as far as the op's functions tell."""
-    if isinstance(op.numpy, np.ufunc):
-        return op.numpy.nin, op.numpy.nin
-    attrs = set(fields_of(op.attrs)) if op.attrs is not None else set()
-    for function in (op.infer, op.body, op.numpy):
-        try:
-            parameters = inspect.signature(function).parameters.values() if function else ()
-        except (TypeError, ValueError):
-            continue
-        places = [p for p in parameters if p.name not in attrs and p.kind is not p.KEYWORD_ONLY]
-        if places and not any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in places):
-            return sum(p.default is p.empty for p in places), len(places)
-    return 0, math.inf
