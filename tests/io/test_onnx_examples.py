@@ -2,7 +2,6 @@
 
 import runpy
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,19 +14,8 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", minversion="1.31", reason="onnxruntime 1.31 is not installed")
 
 from tests.io.onnx_runs import check, run
+from tests.shortened import EXAMPLES, SMALL
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("[a-z]*.py"))
-SMALL = {
-    "attention": {"steps": 2},
-    "digits": {"epochs": 1},
-    "gaussian_process": {"points": 20},
-    "hamiltonian": {"draws": 10, "chains": 4},
-    "hidden_markov": {"length": 60, "turns": 3},
-    "mandelbrot": {"height": 20, "limit": 30},
-    "ode": {"steps": 40},
-    "theano_style": {"steps": 2},
-}
-"""Arguments of ``main`` that make it short."""
 PROGRAMS = {
     "attention": ["learn"],
     "black_scholes": ["greeks"],
