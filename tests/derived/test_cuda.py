@@ -1,8 +1,8 @@
 """Every function, in every dtype it takes, gives as CUDA C what the evaluator gives, in whatever order threads run;
 at whatever sizes and through whatever views; and NVRTC compiles each in every dtype.
 
-``pytest -m cuda_text`` makes every call, compiles for every architecture, and runs sanitizers; among all other tests
-float32 stands for the other dtypes where shapes vary, and two architectures for those between.
+``pytest -m cuda_text`` makes every call, compiles for every architecture, and runs sanitizers; among all other tests some
+functions stand for all, float32 for the other dtypes where shapes vary, and two architectures for those between.
 """
 
 import os
@@ -60,6 +60,7 @@ class Collector(Simulator):
 @pytest.mark.parametrize("group", range(GROUPS))
 @pytest.mark.skipif(not emulator.available(), reason="there is no C++ compiler")
 def test_values_in_cuda_are_the_evaluators(group, thorough):
+    look_at(group, thorough)
     device = Collector()
     found = {
         f: [Program(call, device) for call in (*chosen(f, thorough), *drawn(f, thorough))]
@@ -87,6 +88,7 @@ def test_every_kind_of_kernel_at_every_size(family, thorough):
 @pytest.mark.parametrize("group", range(GROUPS))
 @pytest.mark.skipif(not nvrtc.available(), reason="there is no NVRTC")
 def test_nvrtc_compiles_it(group, thorough):
+    look_at(group, thorough)
     device = Collector()
     for f in functions(group):
         for call in one_of_each_dtype(f):
@@ -138,6 +140,12 @@ def test_sanitizers_find_nothing(part, thorough):
     )
     assert 0 == done.returncode, done.stderr[-4000:]
     assert re.fullmatch(r"well [1-9]\d*\n", done.stdout)
+
+
+def look_at(group, thorough):
+    """All functions where CUDA's text was asked for, else every fourth group of them."""
+    if not thorough and group % 4:
+        pytest.skip("pytest -m cuda_text runs it")
 
 
 def one_of_each_dtype(f, dtypes=None):
