@@ -1,8 +1,8 @@
 """Every function, in every dtype it takes, gives as CUDA C what the evaluator gives, in whatever order threads run;
 at whatever sizes and through whatever views; and NVRTC compiles each in every dtype.
 
-``pytest -m cuda_text`` makes every call, compiles for every architecture, and runs sanitizers; among all other tests some
-functions stand for all, float32 for the other dtypes where shapes vary, and two architectures for those between.
+``pytest -m cuda_text`` makes every call, compiles for every architecture, and runs sanitizers; among all other tests
+some functions stand for all, float32 for the other dtypes where shapes vary, and two architectures for those between.
 """
 
 import os
