@@ -286,17 +286,23 @@ def test_who_holds_the_lock_of_a_variable_keeps_calls_from_writing():
     np.testing.assert_array_equal(total.value, [5, 5])
 
 
+def by_library(x):
+    """Sums along rows, as a product of complex matrices, which is NumPy's."""
+    ones = sg.triu(sg.ones((x.shape[1], x.shape[1]), "complex128"))
+    return sg.real(x.astype("complex128") @ ones)
+
+
 def test_steps_of_libraries_between_machine_code():
     x = sg.placeholder("float64", ("n", "n"), name="x")
     last = sg.variable(np.zeros(()), name="last")
     triangle = sg.concatenate([sg.tanh(x), x.T @ x])
-    f = sg.function([x], {"sums": sg.cumsum(triangle, axis=0) * 2, "x": x * 2}, {last: triangle.max()})
+    f = sg.function([x], {"sums": by_library(triangle) * 2, "x": x * 2}, {last: triangle.max()})
     array = np.random.default_rng(0).normal(size=(5, 5))
     learned(f, array)
     for seed in range(5):
         array = np.random.default_rng(seed).normal(size=(5, 5))
         found, expected = f(array), np.concatenate([np.tanh(array), array.T @ array])
-        np.testing.assert_allclose(expected.cumsum(0) * 2, found["sums"], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(expected.cumsum(1) * 2, found["sums"], rtol=1e-12, atol=1e-14)
         np.testing.assert_array_equal(array * 2, found["x"])
         np.testing.assert_allclose(expected.max(), last.value, rtol=1e-13)
 
@@ -328,7 +334,7 @@ def embedding(library):
     steps = sg.variable(np.zeros((), "int64"), name="steps")
     words, labels = (sg.placeholder("int64", ("n",), name=name) for name in ("words", "labels"))
     picked = table[words]
-    logits = sg.cumsum(picked, axis=0) if library else sg.tanh(picked)
+    logits = by_library(picked) if library else sg.tanh(picked)
     loss = sg.cross_entropy(logits, labels).mean()
     (slope,) = sg.grad(loss, [table])
     f = sg.function([words, labels], loss, {table: table - slope, steps: steps + 1})
