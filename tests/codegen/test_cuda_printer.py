@@ -120,7 +120,9 @@ def run(outputs, y, given, device):
 @simulated
 @pytest.mark.parametrize("columns", [0, 1, 2, 31, 32, 33, 100, 255, 256, 257, 1000, 4096, 32769, 70000])
 @pytest.mark.parametrize("rows", [0, 1, 3, 40])
-def test_rows_of_any_length(rows, columns):
+def test_rows_of_any_length(rows, columns, thorough):
+    if rows * columns > 20_000 and rows > 1 and not thorough:
+        pytest.skip("pytest -m cuda_text runs it")
     outputs = [sg.sum(x, axis=1), sg.prod(1 + x / 4096, axis=1), sg.any(x > 2.9, axis=1)]
     if columns:
         outputs += [sg.softmax(x, axis=1), sg.logsumexp(x, axis=1), sg.argmax(x, axis=1), sg.max(x, axis=1)]
@@ -130,7 +132,9 @@ def test_rows_of_any_length(rows, columns):
 @simulated
 @pytest.mark.parametrize("rows", [0, 1, 2, 31, 33, 100, 1000, 33000])
 @pytest.mark.parametrize("columns", [0, 1, 5, 33, 64])
-def test_columns_of_any_length(rows, columns):
+def test_columns_of_any_length(rows, columns, thorough):
+    if rows * columns > 40_000 and not thorough:
+        pytest.skip("pytest -m cuda_text runs it")
     outputs = [sg.sum(x, axis=0), sg.var(x, axis=0), x - sg.mean(x, axis=0)]
     if rows:
         outputs += [sg.argmin(x, axis=0), sg.min(x, axis=0)]
