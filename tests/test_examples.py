@@ -18,7 +18,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("[a-z]*.py")), ids=lambda path: path.stem)
-def test_runs_as_a_script(path, capsys):
+def test_runs_as_a_script(path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", [str(path)])  # those of the tests are not its
     runpy.run_path(str(path), run_name="__main__")
 
     assert capsys.readouterr().out
