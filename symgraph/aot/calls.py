@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from symgraph.aot.constants import Constants
-from symgraph.aot.lines import Lines
+from symgraph.aot.lines import OUTSIDE, Lines
 from symgraph.aot.places import Place
 from symgraph.aot.rooms import Room, Rooms
 from symgraph.codegen import own_llvm
 from symgraph.codegen.layout import is_upright
+from symgraph.codegen.llvm_factorizations import print_factorization, room
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import LoopKernel, Reduce, statements
 from symgraph.codegen.lower import lower
@@ -29,19 +30,17 @@ from symgraph.graph.types import dtype
 from symgraph.optimizations.groups import EXTREMES
 from symgraph.optimizations.plan import Kernel
 from symgraph.runtime.native_copies import copier
+from symgraph.runtime.native_linalg import factored
 from symgraph.runtime.native_recurrence import kernel_of
 from symgraph.runtime.nests import arranged, carrying
 from symgraph.runtime.own_native import check
-
-REFUSED, OUTSIDE = "refused", "outside"
-"""The labels of a function for sizes that do not fit, and for an index out of bounds."""
 
 
 class Calls:
     """Adds calls to a function, and collects the machine code and the constants that they need.
 
     Lines know the pointers ``%memory``, to what steps leave to each other; ``%table``, to the words that machine code
-    reads; and ``%trouble``, to the word that is not 0 once an index was out of bounds.
+    reads; and ``%trouble``, to the word that is not 0 once an index was out of bounds or a matrix had no result.
     """
 
     def __init__(self, lines: Lines, rooms: Rooms, machine: Machine) -> None:
@@ -136,6 +135,19 @@ class Calls:
         layout, sizes, steps = carrying(loops, _named(loops, arrays), rows, turns, self.machine)
         table: list[str | Dim] = [*map(self.begin, arrays), "null", *sizes, *chain(*steps)]
         self.call(print_native(loops, layout, self.machine), table, sizes[0])
+
+    def factorization(self, node: Node, arrays: Sequence[Place]) -> None:
+        """A step that factors matrices or solves systems with them, on what it reads and what it writes."""
+        form, tail, turns = factored(node, arrays)
+        n, m = tail[:2]
+        for x in arrays[:-1]:
+            self.lines.require_equal(x.shape[-2], n)
+        checked = ["%trouble"] if form.checks else []
+        own = self.own(room(form, n, m, self.machine))
+        table: list[str | Dim] = [*map(self.begin, arrays), own, *tail, *checked]
+        self.call(print_factorization(form, self.machine), table, turns)
+        if checked:
+            self.look()
 
     def own(self, size: Dim) -> str:
         """The pointer to memory of one step alone."""

@@ -26,6 +26,7 @@ def header(what: Interface) -> str:
         f"#define {what.upper}_OK 0",
         f"#define {what.upper}_SIZES 1 /* sizes are negative, or do not fit together: nothing was done */",
         f"#define {what.upper}_INDEX 2 /* an index was out of bounds: results mean nothing, states are as before */",
+        f"#define {what.upper}_SINGULAR 3 /* a matrix is singular, or not positive definite: the same holds */",
         "",
     ]
     if (asked := what.memory_signature) is None:
@@ -100,7 +101,9 @@ def example(what: Interface) -> str:
         "",
         f"    int status = {what.name}({', '.join([*calls, 'memory'])});",
         f"    if (status != {what.upper}_OK) {{",
-        f'        const char *why = status == {what.upper}_SIZES ? "sizes do not fit" : "an index is out of bounds";',
+        f'        const char *why = status == {what.upper}_SIZES ? "sizes do not fit"',
+        f'                        : status == {what.upper}_INDEX ? "an index is out of bounds"',
+        '                        : "a matrix is singular";',
         f'        fprintf(stderr, "{what.name}: %s\\n", why);',
         "        return 1;",
         "    }",

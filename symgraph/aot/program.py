@@ -8,21 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.aot.calls import OUTSIDE, REFUSED, Calls
+from symgraph.aot.calls import Calls
 from symgraph.aot.constants import Constants
-from symgraph.aot.lines import Lines, SizeWords
+from symgraph.aot.lines import OUTSIDE, REFUSED, Lines, SizeWords
 from symgraph.aot.places import Place
 from symgraph.aot.products import Blas
 from symgraph.aot.rooms import Rooms
 from symgraph.aot.steps import Steps
+from symgraph.codegen.llvm_factorizations import SINGULAR as IS_SINGULAR
 from symgraph.codegen.llvm_printer import module
 from symgraph.codegen.machine import Machine
 from symgraph.graph.dims import Dim, Size
 from symgraph.optimizations.plan import Plan
 
-OK, SIZES, INDEX = 0, 1, 2
-"""What the function gives back: where sizes do not fit, it has done nothing, and where an index was out of bounds, what
-it has written of the results means nothing."""
+OK, SIZES, INDEX, SINGULAR = 0, 1, 2, 3
+"""What the function gives back: where sizes do not fit, it has done nothing, and where an index was out of bounds or a
+matrix has no result, what it has written of the results means nothing."""
 
 LINE = 64
 """The memory may begin anywhere; what is used of it begins at a multiple of this."""
@@ -79,7 +80,7 @@ def program(
         *(f"ptr {at}" for at in (*pointers, *(x.pointer for x in targets))),
         "ptr %given.memory",
     ]
-    body = lines.text(registers, placed, "run", REFUSED)
+    body = lines.text(registers, placed)
     text = [
         module(list(calls.natives.values()), machine).replace("define void @", "define internal void @"),
         *sorted(calls.declared),
@@ -99,7 +100,10 @@ def program(
         f"{REFUSED}:",
         f"  ret i32 {SIZES}",
         f"{OUTSIDE}:",
-        f"  ret i32 {INDEX}",
+        "  %met = load i64, ptr %trouble",
+        f"  %is.singular = icmp eq i64 %met, {IS_SINGULAR}",
+        f"  %status = select i1 %is.singular, i32 {SINGULAR}, i32 {INDEX}",
+        "  ret i32 %status",
         "}",
     ]
     memory: Dim = 0 if isinstance(end, int) and end == 0 else end + LINE

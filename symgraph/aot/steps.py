@@ -33,6 +33,7 @@ from symgraph.ops.update import update
 from symgraph.optimizations.lives import IN_ORDER
 from symgraph.optimizations.plan import Branch, Kernel, Loop, Plan, Step, View, plan
 from symgraph.runtime.native_gather import read_at, written_at
+from symgraph.runtime.native_linalg import is_linalg
 from symgraph.runtime.native_product import is_product
 from symgraph.runtime.native_recurrence import is_recurrence
 from symgraph.runtime.picked import from_front, picks
@@ -100,6 +101,8 @@ class Steps:
             product(calls, given[0], given[1], places[node], self._blas)
         elif is_recurrence(step):
             calls.recurrence(node, [*given, places[node]])
+        elif is_linalg(step):
+            calls.factorization(node, [*given, places[node]])
         elif picks(step, combines):
             self._pick(node, given, places[node])
         elif node.op is concat.op:
@@ -228,7 +231,7 @@ def _check(step: Step) -> None:
             raise refused(f"the size of what {x.op.name} gives follows from data", [x])
     if isinstance(step, Kernel | Loop | Branch) or step.node.op in _PLAIN:
         return
-    if not (is_product(step) or is_recurrence(step) or picks(step, combines)):
+    if not (is_product(step) or is_recurrence(step) or is_linalg(step) or picks(step, combines)):
         raise refused(f"{step.node.op.name} is computed by a library of Python's", [step.node])
 
 

@@ -26,6 +26,7 @@ from symgraph.runtime.native_carried import NativeCarried, native_carried
 from symgraph.runtime.native_gather import NativeGather, is_gather
 from symgraph.runtime.native_inner import InnerCall, NativeBranch, NativeLoop, native_inner
 from symgraph.runtime.native_joins import NativeJoin, is_join
+from symgraph.runtime.native_linalg import NativeLinalg, is_linalg
 from symgraph.runtime.native_product import NativeProduct, is_product
 from symgraph.runtime.native_recurrence import NativeRecurrence, is_recurrence
 from symgraph.runtime.native_words import place_of
@@ -35,7 +36,7 @@ from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepar
 from symgraph.runtime.program import PlanProgram
 
 Array = np.ndarray[Any, Any]
-_Native: TypeAlias = NativeKernel | NativeProduct | NativeGather
+_Native: TypeAlias = NativeKernel | NativeProduct | NativeGather | NativeLinalg
 _Inner: TypeAlias = NativeLoop | NativeBranch | NativeCarried | NativeJoin | NativeRecurrence
 
 
@@ -81,6 +82,8 @@ class NativeProgram(PlanProgram):
                 codes[step] = NativeJoin(step)
             elif isinstance(step, Call) and is_recurrence(step):
                 codes[step] = NativeRecurrence(step)
+            elif isinstance(step, Call) and is_linalg(step):
+                codes[step] = NativeLinalg(step)
         super().__init__(plan, codes, memory, left=left, donated=donated, limit=limit, is_part=is_part)
 
     def part(self, plan: Plan) -> NativeProgram:

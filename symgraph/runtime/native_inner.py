@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symgraph.codegen.llvm_factorizations import SINGULAR
 from symgraph.codegen.llvm_printer import Native
-from symgraph.errors import SymgraphError
+from symgraph.errors import LinAlgError, SymgraphError
 from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.optimizations.lives import Needs
@@ -125,6 +126,8 @@ class InnerCall:
             failure, LAST.failure = LAST.failure, None
         if what and failure is not None:
             raise failure
+        if what == SINGULAR:
+            raise LinAlgError("a matrix is singular, or not positive definite")
         if what:
             raise IndexError("an index is out of bounds")
 

@@ -11,7 +11,7 @@ import symgraph as sg
 from symgraph.examples import digits
 from symgraph.graph.walk import toposort
 from tests.aot.ahead import Ahead
-from tests.aot.test_derived import OF_PYTHON
+from tests.aot.test_derived import OF_PYTHON, OF_PYTHON_IF_COMPLEX
 from tests.fuzz.drawing import draw_group
 from tests.fuzz.test_control import Plain, drawn
 from tests.fuzz.test_fuzz import described, first_seed, tolerance  # noqa: F401
@@ -38,7 +38,8 @@ def test_drawn_programs(group, first_seed):  # noqa: F811
 
 
 def _is_code(node):
-    return not any(x.op.name in OF_PYTHON - {"matmul", "sum"} for x in toposort([node]))
+    refused = (OF_PYTHON | OF_PYTHON_IF_COMPLEX) - {"matmul", "sum"}
+    return not any(x.op.name in refused for x in toposort([node]))
 
 
 @pytest.mark.parametrize("group", range(4))
@@ -78,6 +79,58 @@ def test_trouble_leaves_states_as_they_were():
     assert status == 0
     np.testing.assert_array_equal(found, [0.0, 3.0])
     np.testing.assert_array_equal(made.states["total"], [1.0, 1.0, 2.0, 4.0])
+
+
+def test_linear_algebra_has_the_bits_of_the_function():
+    """Up to the sizes for which that has LAPACK; a library has its own for all."""
+    a, b = (
+        sg.placeholder("float64", ("k", "n", "n"), name="a"),
+        sg.placeholder("float64", ("n", "m"), name="b"),
+    )
+    eye = sg.eye(a.shape[-1])
+    outputs = [
+        sg.linalg.cholesky(a @ a.mT + eye),
+        sg.linalg.solve(a, b),
+        sg.linalg.solve_triangular(a + 4 * eye, b, trans=1),
+        sg.linalg.inv(a.mT, singular="nan"),
+        sg.linalg.det(a / 8 + eye),
+    ]
+    f = sg.function([a, b], outputs)
+    made, rng = Ahead(f), np.random.default_rng(0)
+    for k, n, m in ((0, 2, 1), (1, 1, 1), (3, 4, 2), (2, 21, 3), (5, 3, 0), (2, 0, 2), (1, 150, 2)):
+        given = rng.normal(size=(k, n, n)), rng.normal(size=(n, m))
+        status, found = made(*given)
+        assert status == 0
+        for x, y in zip(found, f(*given), strict=True):
+            if n < 100:
+                np.testing.assert_array_equal(x, y)
+            np.testing.assert_allclose(x, y, rtol=1e-8, atol=1e-9)
+
+
+def test_a_singular_matrix_leaves_states_as_they_were():
+    total = sg.variable(np.zeros((2, 2)), name="total")
+    a = sg.placeholder("float64", ("n", 2, 2), name="a")
+    i = sg.placeholder("int64", (), name="i")
+    new = sg.scan(lambda c, x: (c + sg.linalg.inv(x), None), total, a)[0]
+    made = Ahead(sg.function([a, i], sg.linalg.cholesky(a)[i], updates={total: new}))
+    good = np.stack([np.eye(2), 4 * np.eye(2)])
+
+    assert made(good - [[[0]], [[4]]], 0)[0] == 3
+    assert made(good * [[[1]], [[0]]], 0)[0] == 3
+    assert made(good, 2)[0] in (1, 2)
+    np.testing.assert_array_equal(made.states["total"], np.zeros((2, 2)))
+    status, (found,) = made(good, 1)
+    assert status == 0
+    np.testing.assert_array_equal(found, 2 * np.eye(2))
+    np.testing.assert_array_equal(made.states["total"], 1.25 * np.eye(2))
+
+
+def test_matrices_that_are_not_square_are_refused():
+    a = sg.placeholder("float64", ("n", "m"), name="a")
+    made = Ahead(sg.function([a], sg.linalg.det(a)))
+
+    assert made(np.ones((2, 3)))[0] == 1
+    assert made(np.ones((2, 2)))[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -158,3 +211,25 @@ def test_memory_is_used_again():
     made = Ahead(sg.function([w], x))
     assert made.memory([128]) < 5 * 4 * 128 * 128 + 4 * 1024 * 1024
     assert made.memory([256]) - made.memory([128]) < 5 * 4 * (256**2 - 128**2)
+
+
+def test_sizes_are_asked_where_they_count():
+    """A branch that is not taken, and a loop without turns, need nothing to fit."""
+    x, y = sg.placeholder("float64", ("n",), name="x"), sg.placeholder("float64", ("m",), name="y")
+    first = sg.placeholder("bool", (), name="first")
+    f = sg.function(
+        [first, x, y], sg.cond(first, lambda: sg.max(x), lambda: (x + y).sum() + sg.ones((4,))[x.shape[0]])
+    )
+    made = Ahead(f)
+    none, one, two, five = (np.arange(float(n)) for n in (0, 1, 2, 5))
+
+    assert made(np.True_, two, five) == (0, [1.0])
+    assert made(np.False_, two, five)[0] == 1
+    assert made(np.False_, none, none) == (0, [1.0])
+    assert made(np.False_, two, one) == (0, [2.0])
+    assert made(np.True_, none, one)[0] == 1
+    assert made(np.False_, five, five)[0] == 1
+    loop = Ahead(sg.function([x, y], sg.fori_loop(0, y.shape[0], lambda i, c: c + sg.max(x + c * 0), 0.0)))
+    assert loop(none, none) == (0, [0.0])
+    assert loop(none, one)[0] == 1
+    assert loop(five, two) == (0, [8.0])
