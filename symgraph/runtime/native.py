@@ -158,9 +158,10 @@ class NativeCall:
         if len(tables) > 1:
             pool().run(self.function.address, tables, self.turns, self.chunk)
             return
-        if self._address != self.function.address:
-            self._address = self.function.address
-            self._call = _CALL(self._address)
+        address = self.function.address
+        if self._address != address:  # in this order: another thread that finds the address has what calls it
+            self._call = _CALL(address)
+            self._address = address
         self._call(ctypes.addressof(tables), 0, self.turns)
         if trouble.value:
             trouble.value = 0

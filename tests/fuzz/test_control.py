@@ -8,7 +8,7 @@ import pytest
 import symgraph as sg
 from symgraph.graph.graph import graph
 
-GROUPS, PROGRAMS, DERIVED = 4, 8, 4
+GROUPS, PROGRAMS, DERIVED = 4, 6, 3
 WIDTH = 3
 
 

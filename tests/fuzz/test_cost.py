@@ -12,7 +12,7 @@ from symgraph.optimizations.step_cost import step_cost
 from tests.fuzz.drawing import draw_program, loss_and_gradients
 from tests.fuzz.test_fuzz import described, first_seed  # noqa: F401
 
-GROUPS, OF_ANY_KIND, SMOOTH = 10, 40, 12
+GROUPS, OF_ANY_KIND, SMOOTH = 10, 25, 8
 
 
 @pytest.mark.parametrize("group", range(GROUPS))

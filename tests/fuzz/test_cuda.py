@@ -26,7 +26,7 @@ pytestmark = [
 def test_cuda_means_what_programs_mean(group, first_seed, thorough):  # noqa: F811
     if group and not thorough:
         pytest.skip("pytest -m cuda_text runs it")
-    drawn = list(draw_group(group, OF_ANY_KIND, first_seed))
+    drawn = list(draw_group(group, OF_ANY_KIND if thorough else 10, first_seed))
     check([(seed, program, [node for node, _ in program.values]) for seed, program in drawn])
 
 
@@ -34,7 +34,7 @@ def test_cuda_means_what_programs_mean(group, first_seed, thorough):  # noqa: F8
 def test_cuda_means_what_gradients_mean(group, first_seed, thorough):  # noqa: F811
     if group and not thorough:
         pytest.skip("pytest -m cuda_text runs it")
-    drawn = list(draw_group(group, SMOOTH, first_seed, smooth=True))
+    drawn = list(draw_group(group, SMOOTH if thorough else 4, first_seed, smooth=True))
     check([(seed, program, loss_and_gradients(program)) for seed, program in drawn])
 
 

@@ -15,7 +15,7 @@ from tests.fuzz.drawing import draw_group, loss_and_gradients
 from tests.fuzz.test_fuzz import described, first_seed  # noqa: F401
 from tests.fuzz.test_storage import Poisoned
 
-GROUPS, PROGRAMS = 5, 20
+GROUPS, PROGRAMS = 5, 12
 
 
 @pytest.mark.parametrize("group", range(GROUPS))

@@ -15,7 +15,7 @@ from symgraph.runtime.numpy_backend import NumpyProgram
 from tests.fuzz.drawing import draw_group, loss_and_gradients
 from tests.fuzz.test_fuzz import described, first_seed, tolerance  # noqa: F401
 
-GROUPS, OF_ANY_KIND, SMOOTH = 10, 30, 10
+GROUPS, OF_ANY_KIND, SMOOTH = 10, 20, 7
 BLOCKS = (1, 3, 1 << 15)
 
 

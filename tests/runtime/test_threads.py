@@ -158,6 +158,24 @@ def test_the_first_calls_may_come_from_many_threads():
         assert all(np.array_equal(results[0], each) for each in results)
 
 
+def test_no_thread_meets_a_call_that_another_is_getting_ready(monkeypatch):
+    """Another call comes while the first makes what calls machine code."""
+    native = pytest.importorskip("symgraph.runtime.native", exc_type=ImportError)
+    x = sg.placeholder("float64", ("n",), name="x")
+    f = sg.function([x], sg.tanh(x) * 2, options=sg.Options(backend="llvm"))
+    made, others = native._CALL, []
+
+    def slowly(address):
+        found = made(address)
+        if address and not others:
+            others.append(None)
+            others[0] = f(np.ones(3))
+        return found
+
+    monkeypatch.setattr(native, "_CALL", slowly)
+    np.testing.assert_array_equal(f(np.ones(3)), others[0])
+
+
 def test_more_bindings_of_sizes_than_are_kept():
     x = sg.placeholder("float64", ("n",), name="x")
     f = sg.function([x], sg.cumsum(sg.tanh(sg.cumsum(x))))
