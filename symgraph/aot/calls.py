@@ -13,14 +13,12 @@ from symgraph.aot.constants import Constants
 from symgraph.aot.lines import OUTSIDE, Lines
 from symgraph.aot.places import Place
 from symgraph.aot.rooms import Room, Rooms
-from symgraph.codegen import own_llvm
 from symgraph.codegen.layout import is_upright
 from symgraph.codegen.llvm_factorizations import print_factorization, room
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import LoopKernel, Reduce, statements
 from symgraph.codegen.lower import lower
 from symgraph.codegen.machine import Machine
-from symgraph.codegen.spoken import unspoken
 from symgraph.codegen.vectorized import room_of
 from symgraph.errors import DeviceError
 from symgraph.graph.binding import substitute_dim
@@ -33,7 +31,7 @@ from symgraph.runtime.native_copies import copier
 from symgraph.runtime.native_linalg import factored
 from symgraph.runtime.native_recurrence import kernel_of
 from symgraph.runtime.nests import arranged, carrying
-from symgraph.runtime.own_native import check
+from symgraph.runtime.own_native import unsaid
 
 
 class Calls:
@@ -105,9 +103,8 @@ class Calls:
         nodes: Sequence[Node] = (),
     ) -> None:
         """The loops of a kernel, that computes some nodes."""
-        if (why := unspoken(loops) or own_llvm.unwritten(loops)) is not None:
+        if (why := unsaid(loops)) is not None:
             raise refused(f"there is no machine code for {why}", nodes)
-        check(loops)
         if any(isinstance(x, Reduce) and x.op in EXTREMES for x, _, _ in statements(loops)):
             self.lines.require_least(prod(columns), 1)
         layout, turns, steps = arranged(loops, _named(loops, arrays), rows, columns)
@@ -129,9 +126,8 @@ class Calls:
 
     def carried(self, loops: LoopKernel, arrays: Sequence[Place], rows: Sequence[Any], turns: Any) -> None:
         """A kernel whose one sweep carries something from each turn to the next."""
-        if (why := unspoken(loops) or own_llvm.unwritten(loops)) is not None:
+        if (why := unsaid(loops)) is not None:
             raise refused(f"there is no machine code for {why}", ())
-        check(loops)
         layout, sizes, steps = carrying(loops, _named(loops, arrays), rows, turns, self.machine)
         table: list[str | Dim] = [*map(self.begin, arrays), "null", *sizes, *chain(*steps)]
         self.call(print_native(loops, layout, self.machine), table, sizes[0])

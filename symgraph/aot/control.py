@@ -12,12 +12,12 @@ from symgraph.aot.calls import Calls
 from symgraph.aot.lines import OUTSIDE
 from symgraph.aot.places import Place
 from symgraph.codegen.carried import NUMBER, Carried, carried
-from symgraph.codegen.spoken import unspoken
 from symgraph.codegen.vectorized import carries_well
 from symgraph.graph.node import Node
 from symgraph.ops.control import LoopAttrs
 from symgraph.optimizations.cost import typical
 from symgraph.optimizations.plan import Branch, Loop, Plan
+from symgraph.runtime.own_native import unsaid
 
 Add: TypeAlias = Callable[[Plan, Sequence[Place], Sequence[Place]], None]
 """Adds the steps of a plan, from arrays to the places of its results."""
@@ -34,7 +34,7 @@ class Control:
     def loop(self, step: Loop, given: Sequence[Place], items: Sequence[Place]) -> None:
         """As one kernel, or turn by turn."""
         made = carried(step)
-        if not isinstance(made, str) and unspoken(made.loops) is None:
+        if not isinstance(made, str) and unsaid(made.loops) is None:
             elements = prod(typical(loop.size) for loop in made.loops.rows)
             if carries_well(made.loops, self._calls.machine, elements):
                 self._as_one(step, made, given, items)

@@ -78,7 +78,7 @@ def build(
     'int twice(int64_t n, const float *x, float *out, void *memory)'
 
     Raises ArgumentError for a name that is none in C, for sizes and processors that are not known; DeviceError, with
-    your line, for what only libraries of Python's compute (sorting, linear algebra, Fourier transforms, functions in
+    your line, for what only libraries of Python's compute (sorting, Fourier transforms, eigenvalues, functions in
     Python) and sizes that follow from data, and where the linker fails; FileError where files cannot be written.
     """
     if not isinstance(function, CompiledFunction):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
 
 from symgraph.graph.dims import (
     Call,
@@ -37,7 +38,7 @@ class Lines:
         self._asked: dict[Dim, str] = {}
         self._equal: list[tuple[Dim, Dim]] = []
         self._least: list[tuple[Dim, int]] = []
-        self._first: list[Dim] = []
+        self._first: dict[Dim, None] = {}
         """What is asked for outside of loops and branches."""
         self._wrong: dict[Dim, str] = {}
         """What is asked for inside of some, and the bit that says whether it has no value."""
@@ -65,7 +66,7 @@ class Lines:
         if isinstance(dim, int):
             return str(dim)
         if not self._depth:
-            self._first.append(dim)
+            self._first[dim] = None
         elif may_fail(dim):
             self._refuse(self._wrong.setdefault(dim, f"%wrong{len(self._wrong)}"))
         return self._asked.setdefault(dim, f"%w{len(self._asked)}")
@@ -221,16 +222,10 @@ class SizeWords:
         return self._named(f"select i1 {bit}, i64 {then}, i64 {otherwise}")
 
     def larger(self, args: Sequence[str]) -> str:
-        first, *others = args
-        for each in others:
-            first = self.select("sgt", first, each, first, each)
-        return first
+        return reduce(lambda a, b: self.select("sgt", a, b, a, b), args)
 
     def smaller(self, args: Sequence[str]) -> str:
-        first, *others = args
-        for each in others:
-            first = self.select("slt", first, each, first, each)
-        return first
+        return reduce(lambda a, b: self.select("slt", a, b, a, b), args)
 
     def quotient(self, args: Sequence[str]) -> str:
         """Rounded down, where processors round towards 0."""

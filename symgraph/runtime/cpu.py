@@ -64,13 +64,8 @@ def machine_of(cpu: str | None, triple: str | None) -> Machine:
     said = _said(lambda: target.create_target_machine(cpu=cpu, opt=2).emit_assembly(llvm.parse_assembly("")))
     if "not a recognized processor" in said:
         raise ArgumentError(f"LLVM knows no processor {cpu!r} for {triple}")
-    width = (
-        64
-        if "zmm" in _tried(target, triple, cpu, 16)
-        else 32
-        if "ymm" in _tried(target, triple, cpu, 8)
-        else 16
-    )
+    wider = ((64, "zmm"), (32, "ymm"))
+    width = next((size for size, name in wider if name in _tried(target, triple, cpu, size // 4)), 16)
     body = _tried(target, triple, cpu, 4)
     return Machine(triple, cpu, "", width, "vfmadd" in body or "fmla" in body, width == 64 and "{%k" in body)
 

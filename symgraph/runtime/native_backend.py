@@ -8,9 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from symgraph.codegen import own_llvm
 from symgraph.codegen.llvm_printer import Native, module
-from symgraph.codegen.spoken import unspoken
 from symgraph.graph.node import Node
 from symgraph.optimizations.plan import Branch, Call, Kernel, Loop, Plan, Step
 from symgraph.optimizations.step_cost import step_cost
@@ -30,7 +28,7 @@ from symgraph.runtime.native_linalg import NativeLinalg, is_linalg
 from symgraph.runtime.native_product import NativeProduct, is_product
 from symgraph.runtime.native_recurrence import NativeRecurrence, is_recurrence
 from symgraph.runtime.native_words import place_of
-from symgraph.runtime.own_native import check
+from symgraph.runtime.own_native import unsaid
 from symgraph.runtime.pool import processors
 from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepared
 from symgraph.runtime.program import PlanProgram
@@ -70,10 +68,8 @@ class NativeProgram(PlanProgram):
             if isinstance(step, Kernel):
                 made = NativeKernel(step, threads)
                 codes[step] = made
-                if (why := unspoken(made.loops) or own_llvm.unwritten(made.loops)) is not None:
+                if (why := unsaid(made.loops)) is not None:
                     codes[step], left[step] = _of_numpy(step), why
-                else:
-                    check(made.loops)
             elif isinstance(step, Call) and is_product(step):
                 codes[step] = NativeProduct(step, threads)
             elif isinstance(step, Call) and is_gather(step):

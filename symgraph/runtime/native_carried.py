@@ -10,11 +10,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from symgraph.codegen import own_llvm
 from symgraph.codegen.carried import NUMBER, Carried, carried
 from symgraph.codegen.layout import Layout
 from symgraph.codegen.llvm_printer import Native, print_native
-from symgraph.codegen.spoken import unspoken
 from symgraph.codegen.vectorized import carries_well, lanes_of
 from symgraph.errors import SymgraphError
 from symgraph.graph.binding import evaluate_dim
@@ -43,7 +41,7 @@ from symgraph.runtime.native_inner import (
 )
 from symgraph.runtime.native_words import Base, Fixed, Lane, Lying, Outer, Words
 from symgraph.runtime.nests import carrying
-from symgraph.runtime.own_native import check
+from symgraph.runtime.own_native import unsaid
 from symgraph.runtime.prepared import KernelCall
 from symgraph.runtime.shares import Shares, sharing
 
@@ -61,9 +59,8 @@ done for some elements before the next have one, and come to places in memory th
 def native_carried(step: Loop, threads: int, by_turns: ByTurns) -> NativeCarried | None:
     """A loop that is one kernel; None where it is none, or there is no machine code for it."""
     made = carried(step)
-    if isinstance(made, str) or unspoken(made.loops) or own_llvm.unwritten(made.loops):
+    if isinstance(made, str) or unsaid(made.loops) is not None:
         return None
-    check(made.loops)
     return NativeCarried(step, made, threads, by_turns)
 
 

@@ -1,11 +1,13 @@
-"""LLVM IR that users wrote is compiled by itself before it stands in kernels, so that an error is about their lines."""
+"""Whether machine code can say a kernel. LLVM IR that users wrote is compiled by itself before it stands in kernels, so
+that an error is about their lines."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from symgraph.codegen.loops import Compute, LoopKernel, statements
-from symgraph.codegen.own_llvm import explained, proof, unknown
+from symgraph.codegen.own_llvm import explained, proof, unknown, unwritten
+from symgraph.codegen.spoken import unspoken
 from symgraph.graph.types import DType
 from symgraph.ops.own_scalar import ScalarOp
 from symgraph.runtime.cpu import assembly
@@ -14,8 +16,18 @@ _LANES = (0, 4)
 """A text is tried on one number, and on a vector."""
 
 
-def check(kernel: LoopKernel) -> None:
-    """Raises DeviceError with the user's line for a text that LLVM does not take."""
+def unsaid(kernel: LoopKernel) -> str | None:
+    """What of a kernel there is no machine code for, in a few words; None where there is for all.
+
+    Raises DeviceError with the user's line for a text that LLVM does not take.
+    """
+    if (why := unspoken(kernel) or unwritten(kernel)) is not None:
+        return why
+    _check_texts(kernel)
+    return None
+
+
+def _check_texts(kernel: LoopKernel) -> None:
     for each, _, _ in statements(kernel):
         if isinstance(each, Compute) and isinstance(each.op, ScalarOp):
             _check(each.op, each.args[0].row, each.target.row)
