@@ -490,7 +490,7 @@ def test_better_code_has_the_same_bits():
 
 
 def test_a_kernel_without_machine_code_says_so(monkeypatch):
-    monkeypatch.setattr(native_backend, "unspoken", lambda _: "squares")
+    monkeypatch.setattr(native_backend, "unsaid", lambda _: "squares")
     x = sg.placeholder("complex128", ("n",), name="x")
     f = sg.function([x], x * x + 1)
 
