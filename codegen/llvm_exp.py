@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from symgraph.codegen.llvm_parts import (
     FORMATS,
@@ -26,19 +27,32 @@ def exp(body: Body, x: Register) -> Register:
     return _in_halves(body, horner(body, r, (1.0, 1.0, *coefficients("exp", x))), n)
 
 
-def scaled_exp(body: Body, x: Register, less: Register, n: Register) -> Register:
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What ``n`` of `scaled_exp` decides."""
+
+    least: Register
+    most: Register
+    """Between these ``x`` is told apart."""
+    whole: Register
+    """With it, the sum of a multiple of 1 and something small is rounded to an integer."""
+
+    @classmethod
+    def of(cls, body: Body, n: Register) -> Scale:
+        least = body.fma(n, -math.log(2), by_bits(n, -110.0, -750.0))
+        most = body.fma(n, -math.log(2), (format_of(n).bias - 63) * math.log(2))
+        return cls(least, most, body.add(n, _whole(n, -64)))
+
+
+def scaled_exp(body: Body, x: Register, less: Register, scale: Scale) -> Register:
     """``e**(x - less) * 2**n`` for a small integer ``n`` and ``less`` below 1, where it is at most ``2**60``.
 
     Infinity from ``2**64`` on. Only the last multiplication can make a denormal number. ``x`` loses no bits when
     multiples of ``log(2)`` are taken from it, and what is left is small.
     """
-    layout = format_of(x)
-    least = body.fma(n, -math.log(2), by_bits(x, -110.0, -750.0))
-    most = body.fma(n, -math.log(2), (layout.bias - 63) * math.log(2))
-    y = at_most(body, at_least(body, x, least), most)
-    whole = body.add(n, _whole(x, -64))
-    shifted = body.fma(body.sub(y, less), 1 / math.log(2), whole)
-    r = _less_turns(body, y, body.sub(shifted, whole), body.neg(less))
+    y = at_most(body, at_least(body, x, scale.least), scale.most)
+    shifted = body.fma(body.sub(y, less), 1 / math.log(2), scale.whole)
+    r = _less_turns(body, y, body.sub(shifted, scale.whole), body.neg(less))
     curve = horner(body, r, [value * 2.0**-64 for value in (1.0, 1.0, *coefficients("exp", x))])
     return body.mul(curve, power_of(body, body.as_integer(shifted)))
 

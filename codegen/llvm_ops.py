@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from symgraph.codegen import own_llvm
-from symgraph.codegen.llvm_exp import scaled_exp
+from symgraph.codegen.llvm_exp import Scale, scaled_exp
 from symgraph.codegen.llvm_math import FUNCTIONS, WITH_ATTRIBUTES
 from symgraph.codegen.llvm_memory import FLOAT64, INT32, INT64, computed_in, round_to
 from symgraph.codegen.vectors import Body, Comparison, Register
@@ -91,6 +91,8 @@ def _cast(body: Body, x: Register, source: DType, row: DType) -> Register:
         return body.convert(body.convert(x, wide), row)
     if row.is_float and row.bits == 16 and source.bits > 32:
         return _narrowed(body, x, row)
+    if x.row is BOOL and to.is_float:  # x86 has an instruction for this, and three for the conversion
+        return round_to(body, body.select(x, body.constant(to, 1.0, x.lanes), 0.0), row)
     return round_to(body, body.convert(x, to), row)
 
 
@@ -295,7 +297,7 @@ _OF_FLOATS: Mapping[str, Meaning] = {
     "floor_divide": lambda body, x, y: _divided(body, x, y)[0],
     "remainder": lambda body, x, y: _divided(body, x, y)[1],
     "sqrt": Body.sqrt,
-    "scaled_exp": scaled_exp,
+    "scaled_exp": lambda body, x, less, n: scaled_exp(body, x, less, Scale.of(body, n)),
     "copysign": Body.copysign,
     "isnan": lambda body, x: body.is_nan(x),
     "isinf": lambda body, x: body.compare("eq", body.abs(x), float("inf")),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from symgraph.codegen import llvm_elements as elements
 from symgraph.codegen.complex_ops import Element, compute, is_long
 from symgraph.codegen.layout import Access, Layout, Step, accesses
+from symgraph.codegen.llvm_hoisted import Rest
 from symgraph.codegen.llvm_memory import INT64, Lanes, counting
 from symgraph.codegen.llvm_reductions import reduction
 from symgraph.codegen.loops import (
@@ -27,6 +28,7 @@ from symgraph.codegen.loops import (
 )
 from symgraph.codegen.vectorized import followed, name_of, parts_of
 from symgraph.codegen.vectors import Body, Register
+from symgraph.graph.op import Op
 from symgraph.graph.types import DType
 
 ZERO = Register("0", INT64, 0)
@@ -43,6 +45,8 @@ class Scope:
     values: dict[str, Element]
     wide: dict[str, Element]
     """Numbers in every lane."""
+    rests: dict[tuple[Op, tuple[Operand, ...]], Rest]
+    """What is left of ops, by their operands but for the first, which is a vector."""
     mask: Lanes = None
     """The lanes that count; None for all."""
     streams: bool = False
@@ -65,15 +69,14 @@ class Statements:
         self._strides: dict[Access | str, list[Register]] = {}
         self._depths, self._vectors = followed(kernel, layout, self._homes)
         self._counts = Counter(x.op for x, _, _ in statements(kernel) if isinstance(x, Compute))
-        self._scope = Scope({}, {}, {})
+        self._scope = Scope({}, {}, {}, {})
 
     @contextmanager
     def _scoped(self) -> Iterator[Scope]:
         """What becomes known inside is forgotten after it."""
         outer = self._scope
-        self._scope = Scope(
-            dict(outer.places), dict(outer.values), dict(outer.wide), outer.mask, outer.streams, outer.turn
-        )
+        known = dict(outer.places), dict(outer.values), dict(outer.wide), dict(outer.rests)
+        self._scope = Scope(*known, outer.mask, outer.streams, outer.turn)
         try:
             yield self._scope
         finally:
@@ -100,9 +103,13 @@ class Statements:
             lanes = max((self._lanes_of(x) for x in each.args), default=0)
             args = [self._operand(x, lanes) for x in each.args]
             rows = [x.row for x in each.args]
-            is_known = any(isinstance(x, Number) for x in each.args)
-            apart = self._counts[each.op] > _SHORT or (is_long(each.op, rows) and not is_known)
-            found = compute(self._body, each.op, args, rows, each.target.row, each.attrs, apart=apart)
+            rest = scope.rests.get((each.op, each.args[1:]))
+            if rest is not None and lanes and isinstance(args[0], Register):
+                found = rest(self._body, args[0])
+            else:
+                is_known = any(isinstance(x, Number) for x in each.args)
+                apart = self._counts[each.op] > _SHORT or (is_long(each.op, rows) and not is_known)
+                found = compute(self._body, each.op, args, rows, each.target.row, each.attrs, apart=apart)
         scope.values[name] = found
         if name in self._homes:
             self._keep(each.target)

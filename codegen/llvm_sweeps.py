@@ -102,6 +102,7 @@ class Sweeps(Turns):
     ) -> list[Register]:
         """What one turn of a sweep does, and what is carried to the next."""
         body, across = self._body, self._layout.vector >= self._layout.rows
+        self._fetch_next_row(section)
         for each in section:
             if not isinstance(each, Reduce):
                 self._statement(each)

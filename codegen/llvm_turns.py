@@ -7,13 +7,30 @@ from typing import TypeAlias
 
 from symgraph.codegen import llvm_elements as elements
 from symgraph.codegen.layout import Access, Layout, Step
-from symgraph.codegen.llvm_memory import INT64, Lanes, address, all_or_first, first_lanes
+from symgraph.codegen.llvm_hoisted import hoisted, may_hoist
+from symgraph.codegen.llvm_memory import INT64, Lanes, address, all_or_first, fetch, first_lanes
 from symgraph.codegen.llvm_statements import Statements
-from symgraph.codegen.loops import Compute, Load, LoopKernel, Reduce, Statement, Store, operands, statements
+from symgraph.codegen.loops import (
+    Compute,
+    Load,
+    LoopKernel,
+    Number,
+    Reduce,
+    Statement,
+    Store,
+    operands,
+    statements,
+)
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.streams import first_whole
-from symgraph.codegen.vectorized import has_own_rest, name_of
+from symgraph.codegen.vectorized import dearest, has_own_rest, name_of
 from symgraph.codegen.vectors import Body, Register
+
+_FETCHED = 1 << 18
+"""Rows of fewer bytes are in the caches together with the next one."""
+
+_LINE = 64
+"""Bytes of a line of the caches."""
 
 _MOST_MASKED = 64
 """Lanes of a mask that is made by a shift of one word."""
@@ -38,6 +55,7 @@ class Turns(Statements):
         self._streamed = (
             [x for x in stored if self._steps[x][-1] is Step.UNIT] if layout.streams and is_last else []
         )
+        self._dearest = dearest(kernel) if layout.rows and not layout.streams else None
 
     def _turns(
         self, level: int, begin: Register, end: Register, carried: Sequence[Register], inside: Inside
@@ -121,6 +139,23 @@ class Turns(Statements):
                 scope.turn = self._body.add(before, n)
             return inside(carried)
 
+    def _fetch_next_row(self, section: Sequence[Statement]) -> None:
+        """In the dearest of the sweeps of a row, ask for what the next row reads, where the arrays of this one are."""
+        last = self._layout.rows + self._layout.columns - 1
+        if section is not self._dearest or self._layout.vector != last:
+            return
+        body = self._body
+        for x in self._kernel.reads:
+            for access in (each for each in self._steps if isinstance(each, Access) and each.param == x.name):
+                steps = self._steps[access]
+                if steps[last] is Step.UNIT and steps[self._layout.rows - 1] is Step.FAR:
+                    stride = self._strides[access][self._layout.rows - 1]
+                    near = body.compare("lt", body.as_unsigned(body.add(stride, _FETCHED)), 2 * _FETCHED)
+                    ahead = body.select(near, stride, 0)
+                    place = address(body, self._scope.places[access], ahead)
+                    for offset in range(0, self._lanes * x.type.dtype.numpy.itemsize, _LINE):
+                        fetch(body, address(body, place, offset))
+
     def _hoist(self, section: Sequence[Statement], level: int) -> None:
         """What does not follow a loop, nor those inside of it, is done before it."""
         for each in section:
@@ -130,12 +165,30 @@ class Turns(Statements):
             self._spread(section)
 
     def _spread(self, section: Sequence[Statement]) -> None:
-        """Numbers that vectors meet are spread once."""
+        """Numbers that vectors meet are spread once, and what follows from them alone is computed once."""
         for each in section:
             for name in map(name_of, operands(each)) if self._is_vector(each) else ():
                 found = self._scope.values.get(name)
                 if found is not None and name not in self._scope.wide:
                     self._scope.wide[name] = elements.spread(self._body, found, self._lanes)
+            if isinstance(each, Compute) and may_hoist(each.op):
+                self._prepare(each)
+
+    def _prepare(self, each: Compute) -> None:
+        """What of an op follows from its operands but the first, where that alone is a vector."""
+        scope, (first, *others) = self._scope, each.args
+        is_alone = name_of(first) in self._vectors and self._vectors.isdisjoint(map(name_of, others))
+        given = [x if isinstance(x, Number) else scope.values.get(x.name) for x in others]
+        if self._lanes and is_alone and (each.op, each.args[1:]) not in scope.rests:
+            wide = [
+                self._operand(x, self._lanes) for x, y in zip(others, given, strict=True) if y is not None
+            ]
+            numbers = [x for x in given if isinstance(x, Register | Number)]
+            vectors = [x for x in wide if isinstance(x, Register)]
+            if len(numbers) == len(vectors) == len(others):
+                rest = hoisted(self._body, each.op, numbers, vectors, self._machine)
+                if rest is not None:
+                    scope.rests[each.op, each.args[1:]] = rest
 
     def _is_vector(self, each: Statement) -> bool:
         if isinstance(each, Store):

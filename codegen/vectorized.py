@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import computed_in
@@ -15,6 +15,7 @@ from symgraph.codegen.loops import (
     LoopKernel,
     Operand,
     Reduce,
+    Statement,
     Store,
     Sweep,
     Value,
@@ -72,8 +73,7 @@ def _numbers(kernel: LoopKernel, has_few_registers: bool) -> tuple[int, int]:
     return shape.widest, 4 if not shape.reduces and shape.dearest < DEAR and _is_chain(kernel) else 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(NamedTuple):
     """What a kernel does for one element."""
 
     widest: int
@@ -110,6 +110,15 @@ def _work(x: Compute) -> float:
 def _bits(row: DType) -> int:
     """Of a lane that holds a number, or half of it."""
     return row.bits // 2 if row.is_complex else computed_in(row).bits
+
+
+@of_kernel
+def dearest(kernel: LoopKernel) -> tuple[Statement, ...] | None:
+    """The sweep that takes longest; None where there are not several."""
+    sweeps = [section for section in parts_of(kernel).sections if isinstance(section, tuple)]
+    if len(sweeps) < 2:
+        return None
+    return max(sweeps, key=lambda sweep: sum(_work(x) for x in sweep if isinstance(x, Compute)))
 
 
 def carries_well(kernel: LoopKernel, machine: Machine, elements: int) -> bool:
@@ -189,8 +198,7 @@ def has_own_rest(kernel: LoopKernel) -> bool:
     return is_short or is_plain or shape.work <= _BUSY * shape.moves
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """What a kernel keeps of one sweep for another: a row of each of these, or as many rows as a vector has lanes."""
 
     kept: tuple[Value, ...]

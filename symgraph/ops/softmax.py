@@ -155,7 +155,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> Node:
 def _(x: Node, axes: tuple[int, ...]) -> Node:
     wide = widened(x)
     e = _exp_below(wide, _shift(wide, axes)[0])
-    return cast_to(e / sum.op(e, axes=axes, keepdims=True), x.row)
+    return cast_to(e * (1 / sum.op(e, axes=axes, keepdims=True)), x.row)
 
 
 def _exp_below(x: Node, peak: Node) -> Node:

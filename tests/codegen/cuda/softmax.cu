@@ -1,4 +1,4 @@
-extern "C" __global__ void __launch_bounds__(256) kernel_60d573f47dc08d8c(
+extern "C" __global__ void __launch_bounds__(256) kernel_71adf272daca18fa(
     const float* x,
     float* out,
     const int n0,
@@ -101,6 +101,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel_60d573f47dc08d8c(
         }
         __syncthreads();
         const float v17 = t4;
+        const float v18 = 1.0f / v17;
         #pragma unroll
         for (int e = 0; e < 4; ++e) {
             const int j = e * 256 + lane * 4;
@@ -108,12 +109,12 @@ extern "C" __global__ void __launch_bounds__(256) kernel_60d573f47dc08d8c(
                 sg_vector<float, 4> out_2;
                 #pragma unroll
                 for (int k = 0; k < 4; ++k) {
-                    const float v18 = v16[e * 4 + k] / v17;
-                    out_2.at[k] = v18;
+                    const float v19 = v16[e * 4 + k] * v18;
+                    out_2.at[k] = v19;
                 }
                 sg_store(out + row * out_1_0 + j, out_2);
             }
         }
     }
 }
-SG_KERNEL(kernel_60d573f47dc08d8c)
+SG_KERNEL(kernel_71adf272daca18fa)
