@@ -12,9 +12,10 @@ need a room each.
 The algorithm is that of K. Goto and R. van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS
 34(3), 2008, with the loops around the kernel as in F. Van Zee and R. van de Geijn, "BLIS: a framework for rapidly
 instantiating BLAS functionality", ACM TOMS 41(3), 2015. A tile of C stays in registers while `DEPTH` columns of A and
-rows of B go by. Before that B is copied into panels as wide as a tile, unless A has few rows; and A into blocks, unless
-its columns are neighbours, since a tile reads them as well where they are. A tile that reaches past the last column is
-computed in the room.
+rows of B go by. B is copied into panels as wide as a tile, unless A has few rows: by the first tile that reads it where
+its columns are neighbours, and before that where they are not. A is copied into blocks, unless its columns are
+neighbours, since a tile reads them as well where they are. A tile that reaches past the last column is computed in the
+room.
 
 Every number of C is a sum of sums of `DEPTH` products, each added up one by one; that of a matrix and a vector whose
 products lie side by side is added up in vectors. The order is the same for every range, and nothing is skipped: NaN and
@@ -31,6 +32,7 @@ from symgraph.codegen.llvm_memory import address
 from symgraph.codegen.llvm_printer import Native
 from symgraph.codegen.llvm_tiles import (
     FEW_ROWS,
+    KEEPING,
     ROWS,
     Tile,
     call,
@@ -53,7 +55,7 @@ HEIGHT = 16 * ROWS
 """Rows of a block of A, which the second cache holds."""
 WIDTH = 512
 """Columns of a block of B, which the last cache holds."""
-FEW = 96
+FEW = 24
 """So many rows of A, or fewer, are not worth a copy of B."""
 
 
@@ -215,8 +217,9 @@ class _Blocks:
         self._b = _Matrix("%b", integer("%b_down"), integer("%b_across"))
         self._c = _Matrix("%c", integer("%c_down"), size)
         self._near = body.compare("eq", self._a.across, size)
-        few = body.compare("le", integer("%m"), FEW)
-        self._direct = body.and_(few, body.compare("eq", self._b.across, size))
+        self._lying = body.compare("eq", self._b.across, size)
+        few = body.compare("le", body.sub(self._last, self._first), FEW)
+        self._direct = body.and_(few, self._lying)
         self._single = body.and_(self._direct, body.compare("eq", integer("%m"), 1))
         depth = body.intrinsic("smin", self._k, DEPTH)
         self._room_a = address(body, "%room", tile.bytes)
@@ -233,11 +236,12 @@ class _Blocks:
         each(body, 0, terms, DEPTH, self._terms)
 
     def _terms(self, p: Register) -> None:
-        """Some columns of A and rows of B, which are packed unless they are read as they are."""
+        """Some columns of A and rows of B, which are packed unless their columns are neighbours: those are read as they
+        are, or kept when they are read first."""
         body, tile = self._body, self._tile
         self._p, self._count = p, body.intrinsic("smin", body.sub(self._k, p), DEPTH)
         self._begins = body.compare("eq", p, 0)
-        start = body.select(self._direct, body.and_(self._width, -tile.columns), 0)
+        start = body.select(self._lying, body.and_(self._width, -tile.columns), 0)
         start = body.select(self._single, self._width, start)
         each(body, start, self._width, tile.columns, self._pack)
         each(body, self._first, self._last, HEIGHT, self._block)
@@ -257,6 +261,8 @@ class _Blocks:
     def _block(self, i: Register) -> None:
         """Some rows of C."""
         body, tile, a = self._body, self._tile, self._a
+        is_first = body.and_(self._lying, body.compare("eq", i, self._first))
+        self._keeps = body.and_(is_first, body.not_(self._direct))
         self._height = body.intrinsic("smin", body.sub(self._last, i), HEIGHT)
         x, pitch = a.place(body, i, self._p), integer(HEIGHT * tile.size)
 
@@ -290,9 +296,9 @@ class _Blocks:
         body, tile = self._body, self._tile
         left = body.sub(self._width, j)
         whole, narrow = body.compare("ge", left, tile.columns), body.compare("le", left, tile.columns // 2)
-        direct = body.and_(self._direct, whole)
-        b = pick(body, direct, self._b.place(body, self._p, body.add(self._j, j)), self._panel(j))
-        b_down = body.select(direct, self._b.down, tile.pitch)
+        direct, keeps = body.and_(self._direct, whole), body.and_(self._keeps, whole)
+        itself, panel = self._b.place(body, self._p, body.add(self._j, j)), self._panel(j)
+        b, b_down = pick(body, direct, itself, panel), body.select(direct, self._b.down, tile.pitch)
 
         def one(i: Register) -> None:
             rows = body.intrinsic("smin", body.sub(self._height, i), ROWS)
@@ -325,16 +331,31 @@ class _Blocks:
 
             either(body, whole, inside, across)
 
-        each(body, 0, self._height, ROWS, one)
+        def keeping() -> None:
+            last = body.sub(body.intrinsic("smin", self._height, ROWS), 1)
+            a, c = self._rows.place(body, integer(0), integer(0)), self._to.place(body, integer(0), j)
+            self._product(KEEPING, a, last, itself, self._b.down, c, self._c.down, panel)
+
+        either(body, keeps, keeping)
+        each(body, body.select(keeps, integer(ROWS), 0), self._height, ROWS, one)
 
     def _product(
-        self, kind: str, a: str, last: Register, b: str, b_down: Register, c: str, c_down: Register
+        self,
+        kind: str,
+        a: str,
+        last: Register,
+        b: str,
+        b_down: Register,
+        c: str,
+        c_down: Register,
+        *kept: str,
     ) -> None:
         """Added to what is there, but for the first terms."""
         body, rows = self._body, self._rows
         base = pick(body, self._begins, "@matmul_zeros", c)
         base_down = body.select(self._begins, 0, c_down)
-        call(body, kind, a, last, rows.down, rows.across, b, b_down, self._count, c, c_down, base, base_down)
+        given = (a, last, rows.down, rows.across, b, b_down, self._count, c, c_down, base, base_down, *kept)
+        call(body, kind, *given)
 
     def _kind(self, rows: Register) -> str:
         """The function for tiles of so many rows."""

@@ -72,6 +72,9 @@ def functions(tile: Tile, machine: Machine) -> Iterator[tuple[str, frozenset[str
         body.declared.add(f"@matmul_zeros = private constant {zeros}")
         _write_product(body, tile, rows, vectors)
         yield function(body, product(rows, vectors), _PRODUCT)
+    body = Body(fma=machine.fma)
+    _write_product(body, tile, ROWS, tile.vectors, keeps=True)
+    yield function(body, KEEPING, f"{_PRODUCT}, ptr %kept")
     for name, parameters, write in (
         ("pack", _PACK, _write_pack),
         ("unpack", _UNPACK, _write_unpack),
@@ -148,9 +151,13 @@ _PRODUCT = (
 )
 
 
-def _write_product(body: Body, tile: Tile, rows: int, vectors: int) -> None:
+KEEPING = "keeping"
+"""The name of the function for whole tiles that copies the rows of B it reads into a panel."""
+
+
+def _write_product(body: Body, tile: Tile, rows: int, vectors: int, *, keeps: bool = False) -> None:
     """``c = base + a @ b``, where columns of b, c and base are neighbours; rows past the last are the last one again,
-    and computed and written again."""
+    and computed and written again. It ``keeps`` b where it was asked to."""
     a, c, base = (
         [_row(body, at, n, down) for n in range(rows)]
         for at, down in (("%a", "%a_down"), ("%c", "%c_down"), ("%base", "%base_down"))
@@ -160,10 +167,14 @@ def _write_product(body: Body, tile: Tile, rows: int, vectors: int) -> None:
     def vector(at: str, n: int) -> Register:
         return load(body, tile.row, address(body, at, n * tile.lanes * tile.size), tile.lanes, None)
 
-    def turn(_: Register, given: list[Register]) -> list[Register]:
+    def turn(p: Register, given: list[Register]) -> list[Register]:
         x, y, sums = given[0], given[1], given[2:]
         at = address(body, "%b", y)
         terms = [vector(at, n) for n in range(vectors)]
+        if keeps:
+            to = address(body, "%kept", body.mul(p, tile.pitch))
+            for n, term in enumerate(terms):
+                store(body, term, tile.row, address(body, to, n * tile.lanes * tile.size), None)
         new = []
         for n in range(rows):
             factor = body.spread(load(body, tile.row, address(body, a[n], x), 0, None), tile.lanes)
@@ -178,7 +189,7 @@ def _write_product(body: Body, tile: Tile, rows: int, vectors: int) -> None:
 
     zero = body.constant(tile.row, 0, tile.lanes)
     start, carried = integer(0), [integer(0), integer(0), *[zero] * len(places)]
-    if rows == ROWS:
+    if rows == ROWS and not keeps:
         whole = body.and_(integer("%k"), -TURNS)
         start, carried = whole, body.loop(start, whole, TURNS, carried, turns)
     sums = body.loop(start, integer("%k"), 1, carried, turn)[2:]
