@@ -27,6 +27,13 @@ def exp(body: Body, x: Register) -> Register:
     return _in_halves(body, horner(body, r, (1.0, 1.0, *coefficients("exp", x))), n)
 
 
+def exp_of_negative(body: Body, x: Register) -> Register:
+    """What `exp` gives where ``x`` is not positive: ``2**64`` times the power of 2 is a normal number."""
+    y = at_least(body, x, by_bits(x, -104.0, -746.0))
+    n, r = reduced(body, y, -64)
+    return body.mul(_small_curve(body, r), power_of(body, n))
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """What ``n`` of `scaled_exp` decides."""
@@ -53,8 +60,12 @@ def scaled_exp(body: Body, x: Register, less: Register, scale: Scale) -> Registe
     y = at_most(body, at_least(body, x, scale.least), scale.most)
     shifted = body.fma(body.sub(y, less), 1 / math.log(2), scale.whole)
     r = _less_turns(body, y, body.sub(shifted, scale.whole), body.neg(less))
-    curve = horner(body, r, [value * 2.0**-64 for value in (1.0, 1.0, *coefficients("exp", x))])
-    return body.mul(curve, power_of(body, body.as_integer(shifted)))
+    return body.mul(_small_curve(body, r), power_of(body, body.as_integer(shifted)))
+
+
+def _small_curve(body: Body, r: Register) -> Register:
+    """``e**r * 2**-64``."""
+    return horner(body, r, [value * 2.0**-64 for value in (1.0, 1.0, *coefficients("exp", r))])
 
 
 def exp2(body: Body, x: Register) -> Register:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from symgraph.codegen import llvm_elements as elements
 from symgraph.codegen.complex_ops import Element, compute, is_long
 from symgraph.codegen.layout import Access, Layout, Step, accesses
+from symgraph.codegen.llvm_exp import exp_of_negative
 from symgraph.codegen.llvm_hoisted import Rest
 from symgraph.codegen.llvm_memory import INT64, Lanes, counting
 from symgraph.codegen.llvm_reductions import reduction
+from symgraph.codegen.loop_signs import never_positive
 from symgraph.codegen.loops import (
     Carry,
     Compute,
@@ -30,6 +32,7 @@ from symgraph.codegen.vectorized import followed, name_of, parts_of
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.op import Op
 from symgraph.graph.types import DType
+from symgraph.ops.transcendental import exp
 
 ZERO = Register("0", INT64, 0)
 
@@ -69,6 +72,7 @@ class Statements:
         self._strides: dict[Access | str, list[Register]] = {}
         self._depths, self._vectors = followed(kernel, layout, self._homes)
         self._counts = Counter(x.op for x, _, _ in statements(kernel) if isinstance(x, Compute))
+        self._negative = never_positive(kernel)
         self._scope = Scope({}, {}, {}, {})
 
     @contextmanager
@@ -100,19 +104,25 @@ class Statements:
             found = how.value(state)
         else:
             assert not isinstance(each, Carry), "its sweep sets it"
-            lanes = max((self._lanes_of(x) for x in each.args), default=0)
-            args = [self._operand(x, lanes) for x in each.args]
-            rows = [x.row for x in each.args]
-            rest = scope.rests.get((each.op, each.args[1:]))
-            if rest is not None and lanes and isinstance(args[0], Register):
-                found = rest(self._body, args[0])
-            else:
-                is_known = any(isinstance(x, Number) for x in each.args)
-                apart = self._counts[each.op] > _SHORT or (is_long(each.op, rows) and not is_known)
-                found = compute(self._body, each.op, args, rows, each.target.row, each.attrs, apart=apart)
+            found = self._computed(each)
         scope.values[name] = found
         if name in self._homes:
             self._keep(each.target)
+
+    def _computed(self, each: Compute) -> Element:
+        """What an op gives; less is to do where more is known of its operands."""
+        lanes = max((self._lanes_of(x) for x in each.args), default=0)
+        args = [self._operand(x, lanes) for x in each.args]
+        rows = [x.row for x in each.args]
+        first, rest = args[0], self._scope.rests.get((each.op, each.args[1:]))
+        if rest is not None and lanes and isinstance(first, Register):
+            return rest(self._body, first)
+        is_known = any(isinstance(x, Number) for x in each.args)
+        apart = self._counts[each.op] > _SHORT or (is_long(each.op, rows) and not is_known)
+        is_negative = not apart and name_of(each.args[0]) in self._negative
+        if each.op is exp.op and is_negative and isinstance(first, Register) and first.row is each.target.row:
+            return exp_of_negative(self._body, first)
+        return compute(self._body, each.op, args, rows, each.target.row, each.attrs, apart=apart)
 
     def _keep(self, value: Value) -> None:
         """What later sweeps read is written where it has room, unless it is stored there anyway."""
