@@ -7,7 +7,7 @@ P. T. P. Tang ("Implementing the complex arcsine and arccosine functions", ACM T
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.codegen import complex_numbers as numbers
 from symgraph.codegen import llvm_log
@@ -134,8 +134,7 @@ def _log_of_size(body: Body, x: Complex, rest: Register | None = None) -> Regist
     return body.select(numbers.is_infinite(body, x), body.like(INF, a), found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Arcs:
+class _Arcs(NamedTuple):
     """What the arcs of sine and cosine are made of."""
 
     along: Register

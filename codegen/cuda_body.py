@@ -295,7 +295,7 @@ def define(
     called, and not written out where it is."""
     body = CudaBody()
     found = what(body, *(operand(f"x{n}", row) for n, row in enumerate(rows)))
-    first, *rest = found if isinstance(found, tuple) else (found,)
+    first, *rest = (found,) if isinstance(found, Register | Complex) else found
     assert len(rest) < 2, "the second of two has a name"
     parameters = [f"const {c_type(row)} x{n}" for n, row in enumerate(rows)]
     parameters += [f"{c_type(x.row)}& second" for x in rest]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.codegen.coefficients import TEMME
 from symgraph.codegen.llvm_error import erfcx_from_0
@@ -50,8 +50,7 @@ def _in_float64(
     return body.convert(wide, a.row)
 
 
-@dataclass(frozen=True, slots=True)
-class _Front:
+class _Front(NamedTuple):
     """What stands before the series."""
 
     value: Register

@@ -24,9 +24,8 @@ infinity come out as IEEE 754 has it, and what has no terms is 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from symgraph.codegen.llvm_memory import address
 from symgraph.codegen.llvm_printer import Native
@@ -192,8 +191,7 @@ _BLOCKS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Matrix:
+class _Matrix(NamedTuple):
     """Where a matrix is, and the bytes from a row to the next and from a column to the next."""
 
     at: str
@@ -354,8 +352,8 @@ class _Blocks:
         body, rows = self._body, self._rows
         base = pick(body, self._begins, "@matmul_zeros", c)
         base_down = body.select(self._begins, 0, c_down)
-        given = (a, last, rows.down, rows.across, b, b_down, self._count, c, c_down, base, base_down, *kept)
-        call(body, kind, *given)
+        lying = (a, last, rows.down, rows.across, b, b_down)
+        call(body, kind, *lying, self._count, c, c_down, base, base_down, *kept)
 
     def _kind(self, rows: Register) -> str:
         """The function for tiles of so many rows."""

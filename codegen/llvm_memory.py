@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from symgraph.codegen.llvm_shuffles import shuffled
 from symgraph.codegen.vectors import Body, Register, suffix, type_of
@@ -14,8 +13,7 @@ FLOAT32, FLOAT64 = dtype("float32"), dtype("float64")
 INT16, INT32, INT64, UINT8 = map(dtype, ("int16", "int32", "int64", "uint8"))
 
 
-@dataclass(frozen=True, slots=True)
-class Mask:
+class Mask(NamedTuple):
     """The lanes of a vector that count."""
 
     lanes: Register

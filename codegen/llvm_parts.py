@@ -4,15 +4,13 @@ one number."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from symgraph.codegen.coefficients import PARTS, POLYNOMIALS
 from symgraph.codegen.vectors import Body, Register, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """A float: how its bits are laid out."""
 
     bits: int

@@ -19,8 +19,7 @@ floating-point division when the divisor is known in advance*, IEEE Transactions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,8 +34,7 @@ _CLOSE = 16
 """Divisors whose mantissa is all ones but for less than this are divided by."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Bounds:
+class _Bounds(NamedTuple):
     """Powers of two between which the divisor is, and those between which what is divided is, or 0."""
 
     mantissa: int
@@ -56,8 +54,7 @@ _BOUNDS = {32: _Bounds(23, 20, -80, 100), 64: _Bounds(52, 100, -800, 800)}
 """By the bits of the dtype: so that nothing overflows on the way and no remainder has fewer bits than it needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Divisor:
+class Divisor(NamedTuple):
     """What is known of a divisor before a loop, in every lane."""
 
     itself: Register
@@ -91,6 +88,8 @@ class Divisor:
     @classmethod
     def known(cls, body: Body, wide: Register, value: float) -> Divisor | None:
         """Of a number that is known; None where it has to be divided by."""
+        from fractions import Fraction
+
         row, lanes = wide.row, wide.lanes
         bounds, number = _BOUNDS[row.bits], row.numpy.type(value)
         pattern, ones = int(number.view(f"u{row.bits // 8}")), (1 << bounds.mantissa) - 1
@@ -101,9 +100,11 @@ class Divisor:
         is_above = Fraction(float(reciprocal)) > exact
         high = np.nextafter(reciprocal, row.numpy.type(0)) if is_above else reciprocal
         low = float(exact - Fraction(float(high)))
-        parts = (body.constant(row, float(x), lanes) for x in (reciprocal, high, low))
+        inverse, more, less, zero = (
+            body.constant(row, float(x), lanes) for x in (reciprocal, high, low, 0.0)
+        )
         width = body.constant(dtype(f"uint{row.bits}"), _width(bounds), lanes)
-        return cls(wide, *parts, width, body.constant(row, 0.0, lanes))
+        return cls(wide, inverse, more, less, width, zero)
 
     def quotient(self, body: Body, x: Register) -> Register:
         """``x`` over it in every lane, rounded to the nearest."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.codegen.llvm_memory import INT64, address, counting, load, store
 from symgraph.codegen.llvm_shuffles import shuffled, transposed
@@ -30,8 +30,7 @@ TERMS = 8
 """Rows of B that a single row of A takes in at once: each is read from its beginning to its end, as memory likes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(NamedTuple):
     """`ROWS` rows of so many vectors."""
 
     row: DType

@@ -13,7 +13,7 @@ the next block are asked for meanwhile, because no processor foresees where they
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import address, fetch, load, store
@@ -38,8 +38,7 @@ _MOST = 4
 """Arrays that there is room for on the stack."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turned:
+class Turned(NamedTuple):
     """The arrays of a kernel that are read across their rows, and the loop that their neighbours follow."""
 
     loop: int
@@ -81,8 +80,7 @@ def turned(kernel: LoopKernel, layout: Layout) -> Turned | None:
     return Turned(loops[0], arrays, layout.is_far)
 
 
-@dataclass(frozen=True, slots=True)
-class Strip:
+class Strip(NamedTuple):
     """Where the elements of an array are turned to: rows of `LONG` elements, as many as ``squares`` beside each other
     have."""
 

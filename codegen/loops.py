@@ -97,6 +97,8 @@ Operand: TypeAlias = Value | Number
 
 @dataclass(frozen=True, slots=True)
 class Load:
+    """``v0: f32 = x[i, j]``."""
+
     target: Value
     param: Param
     index: tuple[Dim, ...]
@@ -107,6 +109,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
+    """``v1: f32 = add(v0, f32(0.5))``."""
+
     target: Value
     op: Op
     args: tuple[Operand, ...]
@@ -120,6 +124,8 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Reduce:
+    """``v2: f32 = reduce(sum, v1)``."""
+
     target: Value
     op: Op
     arg: Operand
@@ -131,6 +137,8 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class Carry:
+    """``v3: f32 = carry(v0, v4)``."""
+
     target: Value
     first: Operand
     after: Operand
@@ -141,6 +149,8 @@ class Carry:
 
 @dataclass(frozen=True, slots=True)
 class Store:
+    """``out[i] = v2``."""
+
     param: Param
     index: tuple[Dim, ...]
     value: Operand

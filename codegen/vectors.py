@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from symgraph.graph.types import BOOL, DType, dtype
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(NamedTuple):
     """A value of LLVM: its name, or its text where it is a constant; ``lanes`` numbers of a dtype, 0 for one that is
     not a vector."""
 
@@ -32,8 +30,7 @@ class Register:
         return type_of(self.row, self.lanes)
 
 
-@dataclass(frozen=True, slots=True)
-class Complex:
+class Complex(NamedTuple):
     """A complex number, or a vector of them: the real parts and the imaginary ones."""
 
     re: Register

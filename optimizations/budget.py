@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from symgraph.optimizations.memory import aligned
 from symgraph.optimizations.order import Sizes, Step
@@ -16,8 +16,7 @@ _EFFORT = 200
 """As is what looks at more than so many steps for each step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(NamedTuple):
     """Steps and values by number, from 0; only what a step writes is a value."""
 
     values: list[int]

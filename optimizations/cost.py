@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from symgraph.errors import ShapeError
@@ -143,15 +143,14 @@ def _factored(node: Node, of: SizeOf) -> float:
 
 def elements(node: Node, of: SizeOf | None = None) -> int:
     """How many numbers a node holds; ``of`` says how large a size is."""
-    of = of or typical
-    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-    total = 0
-    for each in types:
-        count = 1
-        for size in each.shape:
-            count *= max(1, of(size))
-        total += count
-    return total
+    of, type = of or typical, node.type
+    if isinstance(type, TupleType):
+        return sum(_count(each.shape, of) for each in type.items)
+    return _count(type.shape, of)
+
+
+def _count(shape: Sequence[Dim], of: SizeOf) -> int:
+    return math.prod([max(1, size if isinstance(size, int) else of(size)) for size in shape])
 
 
 def typical(size: Dim) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Container
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from symgraph.graph.dims import Dim, symbols
 from symgraph.graph.node import Node
@@ -54,8 +55,7 @@ class Group:
     is_kernel: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """A value that one step leaves to another, and why the two are not one."""
 
     source: Node

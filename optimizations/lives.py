@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
+from typing import NamedTuple
 
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
@@ -20,8 +21,7 @@ Sizes = Mapping[Size, int]
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """What one step asks of memory."""
 
     room: int | None = None
@@ -32,7 +32,7 @@ class Needs:
     """What it reads, and what it writes, that may be the same memory."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Life:
     """A value from one of its writings to the last reading after it, as numbers of turns.
 

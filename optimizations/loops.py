@@ -4,8 +4,9 @@ loops over the same are one."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
+from typing import NamedTuple
 
 from symgraph.graph.constants import MOVES
 from symgraph.graph.dims import Dim
@@ -83,15 +84,13 @@ def _wanted(order: Iterable[Node], roots: Sequence[Node]) -> dict[Node, list[int
 # A loop, taken apart
 
 
-@dataclass(frozen=True, slots=True)
-class _Carry:
+class _Carry(NamedTuple):
     stand: Node
     init: Node
     after: Node
 
 
-@dataclass(frozen=True, slots=True)
-class _Loop:
+class _Loop(NamedTuple):
     """What a loop consists of; results that are not its own are in ``known``."""
 
     attrs: LoopAttrs
@@ -141,11 +140,10 @@ class _Loop:
 
     def with_roots(self, roots: Sequence[Node]) -> _Loop:
         left = iter(roots)
-        carries = {n: replace(x, after=next(left)) for n, x in self.carries.items()}
+        carries = {n: x._replace(after=next(left)) for n, x in self.carries.items()}
         stacked = {n: next(left) for n in self.stacked}
-        return replace(
-            self, carries=carries, stacked=stacked, condition=None if self.condition is None else next(left)
-        )
+        condition = None if self.condition is None else next(left)
+        return self._replace(carries=carries, stacked=stacked, condition=condition)
 
     def build(self, wanted: Sequence[int]) -> dict[int, Node]:
         """What stands for the wanted results."""
@@ -183,7 +181,7 @@ def _with_constants(loop: _Loop) -> _Loop:
     if not known:
         return loop
     outer = {stand: x for stand, x in loop.outer.items() if stand not in known}
-    return replace(loop.with_roots(substitute(loop.roots, known)), outer=outer)
+    return loop.with_roots(substitute(loop.roots, known))._replace(outer=outer)
 
 
 def _is_constant(x: Node) -> bool:
@@ -199,7 +197,7 @@ def _without_still(loop: _Loop) -> _Loop:
         return loop
     carries = {n: x for n, x in loop.carries.items() if n not in still}
     outer = {**loop.outer, **{x.stand: x.init for x in still.values()}}
-    return replace(loop, carries=carries, outer=outer, known={n: x.init for n, x in still.items()})
+    return loop._replace(carries=carries, outer=outer, known={n: x.init for n, x in still.items()})
 
 
 def _without_dead(loop: _Loop, wanted: Sequence[int]) -> _Loop:
@@ -219,7 +217,7 @@ def _without_dead(loop: _Loop, wanted: Sequence[int]) -> _Loop:
     carries = {n: x for n, x in loop.carries.items() if n in alive}
     rows = {stand: x for stand, x in loop.rows.items() if stand in seen}
     outer = {stand: x for stand, x in loop.outer.items() if stand in seen}
-    return replace(loop, carries=carries, stacked=stacked, rows=rows, outer=outer)
+    return loop._replace(carries=carries, stacked=stacked, rows=rows, outer=outer)
 
 
 def _with_hoisted(loop: _Loop) -> _Loop:
@@ -242,7 +240,7 @@ def _with_hoisted(loop: _Loop) -> _Loop:
     stands = {x: names.stand("before", x.tensor) for x in hoisted}
     outside = substitute(hoisted, loop.outer)
     outer = {**loop.outer, **dict(zip(stands.values(), outside, strict=True))}
-    return replace(loop.with_roots(substitute(loop.roots, stands)), outer=outer)
+    return loop.with_roots(substitute(loop.roots, stands))._replace(outer=outer)
 
 
 def _computed(x: Node, still: set[Node], worth: set[Node]) -> Iterator[Node]:
@@ -323,8 +321,7 @@ def _union(a: Node, b: Node) -> dict[Node, Node] | None:
     stacked = {x: n for n, x in reversed(list(one.stacked.items()))}
     count = len(one.attrs.body.outputs)
     more = {n: x for n, x in other.stacked.items() if x not in stacked}
-    whole = replace(
-        one,
+    whole = one._replace(
         rows={**one.rows, **other.rows},
         outer={**one.outer, **other.outer},
         stacked={**one.stacked, **{count + 1 + n: x for n, x in more.items()}},

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 ALIGNMENT = 64
 """Every offset is a multiple of it: a cache line, and the widest vector."""
@@ -37,8 +38,7 @@ class Buffer:
         assert self.size >= 0 and self.first <= self.last, self
 
 
-@dataclass(frozen=True, slots=True)
-class Arena:
+class Arena(NamedTuple):
     """Where each buffer lies. Buffers that are live at the same step do not overlap, unless they share."""
 
     buffers: tuple[Buffer, ...]
@@ -186,8 +186,7 @@ def _match(written: int, givers: dict[int, list[int]], heir: dict[int, int], sou
 # Blocks: what is placed as one piece
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(NamedTuple):
     """Buffers that take over from each other; its steps are numbers of steps at which something is written."""
 
     members: tuple[int, ...]

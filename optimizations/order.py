@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import accumulate
+from typing import NamedTuple
 
 from symgraph.optimizations.memory import aligned
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What one step reads and writes, by the ids of the values. No two steps write the same value."""
 
     reads: tuple[int, ...]
@@ -70,8 +69,7 @@ def peak(
     return _peak(_graph(steps, sizes, keep), range(len(steps)) if schedule is None else schedule)
 
 
-@dataclass(frozen=True, slots=True)
-class _Graph:
+class _Graph(NamedTuple):
     """Steps and the values that cost something."""
 
     reads: list[list[int]]

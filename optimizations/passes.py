@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from symgraph.graph.graph import Graph
 from symgraph.optimizations.algebra import ALGEBRA, FAST
@@ -38,8 +37,7 @@ EXPANDED = rules("EXPANDED", [each for each in SIMPLIFY if each.keeps is BITS])
 """What holds of the bodies of composites too, which say in which order to round."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(NamedTuple):
     """A name, and a function from graph to graph that notes which rules fired."""
 
     name: str

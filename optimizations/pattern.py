@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def wild(names: str, dtype: str = "float64", rank: int = 0) -> Any:
     return made if len(made) > 1 else made[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Match:
     """Which node stands for each node of a pattern."""
 
@@ -60,8 +60,7 @@ def match(pattern: Node, node: Node, once: Callable[[Node], bool] = lambda node:
     return None if nodes is None else Match(node, nodes, once)
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(NamedTuple):
     """What the inputs of a node must be for a pattern to match: a look before the real comparison."""
 
     ops: tuple[Op | None, ...]

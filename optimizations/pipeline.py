@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from symgraph.errors import GraphError
 from symgraph.graph.collector import paused
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from symgraph.optimizations.passes import Pass
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """A graph as a pass left it, the seconds that took, and what fired on the way."""
 
     name: str

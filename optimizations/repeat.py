@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
@@ -22,8 +22,7 @@ def repeat_cheap(groups: Iterable[Group], results: Iterable[Node]) -> list[Group
     return _Moves(list(groups), set(results)).run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Cone:
+class _Cone(NamedTuple):
     """What computes a value, readers first, from values that are written anyway."""
 
     nodes: tuple[Node, ...]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from operator import is_
+from typing import NamedTuple
 
 from symgraph.errors import GraphError
 from symgraph.graph.collector import paused
@@ -19,8 +19,7 @@ from symgraph.optimizations.rules import SHARPER, Rule, Rules, rules
 from symgraph.optimizations.uses import Uses
 
 
-@dataclass(frozen=True, slots=True)
-class Fired:
+class Fired(NamedTuple):
     """A rule, the node that it held for, and what that became."""
 
     rule: Rule

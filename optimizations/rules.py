@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,9 +30,9 @@ class Keeps(enum.Enum):
 BITS, ROUNDING, SHARPER, ALGEBRAIC = Keeps
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rule:
-    """``left`` becomes ``right``; made by ``rule``."""
+    """``left`` becomes ``right``; made by ``rule``. What it takes to apply it is found out when it is first tried."""
 
     name: str
     left: Node | Op | None
@@ -42,32 +42,33 @@ class Rule:
     ops: Callable[[Node], bool] | None
     dtypes: tuple[str, ...]
     _example: Node | Callable[[], Node] | None
+    _wildcards: Sequence[Node]
 
-    root: Op | None = field(init=False)
-    """The op that a node must have; None for any."""
-    _screen: Screen | None = field(init=False)
-    _order: tuple[Node, ...] = field(init=False)
-    _wildcards: tuple[Node, ...] = field(init=False)
-    _written: tuple[Node, ...] = field(init=False)
-    """The wildcards that have the dtype of the pattern."""
-    _shares: bool = field(init=False)
-    """Whether a node has the dtype of what stands for these wildcards."""
+    @property
+    def root(self) -> Op | None:
+        """The op that a node must have; None for any."""
+        return self.left.op if isinstance(self.left, Node) else self.left
 
-    def __post_init__(self) -> None:
-        left, right = self.left, self.right
-        parts = tuple(wildcards([left])) if isinstance(left, Node) else ()
-        within = [part for part in toposort([left]) if part.inputs] if isinstance(left, Node) else []
-        known = {
-            "root": left.op if isinstance(left, Node) else left,
-            "_screen": screen(left) if isinstance(left, Node) else None,
-            "_order": tuple(toposort([right])) if isinstance(right, Node) else (),
-            "_wildcards": parts,
-            "_written": tuple(part for part in parts if part.row is parts[0].row),
-            "_shares": bool(parts)
-            and all(part.op.elementwise and part.row is parts[0].row for part in within),
-        }
-        for name, value in known.items():
-            object.__setattr__(self, name, value)
+    @cached_property
+    def _screen(self) -> Screen | None:
+        return screen(self.left) if isinstance(self.left, Node) else None
+
+    @cached_property
+    def _order(self) -> Sequence[Node]:
+        return toposort([self.right]) if isinstance(self.right, Node) else ()
+
+    @cached_property
+    def _written(self) -> Sequence[Node]:
+        """The wildcards that have the dtype of the pattern."""
+        return [part for part in self._wildcards if part.row is self.written]
+
+    @cached_property
+    def _shares(self) -> bool:
+        """Whether a node has the dtype of what stands for these wildcards."""
+        if not (isinstance(self.left, Node) and self._wildcards):
+            return False
+        within = [part for part in toposort([self.left]) if part.inputs]
+        return all(part.op.elementwise and part.row is self.written for part in within)
 
     @property
     def example(self) -> Node | None:
@@ -131,16 +132,21 @@ def rule(
 
     Raises GraphError when the right side has a wildcard that the left one has not.
     """
+    found = wildcards([left]) if isinstance(left, Node) else []
     if isinstance(left, Node) and isinstance(right, Node):
-        strange = [x for x in wildcards([right]) if x not in set(wildcards([left]))]
+        known = set(found)
+        strange = [x for x in wildcards([right]) if x not in known]
         if strange:
             raise GraphError(f"rule {name!r}: the right side has {strange[0].name}, and the left has not")
     if dtypes is None:
-        kinds = {"float": FLOATS, "int": INTEGERS, "uint": INTEGERS, "bool": ("bool",)}
-        dtypes = kinds[wildcards([left])[0].row.kind] if isinstance(left, Node) else ALL
+        dtypes = _DTYPES[found[0].row.kind] if isinstance(left, Node) else ALL
     if example is None and isinstance(left, Node):
         example = left
-    return Rule(name, left, right, keeps, when, ops, tuple(dtypes), example)
+    return Rule(name, left, right, keeps, when, ops, tuple(dtypes), example, found)
+
+
+_DTYPES = {"float": FLOATS, "int": INTEGERS, "uint": INTEGERS, "bool": ("bool",)}
+"""Those of a rule by the kind of dtype in which its pattern is written."""
 
 
 _KNOWN = 1 << 12
@@ -157,12 +163,18 @@ class Rules:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    _rooted: dict[Op, list[Rule]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    @property
+    def roots(self) -> KeysView[Op | None]:
+        """The ops that some rule is for; with None, where one is for any."""
+        return self._rooted.keys()
 
     @cached_property
-    def roots(self) -> frozenset[Op | None]:
-        """The ops that some rule is for; with None, where one is for any."""
-        return frozenset(rule.root for rule in self.rules)
+    def _rooted(self) -> dict[Op | None, list[tuple[int, Rule]]]:
+        """The rules by those ops, each with its place."""
+        found: dict[Op | None, list[tuple[int, Rule]]] = {}
+        for place, each in enumerate(self.rules):
+            found.setdefault(each.root, []).append((place, each))
+        return found
 
     def of(self, node: Node) -> list[Rule]:
         """The rules that can hold for a node, by its op and the ops of its inputs."""
@@ -170,14 +182,12 @@ class Rules:
         key = (node.op, *[x.op for x in inputs]) if len(inputs) <= 3 else (node.op,)
         found = self._known.get(key)
         if found is None:
-            found = self._rooted.get(node.op)
-            if found is None:
-                found = self._rooted[node.op] = [x for x in self.rules if x.root is None or x.root is node.op]
+            rooted = self._rooted
+            found = [each for _, each in sorted(rooted.get(node.op, []) + rooted.get(None, []))]
             if len(inputs) <= 3:
                 found = [rule for rule in found if rule.can_hold(node)]
             if len(self._known) >= _KNOWN:
                 self._known.clear()
-                self._rooted.clear()
             self._known[key] = found
         return found
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from symgraph.optimizations.budget import Steps
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """A value is in memory from one run of its step to the last run that reads what this one wrote, both included."""
 
     value: int
@@ -19,8 +18,7 @@ class Interval:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """Steps in the order in which they run, some of them several times."""
 
     order: tuple[int, ...]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from symgraph.errors import MemoryLimitError
 from symgraph.graph.collector import paused
@@ -37,8 +38,7 @@ _ALLOWANCE = 0.01
 """The part of the work that may be done again for a lower peak where no limit asks for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(NamedTuple):
     """Where a value lies, and its shape; None where the data decide it."""
 
     shape: Shape | None

@@ -21,8 +21,6 @@ from symgraph.api.gradient import grad, vjp
 from symgraph.api.session import Session
 from symgraph.api.updates import Assign, Group, assign, assign_add, group
 from symgraph.api.variable import Variable, variable
-from symgraph.autodiff.check import GradientCheck, check_gradient
-from symgraph.debug.claims import check_rule
 from symgraph.errors import (
     ArgumentError,
     DeviceError,
@@ -46,7 +44,6 @@ from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.graph.op import constant, placeholder
 from symgraph.graph.operators import FUNCTIONS as _FUNCTIONS
-from symgraph.graph.parse import parse
 from symgraph.graph.text import show
 from symgraph.graph.types import DType, TensorType, TupleType
 from symgraph.graph.verify import verify
@@ -294,7 +291,10 @@ if TYPE_CHECKING:
     from symgraph.api.own_check import check_op
     from symgraph.api.random_stream import RandomStream
     from symgraph.api.vmap import vmap
+    from symgraph.autodiff.check import GradientCheck, check_gradient
     from symgraph.autodiff.sparse import SparseJacobian
+    from symgraph.debug.claims import check_rule
+    from symgraph.graph.parse import parse
     from symgraph.io.checkpoint import checkpoint
     from symgraph.io.native import load, save
     from symgraph.ops.own import python_op
@@ -314,7 +314,11 @@ _LATE = {
     "check_op": "symgraph.api.own_check",
     "RandomStream": "symgraph.api.random_stream",
     "vmap": "symgraph.api.vmap",
+    "GradientCheck": "symgraph.autodiff.check",
+    "check_gradient": "symgraph.autodiff.check",
     "SparseJacobian": "symgraph.autodiff.sparse",
+    "check_rule": "symgraph.debug.claims",
+    "parse": "symgraph.graph.parse",
     "checkpoint": "symgraph.io.checkpoint",
     "load": "symgraph.io.native",
     "save": "symgraph.io.native",

@@ -37,10 +37,13 @@ def load(names: Iterable[str], threads: int) -> dict[str, Peer]:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The variables of a process that measures on so many threads; libraries read them when they are imported."""
+    """The variables of a process that measures on so many threads; libraries read them when they are imported.
+
+    Bytecode is written, as it is for users.
+    """
     count = str(threads)
     return {
-        **os.environ,
+        **{name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         **{f"{name}_NUM_THREADS": count for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")},
         "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}",
         "JAX_PLATFORMS": "cpu",

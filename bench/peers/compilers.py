@@ -14,7 +14,8 @@ class Symgraph:
 
     def __init__(self, threads: int) -> None:
         self._sg = importlib.import_module("symgraph")
-        importlib.import_module("symgraph.runtime.native_backend")  # what its first function would import
+        with importlib.import_module("symgraph.graph.collector").paused():  # as its first function would
+            importlib.import_module("symgraph.runtime.native_backend")
         self._code = importlib.import_module("symgraph.runtime.code")
         self.version = self._sg.__version__
 

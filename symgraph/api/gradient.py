@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, overload
 
+from symgraph.api.stable import stabilized
 from symgraph.autodiff import reverse
 from symgraph.errors import GradientError
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import as_node
 from symgraph.graph.types import TensorType
 from symgraph.ops.create import ones_like
-from symgraph.optimizations.pipeline import stabilized
 
 
 @overload

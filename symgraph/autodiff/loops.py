@@ -58,7 +58,7 @@ def loop_slopes(node: Node, g: Sequence[Node | None], pullback: Pullback) -> lis
     return _Backwards(node, attrs, g, pullback).slopes()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Kept:
     """What a turn backwards reads of the turn forwards."""
 

@@ -7,7 +7,7 @@ again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.graph.constants import MOVES, is_zero
 from symgraph.graph.node import Node
@@ -19,8 +19,7 @@ from symgraph.ops.comparison import logical_not, logical_or
 _WHERE = where.op
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """``value`` where ``condition`` is ``side``, else 0."""
 
     condition: Node

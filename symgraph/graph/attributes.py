@@ -12,8 +12,7 @@ import functools
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ _WORDS = {type(None): "None", bool: "True or False", str: "a string", DType: "a 
 MOST_LEVELS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """An attribute: what its annotation takes, and its default's text if it has one."""
 
     name: str
@@ -113,8 +111,7 @@ def spell(value: object, graphs: Mapping[Graph, str]) -> str:
     return quote(repr(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):
     """Reads values where these names of sizes and graphs are known."""
 
     sizes: Mapping[str, Size]

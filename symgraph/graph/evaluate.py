@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,8 +23,7 @@ Attributes = Callable[[Mapping[Size, int]], Mapping[str, Any]]
 """An op's attributes by keyword, once sizes are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One node to run: where its inputs lie, where its result goes, which values are not needed after it."""
 
     node: Node
@@ -35,8 +33,7 @@ class Step:
     attributes: Attributes
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """The steps that compute ``results`` from ``given``."""
 
     given: tuple[Node, ...]

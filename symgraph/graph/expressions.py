@@ -28,7 +28,7 @@ LARGEST_INDEX = 2**31
 LEAVES = {PLACEHOLDER: "a parameter", VARIABLE: "a parameter after the star", CONSTANT: "f32(0.5)"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Scope:
     """What names mean inside one ``def``."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from symgraph.errors import DTypeError, GraphError
@@ -17,8 +17,7 @@ from symgraph.graph.types import TensorType
 from symgraph.graph.walk import toposort, transform
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """A variable, and the expression it becomes after a call."""
 
     variable: Node

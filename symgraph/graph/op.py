@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import itertools
 import keyword
+import operator
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,9 +34,29 @@ class InnerGraph:
 
 
 class Attrs:
-    """Base of the frozen dataclasses that hold an op's attributes: ints, strings, sizes, dtypes, tuples of them."""
+    """Base of the frozen dataclasses that hold an op's attributes: ints, strings, sizes, dtypes, tuples of them.
+
+    Those of one class with equal values are equal. That is said here once, for `dataclass` would compile it anew for
+    each of some forty classes whenever symgraph is imported.
+    """
 
     __slots__ = ()
+
+    _values: ClassVar[Any] = operator.attrgetter("__class__")
+    """What takes the values out of attributes."""
+
+    def __init_subclass__(cls) -> None:
+        if names := inspect.get_annotations(cls):
+            cls._values = operator.attrgetter(*names)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and bool(self._values(self) == self._values(other))
+
+    def __hash__(self) -> int:
+        return hash(self._values(self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.fields().items())})"
 
     def fields(self) -> dict[str, Any]:
         """Field names and values, as they are passed to an op's functions."""
@@ -138,7 +160,7 @@ def register(op: Op) -> Op:
 # Leaves
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PlaceholderAttrs(Attrs):
     """A placeholder is its name and type."""
 
@@ -152,6 +174,9 @@ class VariableAttrs(Attrs):
 
     name: str
     type: TensorType
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 class ConstantAttrs(Attrs):
@@ -211,12 +236,12 @@ def _hashed(content: bytes | memoryview, size: int) -> bytes:
     return hashlib.blake2b(content, digest_size=size).digest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ItemAttrs(Attrs):
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SizeAttrs(Attrs):
     size: Dim
 

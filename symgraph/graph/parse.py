@@ -58,7 +58,7 @@ def parse(
         raise ParseError("the text is too deeply nested") from None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Head:
     """A ``def`` that was read as far as its colon, and what stands behind that in the same line."""
 

@@ -15,7 +15,7 @@ LEAST_STEPS = 100_000
 CHARACTERS_PER_STEP = 2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Budget:
     """How many steps are left; a step is a term that an operation meets, and takes a few microseconds."""
 

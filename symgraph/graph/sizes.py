@@ -17,12 +17,11 @@ import keyword
 import operator
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from itertools import count
 from math import gcd
 from threading import RLock
-from typing import Any, NoReturn, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeGuard
 from weakref import WeakValueDictionary
 
 from symgraph.errors import ShapeError
@@ -129,21 +128,18 @@ class Size:
 Dim: TypeAlias = int | Size
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What `dim_floordiv`, `dim_mod`, `dim_max`, `dim_min`, `dim_isqrt` or `broadcast` could not simplify."""
 
     function: Callable[..., Dim]
     args: tuple[Dim, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Polynomial:
+class Polynomial(NamedTuple):
     """A sum of coefficients times atoms (symbols and calls), in order; the constant has no atoms."""
 
     terms: tuple[tuple[Monomial, int], ...]

@@ -31,7 +31,7 @@ _SPACE = re.compile(r"[ \t\f]*")
 _BLOCK = re.compile(r"def\b|@")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Statement:
     """One statement without the block below it; lines end in ``\\n``."""
 

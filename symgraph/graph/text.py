@@ -135,7 +135,7 @@ def identifier(text: str) -> str:
 # Functions and statements
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Body:
     """What one ``def`` has said so far."""
 

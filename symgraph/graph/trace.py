@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node, make
@@ -44,8 +44,7 @@ class Names:
         return stand_in(f"_{kind}_{n}", type)
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(NamedTuple):
     """``roots`` in terms of the inputs, constants and ``stands``, which stand for the ``outer`` nodes."""
 
     outer: tuple[Node, ...]

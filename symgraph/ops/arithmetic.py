@@ -371,7 +371,7 @@ def _(g: Node, condition: Node, x: Node, y: Node, out: Node) -> Slopes:
     return 0, where(condition, g, 0), where(condition, 0, g)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CastAttrs(Attrs):
     dtype: DType
 

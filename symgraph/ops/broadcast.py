@@ -18,7 +18,7 @@ from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import ALL, NUMBERS, macro, op
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BroadcastAttrs(Attrs):
     shape: tuple[Dim, ...]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Draw:
     """An array to draw: its shape, the interval of its values, and a dtype where it is not the one under test."""
 
@@ -19,7 +20,7 @@ class Draw:
     dtype: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Made:
     """An argument that is computed from others: a node from nodes, and an array from arrays."""
 
@@ -30,7 +31,7 @@ class Made:
         return f"{self.function.__name__}({', '.join(map(repr, self.args))})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One call: draws, what is made of draws, and plain Python values by position and by name."""
 
@@ -67,14 +68,16 @@ BROADCAST_SHAPES: Sequence[tuple[tuple[int, ...], ...]] = (
 )
 
 
-def elementwise_cases(arity: int) -> list[Case]:
+@cache
+def elementwise_cases(arity: int) -> tuple[Case, ...]:
     """Scalars, empty arrays, size 1, and every kind of broadcasting."""
     if arity == 1:
-        return [case(draw(*shape)) for shape in UNARY_SHAPES]
-    return [case(*(draw(*shapes[i % 2]) for i in range(arity))) for shapes in BROADCAST_SHAPES]
+        return tuple([case(draw(*shape)) for shape in UNARY_SHAPES])
+    return tuple([case(*(draw(*shapes[i % 2]) for i in range(arity))) for shapes in BROADCAST_SHAPES])
 
 
-def reduction_cases(*, empty: bool = True, tuples: bool = True) -> list[Case]:
+@cache
+def reduction_cases(*, empty: bool = True, tuples: bool = True) -> tuple[Case, ...]:
     """Every way to name axes; ``empty`` when a reduction over nothing has a value, ``tuples`` when axes may be many."""
     rows = [
         case(draw(5)),
@@ -93,7 +96,7 @@ def reduction_cases(*, empty: bool = True, tuples: bool = True) -> list[Case]:
         ]
     if empty:
         rows += [case(draw(0)), case(draw(0, 3), axis=0)]
-    return rows
+    return tuple(rows)
 
 
 def in_float32(reference: str | Callable[..., Any]) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 # A loop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LoopAttrs(Attrs):
     """``body`` takes the number of the turn, carries, a row of each array that is gone through, and what it reads from
     outside; it gives the carries of the next turn, and a row of each array that is stacked.
@@ -117,7 +117,7 @@ LOOP = register(Op("loop", infer=_infer_loop, numpy=_run_loop, attrs=LoopAttrs))
 # A branch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BranchAttrs(Attrs):
     """Each of the graphs takes the inputs behind the first, which says by its number which of them is computed."""
 
@@ -152,7 +152,7 @@ INNER = frozenset({LOOP, BRANCH})
 # What inner graphs give is made where it is wanted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CopyAttrs(Attrs):
     """Copies with other numbers are other nodes."""
 

@@ -139,7 +139,7 @@ def asarray(x: ArrayLike, dtype: DTypeLike | None = None) -> Node:
     return cast_to(as_node(x, row), row)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IotaAttrs(Attrs):
     size: Dim
     dtype: DType

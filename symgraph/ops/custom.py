@@ -39,7 +39,7 @@ def _(x: Array) -> Array:
     return x
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CallAttrs(Attrs):
     """``body`` is what is computed; ``gradient`` takes the same inputs and the cotangents of the outputs."""
 

@@ -165,7 +165,7 @@ Loop = tuple[tuple[DType, ...], DType]
 """The dtypes that an elementwise op takes and the one it gives."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Family:
     """Dtypes that an elementwise op takes; its inputs are promoted to one of them."""
 

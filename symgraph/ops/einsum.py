@@ -32,7 +32,7 @@ Label = str | int
 Labels = tuple[Label, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EinsumAttrs(Attrs):
     spec: str
 

@@ -43,7 +43,7 @@ _META: dict[str, Any] = {"namespace": "linalg", "dtypes": MATRIX_DTYPES, "sample
 # Cholesky
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CholeskyAttrs(Attrs):
     upper: bool = False
     singular: Singular = "raise"
@@ -113,7 +113,7 @@ class QRResult(NamedTuple):
     R: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class QRAttrs(Attrs):
     mode: Literal["reduced", "complete"] = "reduced"
 

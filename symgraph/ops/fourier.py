@@ -37,7 +37,7 @@ TRANSFORM_DTYPES = ("float32", "float64", "complex64", "complex128")
 META: dict[str, Any] = {"namespace": "fft", "sample": (-1, 1), "tolerance": 8}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FourierAttrs(Attrs):
     """The axes in the order in which they are named: the last is that of which half is kept."""
 
@@ -45,7 +45,7 @@ class FourierAttrs(Attrs):
     norm: Norm = "backward"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BackAttrs(Attrs):
     """``size`` is that of the last of the axes in the result."""
 

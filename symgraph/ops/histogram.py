@@ -28,7 +28,7 @@ from symgraph.ops.shape import reshape
 from symgraph.ops.sort import searchsorted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BincountAttrs(Attrs):
     length: Dim
 

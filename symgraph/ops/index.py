@@ -32,7 +32,7 @@ from symgraph.ops.keys import (
 from symgraph.ops.shape import ravel, reshape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IndexAttrs(Attrs):
     """An item for each axis of the input, and for each new axis."""
 

@@ -26,7 +26,7 @@ from symgraph.ops.math import whole
 from symgraph.ops.shape import expand_dims, ravel, reshape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AxisAttrs(Attrs):
     axis: int
 
@@ -313,7 +313,7 @@ def _repeated_each(x: Node, counts: list[int], axis: int) -> Node:
     return take(x, np.repeat(np.arange(len(counts)), counts), axis=axis)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PadAttrs(Attrs):
     """Sizes before and after each axis."""
 

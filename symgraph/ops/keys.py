@@ -19,7 +19,7 @@ from symgraph.ops.nonzero import nonzero
 from symgraph.ops.shape import reshape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Slice(Attrs):
     """``start:stop:step`` of an axis."""
 
@@ -28,12 +28,12 @@ class Slice(Attrs):
     step: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NewAxis(Attrs):
     """An axis of size 1 that the input does not have."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Gather(Attrs):
     """An axis read at the places that an array of indices names: which of the op's arrays of indices."""
 

@@ -45,7 +45,7 @@ _META: dict[str, Any] = {"namespace": "linalg", "dtypes": MATRIX_DTYPES, "sample
 # Pseudo-inverses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PinvAttrs(Attrs):
     """``rcond`` is relative to the largest singular value; None is the larger size times the dtype's epsilon."""
 
@@ -128,7 +128,7 @@ class LstsqResult(NamedTuple):
     singular_values: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LstsqAttrs(Attrs):
     rcond: float | None = None
 

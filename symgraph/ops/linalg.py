@@ -234,7 +234,7 @@ def inner(a: ArrayLike, b: ArrayLike) -> Node:
     return matmul(a, matrix_transpose(b) if b.ndim == 2 else b)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TensordotAttrs(Attrs):
     """The axes that are summed over, in pairs, ``first`` in ascending order."""
 

@@ -33,7 +33,7 @@ Singular = Literal["raise", "nan"]
 """Whether a matrix without a result is an error at the call, or has NaN for its result."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SingularAttrs(Attrs):
     singular: Singular = "raise"
 

@@ -24,7 +24,7 @@ from symgraph.ops.spectra import svdvals
 from symgraph.ops.transcendental import sqrt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NormAttrs(Attrs):
     axes: tuple[int, ...]
     keepdims: bool

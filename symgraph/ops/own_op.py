@@ -114,6 +114,11 @@ def declarations() -> int:
     return len(_places)
 
 
+def is_ours(op: Op) -> bool:
+    """Whether an op is one of symgraph's, the same in every process, and none that a user declared."""
+    return OPS.get(op.name) is op and op.name not in _declared
+
+
 def name_of(f: Callable[..., Any], name: str | None = None) -> str:
     """The name of an op: its function's, unless another is given. Raises GraphError for what no text could say."""
     found = name if name is not None else getattr(f, "__name__", "")

@@ -25,7 +25,7 @@ FLOAT32, FLOAT64 = BY_NAME["float32"], BY_NAME["float64"]
 _UNIT_BITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Asked:
     """A draw of floats: 16-bit ones are computed in float32."""
 

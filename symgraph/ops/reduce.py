@@ -25,7 +25,7 @@ T = TypeVar("T", Node, TensorType)
 _ORDERED = ("bool", *INTEGERS, *FLOATS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReduceAttrs(Attrs):
     """The axes counted from the front and sorted; ``keepdims`` leaves them in with size 1."""
 
@@ -223,7 +223,7 @@ def count_nonzero(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -
     return sum(astype(as_node(x), BOOL), axis, INT64, keepdims)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ArgAttrs(Attrs):
     axis: int
     keepdims: bool = False

@@ -42,7 +42,7 @@ _FLAT_CASES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ScanAttrs(Attrs):
     """``reverse`` starts at the end; ``exclusive`` leaves each element out of its own total."""
 
@@ -138,7 +138,7 @@ def cumprod(x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike | None = None)
     return cumulative_prod(_flat(x) if axis is None else x, axis, dtype)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RecurrenceAttrs(Attrs):
     """``reverse`` starts at the end; ``lagged`` multiplies each value by the coefficient of its own place."""
 
@@ -213,7 +213,7 @@ def _(g: Node, a: Node, b: Node, out: Node, axis: int, reverse: bool, lagged: bo
     return back * conj(shift(out, step, axis)), back
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ShiftAttrs(Attrs):
     axis: int
     by: int

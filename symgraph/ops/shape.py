@@ -20,7 +20,7 @@ from symgraph.ops.cases import case, draw
 from symgraph.ops.declare import ALL, alias, macro, op
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ShapeAttrs(Attrs):
     shape: tuple[Dim, ...]
 
@@ -92,7 +92,7 @@ def _spell(shape: Any) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AxesAttrs(Attrs):
     """Counted from the front; sorted, but for ``transpose``."""
 

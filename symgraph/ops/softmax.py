@@ -126,7 +126,7 @@ _SOFTMAX_CASES = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SoftmaxAttrs(Attrs):
     axes: tuple[int, ...]
 

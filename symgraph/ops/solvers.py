@@ -103,7 +103,7 @@ def _(g: Node, a: Node, b: Node, out: Node, singular: Singular) -> Slopes:
 _TRANS = {0: 0, 1: 1, 2: 2, "N": 0, "T": 1, "C": 2}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TriangularAttrs(Attrs):
     """``trans`` solves with the matrix (0), its transpose (1) or its conjugate transpose (2)."""
 

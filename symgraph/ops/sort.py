@@ -34,7 +34,7 @@ _SORT_CASES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SortAttrs(Attrs):
     axis: int
     descending: bool
@@ -112,7 +112,7 @@ def _(x: Array, axis: int, descending: bool) -> Array:
     return _order(x, axis, descending)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SearchAttrs(Attrs):
     side: str
 

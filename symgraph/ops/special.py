@@ -176,7 +176,7 @@ def _(g: Node, x: Node, out: Node) -> Slopes:
     return g * polygamma(1, x)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OrderAttrs(Attrs):
     order: int
 

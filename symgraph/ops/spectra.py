@@ -83,7 +83,7 @@ class EighResult(NamedTuple):
     eigenvectors: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TriangleAttrs(Attrs):
     UPLO: Literal["L", "U"] = "L"
 
@@ -271,7 +271,7 @@ class SVDResult(NamedTuple):
     Vh: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SVDAttrs(Attrs):
     full_matrices: bool = True
 

@@ -38,7 +38,7 @@ from symgraph.ops.shape import reshape
 MODES = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UpdateAttrs(Attrs):
     """``mode`` is set, add, multiply, min or max."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 
 from symgraph.codegen.aliasing import in_place_of_threads
@@ -109,7 +109,7 @@ class CudaStep(LaunchedStep):
     def _at(self, arrays: Sequence[Array], rows: Sequence[int], columns: Sequence[int]) -> _Call:
         by_name = dict(zip(self._names, arrays, strict=True))
         layout, turns, steps = arranged(self.loops, by_name, rows, columns)
-        layout = replace(layout, streams=False)
+        layout = layout._replace(streams=False)
         every = [by_name[access.param] for access in accesses(self.loops)]
         spans = [
             sum(abs(step) * (turn - 1) for step, turn in zip(own, turns, strict=True)) // x.dtype.itemsize

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from symgraph.graph.dims import Dim, Size, dim_max, dim_min, same, slice_size
 from symgraph.graph.node import Node, type_symbols
@@ -38,8 +37,7 @@ def sizes_of(node: Node) -> frozenset[Size]:
     return node.attrs.symbols().union(*(type_symbols(x.type) for x in (*node.inputs, node)))
 
 
-@dataclass(frozen=True, slots=True)
-class Picked:
+class Picked(NamedTuple):
     """The loops over what is picked: the outer ones over whole axes, those over the arrays of indices, and the inner
     ones. Strides are bytes."""
 
