@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from symgraph.codegen.loops import Load, LoopKernel, Store, carries, columns_of, of_kernel, statements
 from symgraph.graph.dims import Dim, Size, symbols
@@ -30,8 +31,7 @@ class Access:
     index: tuple[Dim, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The loops of a kernel at a call, where neighbours are one if all arrays allow it.
 
     One loop is worked on in vectors: the last over the columns, or, if there is none or the kernel is `upright`, the
@@ -50,6 +50,10 @@ class Layout:
     """Whether arrays are read across their rows that no cache holds; see `symgraph.codegen.llvm_transposes`."""
     is_narrow: bool = False
     """Whether one vector of the machine holds all rows: there is nothing to work on beside it."""
+    is_long: bool = True
+    """Whether rows may have several blocks; see `symgraph.codegen.row_blocks`."""
+    is_shared: bool = False
+    """Whether threads share these."""
 
     @property
     def vector(self) -> int:

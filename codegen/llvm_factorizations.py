@@ -20,10 +20,9 @@ its column, so that it comes out where it went in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from symgraph.codegen.llvm_determinants import Scaled
 from symgraph.codegen.llvm_elimination import Elimination
@@ -44,8 +43,7 @@ VECTORS = 4
 What: TypeAlias = Literal["cholesky", "solve", "triangular", "inv", "det"]
 
 
-@dataclass(frozen=True, slots=True)
-class Factorization:
+class Factorization(NamedTuple):
     """What is made of each matrix of a dtype, in a batch of so many axes."""
 
     what: What

@@ -7,14 +7,17 @@ The function is called as a kernel is, for a range of turns of the first loop::
 
 The table has 8 bytes for each of these: the addresses of x, of the value (where there is one), of the arrays of
 indices, of y, and of a room that is not used; for each loop of the copy its size and the bytes that a turn goes in x
-and in y; the bytes to the first element where all indices are 0; for each array of indices the size of its axis and the
-bytes from a place there to the next; for each loop its size and the bytes that a turn goes in what is read, in what is
-written, and in each array of indices; where there are indices, the address of a word for trouble.
+and in y; where ranges are of places, the turns of the first of these loops for one place; the bytes to the first
+element where all indices are 0; for each array of indices the size of its axis and the bytes from a place there to the
+next; for each loop its size and the bytes that a turn goes in what is read, in what is written, and in each array of
+indices; where there are indices, the address of a word for trouble.
 
 Elements come one after the other, so that what is set twice keeps the last value and sums have one order. Ranges of a
-function that writes run in their order, and the one that begins at 0 copies x before, unless x is y. Negative indices
-count from the end. Where one is out of bounds the word for trouble becomes 1 and the function returns: it has read and
-written nothing beside the arrays, and what stands in y then means nothing.
+function that writes run in their order, and the one that begins at 0 copies x before, unless x is y. Or they are ranges
+of the places along the first axis, which an array of indices names: each copies these, goes through all elements, and
+writes those that go there. Then they may run in any order and at the same time. Negative indices count from the end.
+Where one is out of bounds the word for trouble becomes 1 and the function returns: it has read and written nothing
+beside the arrays, and what stands in y then means nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
+from typing import NamedTuple
 
 from symgraph.codegen.layout import Step
 from symgraph.codegen.llvm_memory import INT64, address, load, store
@@ -37,10 +41,12 @@ _WIDEST = 32
 """Bytes of the vectors that elements are moved in, at most: wider ones take longer to memory."""
 _UNROLLED = 4
 """Vectors that are moved in one turn of a loop."""
+_RANGE = integer("%begin"), integer("%end")
+_OWN, _AT_ONCE = "%own", 256
+"""The numbers of turns that write places in the function's range, of so many turns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Indices:
+class Indices(NamedTuple):
     """An array of indices: its dtype, and the number of loops around it, along the last of which it goes."""
 
     row: DType
@@ -60,8 +66,7 @@ class Loops:
     places they do not name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """What the text of a function depends on, and no size among it."""
 
     row: DType
@@ -74,6 +79,8 @@ class Move:
     indices: tuple[Indices, ...]
     copied: Loops | None = None
     """Of the copy of x, if it writes."""
+    owner: int | None = None
+    """Which array of indices goes along the first loop and names places of the first axis, if ranges are of these."""
 
 
 def moved_as(row: DType) -> tuple[DType, int]:
@@ -99,6 +106,8 @@ _MODES: Mapping[str, Callable[[Body, Register, Register], Register]] = {
 def print_move(move: Move, machine: Machine) -> Native:
     """The function; its name follows from its text."""
     body = Body(fma=machine.fma)
+    if move.owner is not None:
+        body.emit(f"{_OWN} = alloca [{_AT_ONCE} x i64], align 64")
     words = _Words(body)
     x = words.address()
     value = words.address() if move.copied else x
@@ -107,15 +116,16 @@ def print_move(move: Move, machine: Machine) -> Native:
     words.skip()
     if move.copied:
         _write_copy(body, machine, move, move.copied, words, x, y)
+    owns = move.owner is not None
     start = words.number()
     axes = [_Axis(words.number(), words.number()) for _ in arrays]
     rows = [words.row(2 + len(arrays)) for _ in range(move.loops.count)]
     nest = _Nest(body, machine, move, move.loops, rows, axes, move.mode)
     trouble = words.address() if arrays else ""
     if move.copied:
-        nest.write(value, address(body, y, start), arrays)
+        nest.write(value, address(body, y, start), arrays, None if owns else _RANGE)
     else:
-        nest.write(address(body, x, start), y, arrays)
+        nest.write(address(body, x, start), y, arrays, _RANGE)
     body.emit("ret void")
     if arrays:
         body.begin("outside")
@@ -151,8 +161,7 @@ class _Words:
         return self._body.named(f"load {type_}, ptr {at}, align 8")
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
+class _Axis(NamedTuple):
     """What an array of indices names places of: how many there are, and the bytes from one to the next."""
 
     size: Register
@@ -164,9 +173,14 @@ def _write_copy(
 ) -> None:
     """Before anything is written, y becomes what x is."""
     nest = _Nest(body, machine, move, loops, [words.row(2) for _ in range(loops.count)], (), "set")
-    begins = body.compare("eq", integer("%begin"), 0)
     other = Register(body.named(f"icmp ne ptr {x}, {y}"), BOOL, 0)
-    either(body, body.and_(begins, other), lambda: nest.write(x, y, (), whole=True))
+    if move.owner is None:
+        begins = body.compare("eq", _RANGE[0], 0)
+        either(body, body.and_(begins, other), lambda: nest.write(x, y, (), None))
+    else:
+        each_place = words.number()
+        begin, end = (body.mul(place, each_place) for place in _RANGE)
+        either(body, other, lambda: nest.write(x, y, (), (begin, end)))
 
 
 class _Nest:
@@ -189,11 +203,14 @@ class _Nest:
         self._moved = min(machine.bytes, _WIDEST) // self._size
         self._indices = move.indices if axes else ()
         self._reads = move.copied is None
-        self._whole = False
+        self._owner = move.owner if axes else None
+        self._range: tuple[Register, Register] | None = None
 
-    def write(self, source: str, to: str, arrays: Sequence[str], *, whole: bool = False) -> None:
-        """The lines for a range of the first loop, or for the ``whole`` of it."""
-        self._whole = whole
+    def write(
+        self, source: str, to: str, arrays: Sequence[str], turns: tuple[Register, Register] | None
+    ) -> None:
+        """The lines for a range of turns of the first loop, or for all of them."""
+        self._range = turns
         self._level(0, source, to, arrays)
 
     def _level(self, depth: int, source: str, to: str, arrays: Sequence[str]) -> None:
@@ -201,7 +218,7 @@ class _Nest:
         body = self._body
         for indices, axis, array in zip(self._indices, self._axes, arrays, strict=True):
             if indices.depth == depth:
-                place = self._place(indices.row, axis, array)
+                place = body.mul(self._place(indices.row, axis, array), axis.step)
                 if self._reads:
                     source = address(body, source, place)
                 else:
@@ -210,8 +227,7 @@ class _Nest:
             self._put(load(body, self._row, source, self._parts if self._parts > 1 else 0, None), to)
             return
         size, read, written, *along = self._rows[depth]
-        begin = integer(0 if depth or self._whole else "%begin")
-        end = size if depth or self._whole else integer("%end")
+        begin, end = (integer(0), size) if depth or self._range is None else self._range
         if depth == self._loops.count - 1 and self._loops.last is not Step.FAR:
             self._neighbours(begin, end, source, to)
             return
@@ -232,10 +248,38 @@ class _Nest:
                 further,
             )
 
-        each(body, begin, end, 1, turn)
+        if depth or self._owner is None:
+            each(body, begin, end, 1, turn)
+        else:
+            self._owned(size, along[self._owner], arrays[self._owner], turn)
+
+    def _owned(self, size: Register, step: Register, array: str, turn: Callable[[Register], None]) -> None:
+        """Those of so many turns whose place is in the function's range. Which they are is found out without a branch,
+        for some turns at a time: nobody could foretell where it goes."""
+        body, owner = self._body, self._owner
+        assert owner is not None
+        indices, axis, (begin, end) = self._indices[owner], self._axes[owner], _RANGE
+
+        def slot(n: Register) -> str:
+            return address(body, _OWN, body.mul(n, 8))
+
+        def look(n: Register, given: list[Register]) -> list[Register]:
+            (count,) = given
+            place = self._place(indices.row, axis, address(body, array, body.mul(n, step)))
+            store(body, n, INT64, slot(count), None)
+            is_own = body.and_(body.compare("le", begin, place), body.compare("lt", place, end))
+            return [body.add(count, body.convert(is_own, INT64))]
+
+        def some(first: Register, _: list[Register]) -> list[Register]:
+            stop = body.intrinsic("smin", body.add(first, _AT_ONCE), size)
+            (count,) = body.loop(first, stop, 1, [integer(0)], look)
+            each(body, integer(0), count, 1, lambda n: turn(load(body, INT64, slot(n), 0, None)))
+            return []
+
+        body.loop(0, size, _AT_ONCE, [], some)
 
     def _place(self, row: DType, axis: _Axis, array: str) -> Register:
-        """How many bytes after the first place of an axis that one lies which an index names."""
+        """The place of an axis that an index names, counted from the first."""
         body = self._body
         found = load(body, row, array, 0, None)
         index = body.convert(found, INT64)
@@ -251,7 +295,7 @@ class _Nest:
             self._enter(from_end, axis, within, "outside")
             body.begin(within)
             index = body.meet(index, before, from_end, below)
-        return body.mul(index, axis.step)
+        return index
 
     def _enter(self, index: Register, axis: _Axis, within: str, outside: str) -> None:
         """To one label if an index is less than the size of its axis and not negative, else to the other."""

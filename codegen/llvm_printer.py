@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from symgraph.codegen import llvm_elements as elements
 from symgraph.codegen.guards import Guard, Item, guarded, guards
@@ -30,8 +30,7 @@ from symgraph.codegen.vectors import Register, declarations
 from symgraph.graph.collector import paused
 
 
-@dataclass(frozen=True, slots=True)
-class Native:
+class Native(NamedTuple):
     """A printed kernel."""
 
     name: str
@@ -237,7 +236,13 @@ class _Printer(Sweeps):
         mask = only(self._scope.mask)
         if wanted.lanes and mask is not None:
             wanted = body.and_(wanted, mask)
-        body.emit(f"br i1 {body.any(wanted)}, label %{asked}, label %{past}")
+        bit = body.any(wanted)
+        if self._layout.is_shared:  # all threads find the same, and count the turns
+            self._asked = bit
+            self._items(items, swept)
+            self._asked = ""
+            return
+        body.emit(f"br i1 {bit}, label %{asked}, label %{past}")
         body.begin(asked)
         with self._scoped() as scope:
             self._items(items, swept)

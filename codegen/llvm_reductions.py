@@ -7,8 +7,7 @@ Summation endlicher Summen", ZAMM 54 (1974) 39), so that long rows lose no more 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -56,8 +55,7 @@ def reduction(each: Reduce, lanes: int) -> Reduction:
     return (_Total if is_total else Reduction)(each, lanes)
 
 
-@dataclass(frozen=True, slots=True)
-class Reduction:
+class Reduction(NamedTuple):
     """One accumulator, into which everything goes."""
 
     each: Reduce
@@ -67,6 +65,11 @@ class Reduction:
     def has_total(self) -> bool:
         """Whether what some turns give goes into something else."""
         return False
+
+    @property
+    def rounds(self) -> bool:
+        """Whether it matters to the last bits which numbers are put together first."""
+        return self.each.op in (sum.op, prod.op) and self.each.arg.row.is_inexact
 
     @property
     def wants_place(self) -> bool:

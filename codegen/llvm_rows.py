@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from symgraph.codegen.llvm_memory import address, first_lanes, load, store
 from symgraph.codegen.llvm_tiles import each, either, integer
@@ -16,8 +17,7 @@ ROWS = 4
 the last one again: it is read before it is written, and written alike."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(NamedTuple):
     """Where a matrix is, and the bytes from a row to the next and from a column to the next."""
 
     at: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,7 @@ DEAR = 4.0
 """A value that costs so many plain operations is written and read again rather than computed again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """What is done for one row."""
 
     sections: tuple[Statement | tuple[Statement, ...], ...]

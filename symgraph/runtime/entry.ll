@@ -384,8 +384,8 @@ release:
   br label %more.steps
 
 more.steps:
-  %s = phi i64 [ 0, %begin ], [ 0, %release ], [ %s.next, %run.alone ], [ %s.next, %run.together ], [ %s.next, %called ], [ %s.next, %release.again ]
-  %saved = phi ptr [ null, %begin ], [ %thread, %release ], [ %saved, %run.alone ], [ %saved, %run.together ], [ null, %called ], [ %again, %release.again ]
+  %s = phi i64 [ 0, %begin ], [ 0, %release ], [ %s.next, %look ], [ %s.next, %called ], [ %s.next, %release.again ]
+  %saved = phi ptr [ null, %begin ], [ %thread, %release ], [ %saved, %look ], [ null, %called ], [ %again, %release.again ]
   %ran = icmp eq i64 %s, %step.count
   br i1 %ran, label %end, label %step
 
@@ -409,6 +409,9 @@ native:
 
 run.alone:
   call void %function(ptr %table, i64 0, i64 %turns)
+  br label %look
+
+look:
   %noted = load i64, ptr %trouble
   %is.well = icmp eq i64 %noted, 0
   br i1 %is.well, label %more.steps, label %troubled
@@ -430,7 +433,7 @@ run.together:
   %pool.at = getelementptr i64, ptr %state, i64 27
   %pool = load ptr, ptr %pool.at
   call void %share(ptr %pool, ptr %function, ptr %table, i64 %pitch, i64 %turns, i64 %chunk, i64 %threads)
-  br label %more.steps
+  br label %look
 
 python:
   br i1 %is.heavy, label %restore, label %call

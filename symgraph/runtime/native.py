@@ -15,20 +15,23 @@ from symgraph.codegen.layout import Layout, is_upright
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import Reduce, statements
 from symgraph.codegen.lower import arrays_of, lower
-from symgraph.codegen.vectorized import room_of
+from symgraph.codegen.row_blocks import blocks, bytes_of_blocks, can_be_shared, most_blocks, sweeps, units
+from symgraph.codegen.vectorized import lanes_of, room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.optimizations.cost import typical
 from symgraph.optimizations.groups import EXTREMES
 from symgraph.optimizations.lives import Needs
+from symgraph.optimizations.memory import aligned
 from symgraph.optimizations.plan import Kernel
+from symgraph.optimizations.step_cost import step_cost
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.memory import Arena
-from symgraph.runtime.nests import arranged
+from symgraph.runtime.nests import arranged, with_blocks, without_single
 from symgraph.runtime.pool import pool
-from symgraph.runtime.shares import Shares, shares
+from symgraph.runtime.shares import LONG, Shares, shares, sharing
 
 Array = np.ndarray[Any, Any]
 _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
@@ -49,16 +52,23 @@ class NativeKernel:
         self._room = room_of(self.loops, host(), upright=is_upright(self.loops))
         by_name = dict(zip(self.names, self.nodes, strict=True))
         self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place(self.loops)))
+        self._lanes = lanes_of(self.loops, host())
         self._printed: dict[Layout, Native] = {}
         self.functions: set[Function] = set()
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
         """The room of a call, and what may be the same array."""
         try:
-            _, columns = self.space(sizes)
+            rows, columns = self.space(sizes)
         except UnboundSize:
             return Needs()
-        return Needs(self._shares(sizes, columns).bytes, True, self._in_place)
+        size = self._shares(sizes, columns).bytes
+        if self._threads_of_blocks(sizes, rows, columns) > 1:
+            upright = is_upright(self.loops)
+            count = units(rows, self._lanes, upright=upright)
+            most = most_blocks(prod(columns), upright=upright)
+            size = aligned(size) + count * bytes_of_blocks(self.loops, self._lanes, most)
+        return Needs(size, True, self._in_place)
 
     def space(self, sizes: Mapping[Size, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The sizes of the loops over rows, and over columns."""
@@ -71,19 +81,25 @@ class NativeKernel:
     def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> NativeCall:
         """For arrays of these shapes and strides, with its room at one place of the arena."""
         rows, columns = self.space(sizes)
-        by_name = dict(zip(self.names, arrays, strict=True))
-        layout, turns, steps = arranged(self.loops, by_name, rows, columns)
-        fails = self.needs_columns and not prod(columns)
+        layout, turns, steps = self._arranged(arrays, sizes)
         (function,) = code().functions([self._native(layout)])
         self.functions.add(function)
         tail = [*turns, *itertools.chain(*steps)]
+        own = self._shares(sizes, columns)
+        if layout.is_shared:
+            upright = layout.vector < layout.rows
+            count = len(sweeps(self.loops)) * blocks(turns[layout.rows :], upright=upright)
+            meets = units(turns[: layout.rows], self._lanes, upright=upright), aligned(own.bytes)
+            shared = Shares(self._threads_of_blocks(sizes, rows, columns), is_common=True)
+            return NativeCall(function, len(arrays), tail, count, room, shared, fails=False, meets=meets)
         first = turns[0] if layout.rows else 1
-        return NativeCall(function, len(arrays), tail, first, room, self._shares(sizes, columns), fails=fails)
+        fails = self.needs_columns and not prod(columns)
+        grain = self._lanes if layout.vector == 0 and layout.rows else 1
+        return NativeCall(function, len(arrays), tail, first, room, own, fails=fails, grain=grain)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
         """The text for arrays of these shapes and strides."""
-        layout, _, _ = arranged(self.loops, dict(zip(self.names, arrays, strict=True)), *self.space(sizes))
-        return self._native(layout)
+        return self._native(self._arranged(arrays, sizes)[0])
 
     def texts(self) -> list[Native]:
         """What has been printed until now; if nothing, the text for arrays in order."""
@@ -93,8 +109,32 @@ class NativeKernel:
             by_name = dict(zip(self.names, arrays, strict=True))
             rows = [typical(size) for size in self.kernel.rows.values()]
             columns = [typical(size) for size in self.kernel.columns.values()]
-            self._native(arranged(self.loops, by_name, rows, columns)[0])
+            self._native(with_blocks(*arranged(self.loops, by_name, rows, columns), shared=False)[0])
         return list(self._printed.values())
+
+    def _arranged(
+        self, arrays: Sequence[Array], sizes: Mapping[Size, int]
+    ) -> tuple[Layout, list[int], list[list[int]]]:
+        """The layout, the sizes of its loops, and the bytes that a turn of each goes in each access."""
+        rows, columns = self.space(sizes)
+        found = arranged(self.loops, dict(zip(self.names, arrays, strict=True)), rows, columns)
+        shared = self._threads_of_blocks(sizes, rows, columns) > 1
+        laid = with_blocks(*found, shared=shared)
+        return without_single(*laid) if not shared and self._shares(sizes, columns).threads > 1 else laid
+
+    def _threads_of_blocks(
+        self, sizes: Mapping[Size, int], rows: Sequence[int], columns: Sequence[int]
+    ) -> int:
+        """How many threads share the blocks of rows; 1 where there are rows enough for all, or these are short."""
+        threads, upright = self._threads, is_upright(self.loops)
+        if threads == 1 or 0 in (*rows, *columns) or not can_be_shared(self.loops):
+            return 1
+        count = units(rows, self._lanes, upright=upright)
+        if count > 1 and (count % threads == 0 or count >= 2 * threads or self._room.kept):
+            return 1
+        cost = step_cost(self.kernel, sizes)
+        most = most_blocks(prod(columns), upright=upright)
+        return sharing(min(threads, most // 2), cost) if cost > LONG else 1
 
     def _shares(self, sizes: Mapping[Size, int], columns: Sequence[int]) -> Shares:
         rows, _ = self.space(sizes)
@@ -111,7 +151,10 @@ class NativeCall:
 
     Its table has the addresses of the arrays and of its room, and the words of ``tail``; if it ``checks`` indices, the
     address of a word that is not 0 once one was out of bounds. Threads that share its first loop have a table each,
-    since each has a room of its own.
+    since each has a room of its own; what they claim is a multiple of the ``grain``. Where they share the blocks of
+    rows, the room is common, and ``meets`` says how many rows there are, or vectors of rows, and with which byte the
+    part of the room begins where what blocks reduce to is left: the tables have the address of that, and of the words
+    where threads meet.
     """
 
     first = 0
@@ -129,21 +172,31 @@ class NativeCall:
         fails: bool,
         checks: bool = False,
         chunks: int | None = None,
+        grain: int = 1,
+        meets: tuple[int, int] | None = None,
     ) -> None:
         self.function, self.fails, self.checks, self._room = function, fails, checks, room
         self._address, self._call = 0, _CALL(0)
         self.turns = turns
         """Of the first loop."""
-        self.chunk = shared.chunk(turns, chunks) if chunks is not None else shared.chunk(turns)
+        chunk = shared.chunk(turns, chunks) if chunks is not None else shared.chunk(turns)
+        self.chunk = -(-chunk // grain) * grain
         """Turns that a thread claims at a time."""
         self._shared = shared if self.chunk < turns else Shares()
         self._tail = list(tail)
-        self._type = (ctypes.c_int64 * (arrays + 1 + len(self._tail) + checks)) * self._shared.threads
+        self._meets = meets
+        last = checks if meets is None else 2
+        self._type = (ctypes.c_int64 * (arrays + 1 + len(self._tail) + last)) * self._shared.threads
 
     def tables(self, addresses: Sequence[int], arena: Arena, trouble: int) -> list[list[int]]:
         """The words that the function reads in each thread, for arrays and a word for trouble at these addresses."""
         room = arena.memory.ctypes.data + self._room
         last = [trouble] if self.checks else []
+        if self._meets is not None:
+            rows, left = self._meets
+            met = np.array([pool().wait, pool().address, *[0] * rows], np.int64)
+            arena.cache[object()] = met
+            last = [room + left, int(met.ctypes.data)]
         every = range(self._shared.threads)
         return [[*addresses, room + self._shared.room_of(n), *self._tail, *last] for n in every]
 
@@ -155,14 +208,15 @@ class NativeCall:
             address = begin_of(x)
             for table in tables:
                 table[n] = address
-        if len(tables) > 1:
-            pool().run(self.function.address, tables, self.turns, self.chunk)
-            return
         address = self.function.address
-        if self._address != address:  # in this order: another thread that finds the address has what calls it
-            self._call = _CALL(address)
-            self._address = address
-        self._call(ctypes.addressof(tables), 0, self.turns)
+        if len(tables) > 1:
+            pool().run(address, tables, self.turns, self.chunk)
+        else:
+            if self._address != address:
+                # In this order: another thread that finds the address has what calls it.
+                self._call = _CALL(address)
+                self._address = address
+            self._call(ctypes.addressof(tables), 0, self.turns)
         if trouble.value:
             trouble.value = 0
             raise IndexError("an index is out of bounds")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,9 +16,9 @@ from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import attributes_of
 from symgraph.graph.types import DType, dtype
 from symgraph.ops.index import index
-from symgraph.ops.keys import Item
+from symgraph.ops.keys import Gather, Item
 from symgraph.ops.update import update
-from symgraph.optimizations.cost import typical
+from symgraph.optimizations.cost import BYTE, START, typical
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Call, Step
 from symgraph.runtime.code import Function, code
@@ -27,9 +26,13 @@ from symgraph.runtime.cpu import host
 from symgraph.runtime.native import NativeCall
 from symgraph.runtime.nests import Lying, collapsed
 from symgraph.runtime.picked import Picked, agree, picked, picks, sizes_of, spread, strides_of
-from symgraph.runtime.shares import Shares
+from symgraph.runtime.shares import Shares, sharing
 
 Array = np.ndarray[Any, Any]
+
+_WIDE, _PARTS = 128, 1
+"""Bytes that an index names from which on it takes longer to write them than to see whose they are; and how often a
+thread claims places, for which it looks at all indices."""
 
 
 class Indexed(Lying, Protocol):
@@ -47,8 +50,8 @@ def is_gather(step: Step) -> bool:
 class NativeGather:
     """A step that reads or writes by indices."""
 
-    def __init__(self, step: Call) -> None:
-        self.step, self.node = step, step.node
+    def __init__(self, step: Call, threads: int = 1) -> None:
+        self.step, self.node, self._threads = step, step.node, threads
         self.nodes = (*step.node.inputs, step.node)
         self.functions: set[Function] = set()
         self._attributes = attributes_of(step.node)
@@ -69,8 +72,11 @@ class NativeGather:
         move, tail, turns = self._moved(arrays, sizes)
         (function,) = code().functions([self._native(move)])
         self.functions.add(function)
-        checks = bool(move.indices)
-        return NativeCall(function, len(arrays), tail, turns, room, Shares(), fails=False, checks=checks)
+        given = function, len(arrays), tail, turns, room
+        if move.copied is None:
+            return NativeCall(*given, self._shares(arrays, turns), fails=False, checks=bool(move.indices))
+        shared = Shares() if move.owner is None else self._shares(arrays, turns)
+        return NativeCall(*given, shared, fails=False, checks=bool(move.indices), chunks=_PARTS)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native | None:
         """The text for arrays of these shapes and strides; None for shapes that NumPy refuses."""
@@ -98,7 +104,22 @@ class NativeGather:
         items, row = attributes["items"], self.node.row
         if self.node.op is index.op:
             return read_at(row, read[0], read[1:], y, items)
-        return written_at(row, read[0], read[1], read[2:], y, items, attributes["mode"])
+        owner = self._owner(arrays, items)
+        return written_at(row, read[0], read[1], read[2:], y, items, attributes["mode"], owner)
+
+    def _owner(self, arrays: Sequence[Array], items: Sequence[Item]) -> int | None:
+        """The array of indices that names places along the first axis, if threads share these."""
+        first, y = items[0] if items else None, arrays[-1]
+        if not isinstance(first, Gather) or any(x.size == 0 for x in arrays):
+            return None
+        if prod(picked(y, arrays[2:-1], items).inner) * y.itemsize < _WIDE:
+            return None
+        return first.array if self._shares(arrays, len(y)).threads > 1 else None
+
+    def _shares(self, arrays: Sequence[Array], turns: int) -> Shares:
+        """Those of turns on arrays that are read and written as a whole, but for what indices pick from."""
+        nbytes = sum(x.nbytes for x in arrays[1:]) + arrays[-1].nbytes
+        return Shares(sharing(min(self._threads, turns), START + BYTE * nbytes))
 
 
 def read_at(
@@ -122,19 +143,25 @@ def written_at(
     y: Lying,
     items: Sequence[Item],
     mode: str,
+    owner: int | None = None,
 ) -> tuple[Move, list[int], int]:
-    """The same of the function that makes ``y`` of ``x`` with a value at indices."""
+    """The same of the function that makes ``y`` of ``x`` with a value at indices; with an ``owner``, if that goes along
+    the first loop, the turns are places along the first axis, which this array of indices names."""
     there = picked(y, indices, items)
     loops = _loops(there, indices, [spread(value, there.sizes), there.through, *there.around])
     copied = _merged(x.shape, [strides_of(x), strides_of(y)])
     moved, parts = moved_as(row) if mode == "set" else (row, 1)
     form = loops.form(row, indices, plain=0)
-    move = Move(moved, parts, mode, form, loops.indices(indices), copied.form(row))
-    return move, [*copied.words, *_words(there), *loops.words], loops.sizes[0]
+    along = loops.indices(indices)
+    owner = owner if owner is not None and along[owner].depth == 1 else None
+    move = Move(moved, parts, mode, form, along, copied.form(row), owner)
+    if owner is None:
+        return move, [*copied.words, *_words(there), *loops.words], loops.sizes[0]
+    turns = x.shape[0]
+    return move, [*copied.words, copied.sizes[0] // turns, *_words(there), *loops.words], turns
 
 
-@dataclass(frozen=True, slots=True)
-class _Loops:
+class _Loops(NamedTuple):
     """The sizes of loops, and the bytes that a turn of each goes: in what is read, in what is written, and in each
     array of indices."""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +38,7 @@ def is_join(step: Step) -> bool:
     return unspoken(copier(step.node.row, step.node.ndim).loops) is None
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """What is copied: which array, as it lies, to where in the result."""
 
     array: int
@@ -151,7 +149,7 @@ def _piece(n: int, x: Array, part: Array, out: Array, whole: Array | None = None
     source = Lying.of(x)
     strides = tuple(0 if size == 1 else step for size, step in zip(source.shape, source.strides, strict=True))
     begin = 0 if whole is None else _between(whole, x)
-    return _Piece(n, replace(source, strides=strides), begin, Lying.of(part), _between(out, part))
+    return _Piece(n, source._replace(strides=strides), begin, Lying.of(part), _between(out, part))
 
 
 def _between(whole: Array, part: Array) -> int:

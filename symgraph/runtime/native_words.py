@@ -6,7 +6,7 @@ import ctypes
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -47,15 +47,13 @@ class Coded(Protocol):
 # Where the arrays of a part lie
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(NamedTuple):
     """At one address."""
 
     address: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outer:
+class Outer(NamedTuple):
     """In an array of the loop or branch: the place of its address in the table, so many bytes after it, and by how many
     further from one turn to the next but one."""
 
@@ -67,8 +65,7 @@ class Outer:
 Base: TypeAlias = Fixed | Outer
 
 
-@dataclass(frozen=True, slots=True)
-class Lying:
+class Lying(NamedTuple):
     """How an array lies, wherever."""
 
     shape: tuple[int, ...]
@@ -157,15 +154,14 @@ class Words:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A step, as `inner.ll` reads it."""
 
     words: tuple[int, int, int, int, int, int]
     function: Function | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Lane:
     """Steps in their order, and what moves or sets words of their tables."""
 

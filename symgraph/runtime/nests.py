@@ -7,7 +7,6 @@ expressions of `symgraph.graph.dims`, which compute alike: nothing here asks whi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from symgraph.codegen.layout import Access, Layout, Step, accesses, axis_of, is_
 from symgraph.codegen.llvm_transposes import turned
 from symgraph.codegen.loops import LoopKernel, columns_of
 from symgraph.codegen.machine import Machine
+from symgraph.codegen.row_blocks import blocks
 from symgraph.codegen.streams import SHARE, streams
 from symgraph.codegen.vectorized import lanes_of
 from symgraph.graph.dims import Size, dim_min
@@ -71,9 +71,40 @@ def arranged(
     layout = Layout(count, len(turns) - count, is_upright(kernel), tuple(each))
     nbytes = sum(array.itemsize * prod(array.shape) for array in arrays.values())
     if isinstance(nbytes, int) and nbytes > SHARE:
-        layout = replace(layout, streams=streams(kernel, nbytes, turns[-1] if turns else 0))
-        layout = replace(layout, is_far=turned(kernel, layout) is not None)
+        layout = layout._replace(streams=streams(kernel, nbytes, turns[-1] if turns else 0))
+        layout = layout._replace(is_far=turned(kernel, layout) is not None)
     return layout, turns, steps
+
+
+def with_blocks(
+    layout: Layout, turns: list[int], steps: list[list[int]], *, shared: bool
+) -> tuple[Layout, list[int], list[list[int]]]:
+    """The same for the number of blocks that rows have, which are ``shared`` if they are several. One row has no loop
+    around it then."""
+    upright = layout.vector < layout.rows
+    if not layout.columns or blocks(turns[layout.rows :], upright=upright) < 2:
+        return layout._replace(is_long=False), turns, steps
+    if not shared:
+        return layout, turns, steps
+    if prod(turns[: layout.rows]) == 1 and not upright:
+        layout, turns, steps = _inside(layout.rows, layout, turns, steps)
+    return layout._replace(is_shared=True), turns, steps
+
+
+def without_single(
+    layout: Layout, turns: list[int], steps: list[list[int]]
+) -> tuple[Layout, list[int], list[list[int]]]:
+    """The same without loops over rows that turn once and stand around another, which threads can share."""
+    single = next((n for n, size in enumerate(turns[: layout.rows]) if size != 1), layout.rows)
+    return _inside(min(single, max(layout.rows - 1, 0)), layout, turns, steps)
+
+
+def _inside(
+    n: int, layout: Layout, turns: list[int], steps: list[list[int]]
+) -> tuple[Layout, list[int], list[list[int]]]:
+    """What stands inside of so many loops over rows."""
+    inner = layout._replace(rows=layout.rows - n, steps=tuple(own[n:] for own in layout.steps))
+    return inner, turns[n:], [own[n:] for own in steps]
 
 
 def carrying(
@@ -83,7 +114,7 @@ def carrying(
     layout, sizes, steps = arranged(kernel, arrays, rows, [turns])
     along = sizes[layout.vector]
     is_narrow = isinstance(along, int) and along <= lanes_of(kernel, machine, single=True)
-    return replace(layout, streams=False, is_far=False, is_narrow=is_narrow), sizes, steps
+    return layout._replace(streams=False, is_far=False, is_narrow=is_narrow), sizes, steps
 
 
 def stretched(stride: int, size: int, turns: int) -> int:

@@ -199,6 +199,26 @@ end:
   ret i64 %more
 }
 
+; Until a word that other threads add to is so much. They run what is missing: what is claimed first is waited for by who
+; claims later.
+define void @await(ptr %pool, ptr %word, i64 %least) {
+start:
+  br label %look
+
+look:
+  %looks = phi i64 [ 0, %start ], [ %looks.next, %relax ]
+  %so.far = load atomic i64, ptr %word acquire, align 8
+  %enough = icmp sge i64 %so.far, %least
+  br i1 %enough, label %end, label %relax
+
+relax:
+  %looks.next = call i64 @waits(ptr %pool, i64 %looks)
+  br label %look
+
+end:
+  ret void
+}
+
 ; What a worker does for ever; the caller of a loop has number 0.
 define void @worker(ptr %pool, i64 %n) {
 start:

@@ -40,6 +40,8 @@ class Pool:
         self._loader.load(code().made(text, FIRST))
         self.share = self._loader.address("share")
         """Where the function of the same name in `pool.ll` begins."""
+        self.wait = self._loader.address("await")
+        """The same of the function that waits for a word."""
         self._share = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 4)(self.share)
         self._work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(self._loader.address("worker"))
         self._memory = np.zeros(_FIRST + _LINE * (_MOST + 1), np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgraph.graph.dims import Size
 from symgraph.optimizations.memory import aligned
@@ -16,20 +16,24 @@ _CHUNKS = 4
 """So many a thread: who is late leaves some to others."""
 _LONG, _GRAIN = 1024, 64
 """From so many turns on they are claimed in multiples of so many: threads write no line of the cache together."""
+LONG = 100_000.0
+"""The same for the blocks of long rows, which are read quicker than `step_cost` takes them to be: another thread takes
+some microseconds to come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shares:
+class Shares(NamedTuple):
     """What the threads of a call have."""
 
     threads: int = 1
     room: int = 0
     """Bytes of each."""
+    is_common: bool = False
+    """Whether the room is one for all."""
 
     @property
     def bytes(self) -> int:
         """The room of all."""
-        return self.room if self.threads == 1 else self.threads * self._pitch
+        return self.room if self.threads == 1 or self.is_common else self.threads * self._pitch
 
     def room_of(self, thread: int) -> int:
         """Where that of a thread begins."""
@@ -37,7 +41,7 @@ class Shares:
 
     @property
     def _pitch(self) -> int:
-        return aligned(self.room)
+        return 0 if self.is_common else aligned(self.room)
 
     def chunk(self, turns: int, each: int = _CHUNKS) -> int:
         """Turns to claim at a time, ``each`` times a thread."""

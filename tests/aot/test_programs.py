@@ -67,6 +67,19 @@ def test_a_training_step_has_the_bits_of_the_function():
         np.testing.assert_array_equal(made.states[update.variable.name], update.variable.value)
 
 
+def test_long_rows_have_the_bits_of_the_function():
+    """Threads share their blocks there, and none do here."""
+    x = sg.placeholder("float32", ("n", "k"), name="x")
+    f = sg.function([x], [sg.sum(x), sg.var(x, axis=0), sg.softmax(x, axis=1)], options=sg.Options(threads=3))
+    made = Ahead(f)
+    for shape in ((1, 200_001), (70_001, 3), (400, 500)):
+        array = np.random.default_rng(0).normal(size=shape).astype("float32")
+        status, found = made(array)
+        assert status == 0
+        for a, b in zip(found, f(array), strict=True):
+            assert a.tobytes() == b.tobytes()
+
+
 def test_trouble_leaves_states_as_they_were():
     total = sg.variable(np.arange(4.0), name="total")
     i = sg.placeholder("int64", ("n",), name="i")

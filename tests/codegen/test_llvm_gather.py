@@ -18,12 +18,15 @@ from symgraph.codegen.machine import Machine
 from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.evaluate import attributes_of, bind_sizes
 from symgraph.graph.types import dtype
+from symgraph.graph.walk import toposort
 from symgraph.ops.index import index
 from symgraph.ops.keys import numpy_key, parse_key
 from symgraph.ops.update import MODES, update
 from symgraph.optimizations.plan import Call
+from symgraph.runtime import native_gather, shares
 from symgraph.runtime.cpu import Loader, compiled, host
 from symgraph.runtime.memory import Arena
+from symgraph.runtime.native import NativeCall
 from symgraph.runtime.native_gather import NativeGather, is_gather
 from tests.codegen.test_llvm_bounds import Guarded
 from tests.concurrency import together
@@ -498,3 +501,97 @@ def test_the_source_shows_the_functions():
     for name in ("gather_", "scatter_", "matmul_", "kernel_"):
         assert f"@{name}" in text
     assert "memcpy" not in f.source("asm")
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    monkeypatch.setattr(shares, "_WORTH", 1.0)
+    monkeypatch.setattr(native_gather, "_WIDE", 1)
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """How many threads share each call that is made."""
+    made, start = [], NativeCall.__init__
+
+    def seen(self, *args, **kwargs):
+        start(self, *args, **kwargs)
+        made.append(self._shared.threads)
+
+    monkeypatch.setattr(NativeCall, "__init__", seen)
+    return made
+
+
+def by_threads(given, node, arrays):
+    """What several numbers of threads make of arrays; all have the bits of one."""
+    options = [sg.Options(threads=threads, backend="llvm") for threads in (1, 2, 3, 8)]
+    one, *others = [sg.function(given, node, options=each)(*arrays) for each in options]
+    for other in others:
+        assert one.tobytes() == other.tobytes()
+    return one
+
+
+@pytest.mark.parametrize("mode", ("read", *MODES))
+def test_threads_share_places(eager, shared, mode):
+    x = sg.placeholder("float32", ("a", "b"), name="x")
+    value, i = sg.placeholder("float32", ("n", "b"), name="value"), sg.placeholder("int32", ("n",), name="i")
+    node, given = (x[i], [x, i]) if mode == "read" else (update(x, value, i, mode), [x, value, i])
+    rng = np.random.default_rng(0)
+    for a, b, n in ((1, 3, 9), (7, 5, 300), (300, 65, 1000), (1000, 1, 5), (513, 2, 256), (40, 3, 257)):
+        arrays = {"x": draw((a, b), "float32"), "value": rng.choice([-1, 0.5, 2], (n, b)).astype("f4")}
+        arrays["i"] = rng.integers(-a, a, n).astype("i4")
+        given_arrays = [arrays[each.name] for each in given]
+        found = by_threads(given, node, given_arrays)
+        if a > 1:
+            assert max(shared) > 1
+        feed = dict(zip(given, given_arrays, strict=True))
+        np.testing.assert_array_equal(found, sg.evaluate(node, feed))
+
+
+def test_threads_share_places_of_several_indices_and_of_other_layouts(eager, shared):
+    x = sg.placeholder("float64", ("a", "b", "c"), name="x")
+    i, j = sg.placeholder("int64", ("n", 1), name="i"), sg.placeholder("int64", ("k",), name="j")
+    value = sg.placeholder("float64", ("v",), name="value")
+    rng = np.random.default_rng(0)
+    arrays = [
+        turned(draw((50, 4, 3), "float64")),
+        rng.integers(-50, 50, (30, 1)),
+        rng.integers(-4, 4, 6),
+        draw((3,), "float64"),
+    ]
+    for node in (
+        x.at[i, j].add(value),
+        x.at[i, :, j % 3].add(1.0),
+        x.at[i].max(value),
+        x.at[:, j].add(2.0),
+        x.at[i, 1].set(value),
+        x[i, j] + value,
+    ):
+        known = set(toposort([node]))
+        feed = {each: a for each, a in zip((x, i, j, value), arrays, strict=True) if each in known}
+        found = by_threads(list(feed), node, list(feed.values()))
+        np.testing.assert_array_equal(found, sg.evaluate(node, feed))
+    assert max(shared) > 1
+
+
+def test_indices_out_of_bounds_that_threads_find(eager, shared):
+    x, i = sg.placeholder("float64", ("a", 4), name="x"), sg.placeholder("int64", ("n",), name="i")
+    array, at = draw((100, 4), "float64"), np.arange(300) % 100
+    for node in (x[i], x.at[i].add(x[i]), x.at[i].set(1.0)):
+        f = sg.function([x, i], node, options=sg.Options(threads=3, backend="llvm"))
+        for n in range(6):
+            bad = at.copy()
+            bad[n * 50] = 100
+            with pytest.raises(sg.OutOfBoundsError, match="test_llvm_gather"):
+                f(array, bad)
+            np.testing.assert_array_equal(f(array, at), sg.evaluate(node, {x: array, i: at}))
+    assert max(shared) > 1
+
+
+def test_what_is_narrow_is_one_threads(monkeypatch, shared):
+    monkeypatch.setattr(shares, "_WORTH", 1.0)
+    x, i = sg.placeholder("float32", ("a",), name="x"), sg.placeholder("int64", ("n",), name="i")
+    f = sg.function([x, i], x.at[i].add(1.0), options=sg.Options(threads=2, backend="llvm"))
+    f(draw((1000,), "float32"), np.arange(5000) % 1000)
+
+    assert shared == [1]
