@@ -38,6 +38,8 @@ DOORS = {
 # first result down.
 LAZY = {
     "symgraph/cli.py": {"symgraph.runtime.cpu", "symgraph.runtime.cuda", "symgraph.runtime.emulator"},
+    "codegen/llvm_gamma.py": {"symgraph.codegen.llvm_zeta"},
+    "codegen/llvm_quotients.py": {"fractions"},
     "optimizations/dag.py": {"networkx"},
     "optimizations/pipeline.py": {"symgraph.optimizations.passes", "tempfile"},
     "optimizations/plan.py": {"symgraph.optimizations.dag"},
@@ -48,12 +50,15 @@ LAZY = {
     "symgraph/graph/parse.py": {"difflib"},
     "symgraph/io/onnx_proto.py": {"onnx"},
     "symgraph/ops/scipy_door.py": {"scipy"},
+    "symgraph/runtime/code.py": {"symgraph.codegen.llvm_printer", "zlib"},
+    "symgraph/runtime/cpu.py": {"llvmlite", "symgraph.codegen.machine", "tempfile"},
     "symgraph/runtime/cuda.py": {"cupyx"},
     "symgraph/runtime/devices.py": {
         "symgraph.runtime.cuda",
         "symgraph.runtime.gpu_program",
         "symgraph.runtime.simulator",
     },
+    "symgraph/runtime/entry.py": {"symgraph.runtime.pool"},
     "symgraph/runtime/executor.py": {
         "symgraph.optimizations.plan",
         "symgraph.runtime.cuda_backend",
@@ -62,6 +67,7 @@ LAZY = {
         "symgraph.runtime.fields",
         "symgraph.runtime.native_backend",
         "symgraph.runtime.numpy_backend",
+        "symgraph.runtime.recalled",
         "symgraph.runtime.simulator",
     },
     "symgraph/runtime/native_backend.py": {"symgraph.runtime.kernel"},

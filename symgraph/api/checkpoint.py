@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from symgraph.api.stable import stabilized
 from symgraph.autodiff.reverse import pullback
 from symgraph.graph.graph import graph
 from symgraph.graph.node import Node
@@ -21,7 +22,6 @@ from symgraph.ops.custom import custom_gradient, stop_gradient
 from symgraph.ops.index import index
 from symgraph.ops.reduce import sum
 from symgraph.ops.shape import reshape
-from symgraph.optimizations.pipeline import stabilized
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
+from symgraph.api.stable import stabilized
 from symgraph.errors import GraphError, ShapeError
 from symgraph.graph.attributes import fields_of
 from symgraph.graph.dims import Size
@@ -17,7 +18,6 @@ from symgraph.graph.walk import leaves, substitute, toposort
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.declare import settled
 from symgraph.ops.own_op import OwnOp, attributes, declarations, enter, name_of, place_of, signature_of
-from symgraph.optimizations.pipeline import stabilized
 
 
 @overload

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from symgraph.api.gradient import grad
+from symgraph.api.stable import stabilized
 from symgraph.autodiff import forward, sparse
 from symgraph.autodiff import jacobian as dense
 from symgraph.graph.node import Node
 from symgraph.graph.op import as_node
-from symgraph.optimizations.pipeline import stabilized
 
 
 @overload

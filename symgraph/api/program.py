@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,19 +15,20 @@ from symgraph.api.variable import Variable
 from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.graph.dims import same
 from symgraph.graph.evaluate import Array, bind_sizes
-from symgraph.graph.graph import Graph, graph
+from symgraph.graph.graph import Graph, Update, graph
 from symgraph.graph.node import Node, located, type_symbols
 from symgraph.graph.op import CONSTANT, PLACEHOLDER, as_node
 from symgraph.graph.trace import stand_in
 from symgraph.graph.walk import substitute
-from symgraph.optimizations.pipeline import optimize
+from symgraph.optimizations.pipeline import Stage, optimize
 from symgraph.options import Options
-from symgraph.runtime.executor import Executor
+from symgraph.runtime.executor import Executor, shelf_of
 from symgraph.runtime.kept import Kept, places_of
 from symgraph.runtime.memory import is_own
 
 if TYPE_CHECKING:
     from symgraph.optimizations.storage import Storage
+    from symgraph.runtime.recalled import Shelf
 
 
 _KEPT = 64
@@ -68,14 +70,21 @@ class Program:
         if not unused_inputs:
             _refuse_unused(self.graph, inputs)
         self.variables = [_owned(node) for node in self.graph.variables()]
-        self.stages = optimize(self.graph, options)
-        self.updated = [_owned(update.variable) for update in self.stages[-1].graph.updates]
+        self._passes = _Passes(self.graph, options)
+        shelf = None if donate else shelf_of(self.graph, options)
+        self.updated = [_owned(update.variable) for update in self._passes.updates(shelf)]
         self._locks = [variable.lock for variable in sorted(self.updated, key=id)]
         spent = set(donate)
         donated = {stand for node, stand in zip(inputs, stands, strict=True) if node in spent}
         self._dtypes = [stand.dtype for stand in stands]
         self._fitting: set[tuple[tuple[int, ...], ...]] = set()
-        self.executor = Executor(self.stages[-1].graph, [*stands, *self.variables], options, donated)
+        given = [*stands, *self.variables]
+        self.executor = Executor(self._passes.result, given, options, donated, shelf)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The graph as it was built, and as each pass left it."""
+        return self._passes.stages
 
     def run(self, values: Sequence[Any], store: Store) -> list[Array]:
         """The outputs, none sharing memory with a variable, another output or an argument that is not donated.
@@ -122,6 +131,31 @@ class Program:
             self._fitting.clear()
         self._fitting.add(tuple([array.shape for array in arrays]))
         return arrays
+
+
+class _Passes:
+    """What the passes make of a program, once that is asked for: nobody asks for what another process has planned."""
+
+    def __init__(self, program: Graph, options: Options) -> None:
+        self._program, self._options = program, options
+
+    @cached_property
+    def stages(self) -> list[Stage]:
+        return optimize(self._program, self._options)
+
+    def result(self) -> Graph:
+        return self.stages[-1].graph
+
+    def updates(self, shelf: Shelf | None) -> Sequence[Update]:
+        """Those that are left; a shelf gets to know them, or tells of them."""
+        own = self._program.updates
+        if shelf is not None and shelf.updates is not None:
+            return [own[n] for n in shelf.updates]
+        left = self.result().updates
+        if shelf is not None:
+            places = {update.variable: n for n, update in enumerate(own)}
+            shelf.updates = [places[update.variable] for update in left]
+        return left
 
 
 class OwnValues:

@@ -8,12 +8,16 @@ code is compiled again, and nobody hears of it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
 from pathlib import Path
 
-_MAGIC = b"symgraph code 1\n"
+try:
+    from _blake2 import blake2b  # hashlib brings OpenSSL along, for which a first result would wait
+except ImportError:
+    from hashlib import blake2b
+
+_MAGIC = b"symgraph code 2\n"
 _LIMIT = 256 << 20
 """Bytes; beyond them the entries that were not used for longest go."""
 _SCANNED = 64
@@ -38,6 +42,11 @@ def folder() -> Path | None:
             return Path.home() / "Library/Caches/symgraph"
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "symgraph"
     return None
+
+
+def digest(content: bytes) -> bytes:
+    """32 bytes that no other content has."""
+    return blake2b(content, digest_size=32).digest()
 
 
 class Cache:
@@ -80,13 +89,13 @@ class Cache:
                 with contextlib.suppress(OSError):
                     os.unlink(unfinished)
                 raise
-            if int(path.stem[:4], 16) % _SCANNED == 0:
+            if int(path.stem[-4:], 16) % _SCANNED == 0:
                 self._evict()
 
     def _path(self, key: str) -> Path | None:
         if self._place is None:
             return None
-        name = hashlib.sha256(key.encode()).hexdigest()
+        name = digest(key.encode()).hex()
         return self._place / name[:2] / f"{name[2:]}.o"
 
     def _evict(self) -> None:
@@ -113,4 +122,4 @@ def _ours(path: str, flags: int) -> int:
 
 
 def _head(content: bytes) -> bytes:
-    return _MAGIC + hashlib.sha256(content).digest()
+    return _MAGIC + digest(content)

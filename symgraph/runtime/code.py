@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import atexit
 import os
-import queue
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache as once
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from symgraph.codegen.llvm_printer import Native, module
+from symgraph.runtime import elf
 from symgraph.runtime.cache import Cache, folder
-from symgraph.runtime.cpu import Loader, compiled, host, version
+from symgraph.runtime.cpu import Loader, compiled, get_ready, host, version
+
+if TYPE_CHECKING:
+    from symgraph.codegen.llvm_printer import Native
 
 FIRST, BEST = 0, 2
 """Levels of LLVM's code generation: of what runs at once, and of what takes its place. Both compute the same bits."""
@@ -39,13 +41,39 @@ class Function:
             follower.moved()
 
 
-@dataclass(slots=True, eq=False)
+class Unit:
+    """What was compiled together, as another process can load it: which functions it has, the object file, whether that
+    is as good as can be, and the text, packed."""
+
+    __slots__ = ("code", "is_best", "names", "text")
+
+    def __init__(self, names: Sequence[str], code: bytes, is_best: bool, text: bytes) -> None:
+        self.names, self.code, self.is_best, self.text = names, code, is_best, text
+
+
 class _Module:
     """What was compiled together."""
 
-    text: str
-    functions: list[Function]
-    is_best: bool
+    def __init__(self, functions: Sequence[Function], text: str, packed: bytes, *, is_best: bool) -> None:
+        self.functions, self._text, self._packed = functions, text, packed
+        """Of the texts there is one at least."""
+        self.is_best = is_best
+        """Whether the better code runs."""
+        self.is_asked = is_best
+        """Or will, in a while."""
+
+    @property
+    def names(self) -> list[str]:
+        return [function.name for function in self.functions]
+
+    @property
+    def text(self) -> str:
+        return self._text or _packing().decompress(self._packed).decode()
+
+    @property
+    def packed(self) -> bytes:
+        self._packed = self._packed or _packing().compress(self._text.encode(), 1)
+        return self._packed
 
 
 class Code:
@@ -56,7 +84,7 @@ class Code:
         self._modules: dict[str, _Module] = {}
         """By the names of their functions."""
         self._functions: dict[str, Function] = {}
-        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._waiting, self._count = _nothing()
         self._worker: threading.Thread | None = None
         self._lock = threading.RLock()
         """Nobody else compiles or loads meanwhile."""
@@ -81,52 +109,95 @@ class Code:
         with self._lock:
             for function in functions:
                 found = self._modules[function.name]
-                if not found.is_best:
-                    found.is_best = True
+                if not found.is_asked:
+                    found.is_asked = True
                     self.later(partial(self._improve, found))
 
     def later(self, task: Callable[[], None]) -> None:
         """Do this in a while, in another thread."""
         with self._lock:
-            self._waiting.put(task)
+            self._put(task)
             self._begin()
 
     def made(self, text: str, level: int) -> bytes:
         """The object file of a module, from disk if it is there."""
-        key = _key(text, level)
-        code = self._store.get(key)
+        code = self._store.get(_key(text, level))
         if code is None:
+            with self._lock:
+                get_ready()
             code = compiled(text, level)
-            self._store.put(key, code)
+            self._store.put(_key(text, level), code)
         return code
 
+    def units(self, functions: Sequence[Function]) -> list[Unit] | None:
+        """The code that runs in functions, each piece once; None where it is not on disk."""
+        with self._lock:  # which may import what packs
+            found = {id(each): each for each in (self._modules[function.name] for function in functions)}
+            units = [self._unit(each) for each in found.values()]
+        known = [unit for unit in units if unit is not None]
+        return known if len(known) == len(units) else None
+
+    def _unit(self, found: _Module) -> Unit | None:
+        text, level = (_better(found.text, found.names), BEST) if found.is_best else (found.text, FIRST)
+        code = self._store.get(_key(text, level))
+        return None if code is None else Unit(found.names, code, found.is_best, found.packed)
+
+    def adopted(self, units: Sequence[Unit]) -> list[Function]:
+        """The functions of units, those that are not known yet loaded. Raises NotLoaded."""
+        with self._lock:
+            for unit in units:
+                if any(name not in self._functions for name in unit.names):
+                    self._adopt(unit)
+            return [self._functions[name] for unit in units for name in unit.names]
+
+    def _adopt(self, unit: Unit) -> None:
+        found = elf.load(unit.code, {})
+        symbols = [_better_name(name) if unit.is_best else name for name in unit.names]
+        if missing := [name for name in symbols if name not in found]:
+            raise elf.NotLoaded(f"there is no {missing[0]}")
+        functions = [Function(name, found[symbol]) for name, symbol in zip(unit.names, symbols, strict=True)]
+        self._enter(_Module(functions, "", unit.text, is_best=unit.is_best))
+
+    def _enter(self, made: _Module) -> None:
+        for function in made.functions:
+            self._functions.setdefault(function.name, function)
+            self._modules.setdefault(function.name, made)
+
     def _compile(self, kernels: Sequence[Native]) -> None:
-        text = module(kernels, host())
-        best = self._store.get(_key(_better(text, kernels), BEST))
+        from symgraph.codegen.llvm_printer import module
+
+        text, known = module(kernels, host()), [kernel.name for kernel in kernels]
+        best = self._store.get(_key(_better(text, known), BEST))
         code = best or self.made(text, FIRST)
         self._loader.load(code)
-        names = [f"{kernel.name}_better" if best else kernel.name for kernel in kernels]
+        names = [_better_name(name) if best else name for name in known]
         functions = [
-            Function(kernel.name, self._loader.address(name))
-            for kernel, name in zip(kernels, names, strict=True)
+            Function(name, self._loader.address(symbol)) for name, symbol in zip(known, names, strict=True)
         ]
-        made = _Module(_better(text, kernels), functions, best is not None)
-        for function in functions:
-            self._functions[function.name], self._modules[function.name] = function, made
+        self._enter(_Module(functions, text, b"", is_best=best is not None))
 
     def _begin(self) -> None:
         if self._worker is None:
             self._worker = threading.Thread(target=self._work, name="symgraph compiler", daemon=True)
             self._worker.start()
 
+    def _put(self, task: Callable[[], None] | None) -> None:
+        self._waiting.append(task)
+        self._count.release()
+
     def _work(self) -> None:
-        while (task := self._waiting.get()) is not None:
+        while True:
+            self._count.acquire()
+            task = self._waiting.popleft()
+            if task is None:
+                return
             task()
 
     def _improve(self, found: _Module) -> None:
         with self._lock:
-            self._loader.load(self.made(found.text, BEST))
-            addresses = [self._loader.address(f"{each.name}_better") for each in found.functions]
+            self._loader.load(self.made(_better(found.text, found.names), BEST))
+            addresses = [self._loader.address(_better_name(name)) for name in found.names]
+            found.is_best = True
         for function, address in zip(found.functions, addresses, strict=True):
             function.move(address)
 
@@ -134,14 +205,20 @@ class Code:
         """Wait for all that was asked for."""
         worker = self._worker
         if worker is not None:
-            self._waiting.put(None)
+            self._put(None)
             worker.join()
             self._worker = None
 
     def _alone(self) -> None:
         """In a copy of the process, which has no other thread."""
-        self._waiting, self._worker = queue.SimpleQueue(), None
+        self._waiting, self._count = _nothing()
+        self._worker = None
         self._lock.release()
+
+
+def _nothing() -> tuple[deque[Callable[[], None] | None], threading.Semaphore]:
+    """Tasks that wait, and how many."""
+    return deque(), threading.Semaphore(0)
 
 
 @once
@@ -150,10 +227,28 @@ def code() -> Code:
     return Code(Cache(folder()))
 
 
-def _better(text: str, kernels: Sequence[Native]) -> str:
+def text_of(name: str) -> str:
+    """What a file beside this one says, wherever the package lies."""
+    loader: Any = __spec__.loader
+    content: bytes = loader.get_data(os.path.join(os.path.dirname(__file__), name))
+    return content.decode()
+
+
+def _packing() -> Any:
+    """What packs texts."""
+    import zlib
+
+    return zlib
+
+
+def _better_name(name: str) -> str:
+    return f"{name}_better"
+
+
+def _better(text: str, names: Sequence[str]) -> str:
     """The text with other names, since one process holds the code of both."""
-    for kernel in kernels:
-        text = text.replace(f"@{kernel.name}(", f"@{kernel.name}_better(")
+    for name in names:
+        text = text.replace(f"@{name}(", f"@{_better_name(name)}(")
     return text
 
 

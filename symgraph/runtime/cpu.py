@@ -1,38 +1,94 @@
-"""LLVM: text becomes machine code of this process."""
+"""Text becomes machine code of this process: what LLVM makes, and what loads it.
+
+LLVM is imported where something has to be compiled, for that takes as long as half of a first result.
+"""
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import llvmlite
-import llvmlite.binding as llvm
-
-from symgraph.codegen.machine import Machine
 from symgraph.errors import ArgumentError
+from symgraph.runtime import elf
+from symgraph.runtime.cache import Cache, folder
+from symgraph.runtime.identity import identity
+
+if TYPE_CHECKING:
+    from symgraph.codegen.machine import Machine
 
 
 @cache
-def host() -> Machine:
-    """The machine that this process runs on."""
+def _llvm() -> Any:
+    """llvmlite's binding of LLVM, ready for this processor."""
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    return llvm
+
+
+def get_ready() -> None:
+    """LLVM is imported, if it was not yet."""
+    _llvm()
+
+
+def host() -> Machine:
+    """The machine that this process runs on."""
+    return _known()[0]
+
+
+def version() -> str:
+    """What makes the code."""
+    return _known()[1]
+
+
+@cache
+def _known() -> tuple[Machine, str]:
+    """The machine, and what makes code for it: as another process has found it, where there was one."""
+    name, disk = identity(), Cache(folder())
+    key = f"machine of {name}"
+    content = disk.get(key) if name is not None else None
+    if content is not None and (found := _read(content)) is not None:
+        return found
+    machine, text = _machine(), _version()
+    if name is not None:
+        disk.put(key, marshal.dumps((*(getattr(machine, each) for each in _FIELDS), text)))
+    return machine, text
+
+
+_FIELDS = ("triple", "cpu", "features", "bytes", "fma", "masks")
+
+
+def _read(content: bytes) -> tuple[Machine, str] | None:
+    """What was written; None for anything else."""
+    try:
+        *fields, text = marshal.loads(content)
+        if [*map(type, fields), type(text)] != [str, str, str, int, bool, bool, str]:
+            return None
+    except (ValueError, TypeError, EOFError):
+        return None
+    return _as_machine(*fields), text
+
+
+def _machine() -> Machine:
+    llvm = _llvm()
     features = llvm.get_host_cpu_features()
     triple = llvm.get_default_triple()
     masks = all(features.get(each) for each in ("avx512f", "avx512vl", "avx512dq", "avx512bw"))
     width = 64 if masks else 32 if features.get("avx2") else 16
     fma = bool(features.get("fma")) or triple.startswith(("aarch64", "arm64"))
-    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), width, fma, masks)
+    return _as_machine(triple, llvm.get_host_cpu_name(), features.flatten(), width, fma, masks)
 
 
-@cache
-def version() -> str:
-    """What makes the code."""
+def _version() -> str:
+    import llvmlite
+
+    llvm = _llvm()
     return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, llvm.llvm_version_info))}"
 
 
@@ -53,6 +109,7 @@ def machine_of(cpu: str | None, triple: str | None) -> Machine:
     """
     if cpu is None and triple is None:
         return host()
+    llvm = _llvm()
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     triple = triple or host().triple
@@ -67,7 +124,15 @@ def machine_of(cpu: str | None, triple: str | None) -> Machine:
     wider = ((64, "zmm"), (32, "ymm"))
     width = next((size for size, name in wider if name in _tried(target, triple, cpu, size // 4)), 16)
     body = _tried(target, triple, cpu, 4)
-    return Machine(triple, cpu, "", width, "vfmadd" in body or "fmla" in body, width == 64 and "{%k" in body)
+    return _as_machine(
+        triple, cpu, "", width, "vfmadd" in body or "fmla" in body, width == 64 and "{%k" in body
+    )
+
+
+def _as_machine(*fields: Any) -> Machine:
+    from symgraph.codegen.machine import Machine
+
+    return Machine(*fields)
 
 
 _TRIED = """target triple = "{triple}"
@@ -89,6 +154,7 @@ attributes #0 = {{ "prefer-vector-width"="512" "min-legal-vector-width"="512" }}
 def _tried(target: Any, triple: str, cpu: str, lanes: int) -> str:
     """The code of an addition of so many lanes, a product and a sum in one, and a store of some lanes: what a processor
     makes of them tells what it has."""
+    llvm = _llvm()
     text = _TRIED.format(triple=triple, lanes=lanes)
     found: str = target.create_target_machine(cpu=cpu, opt=2).emit_assembly(llvm.parse_assembly(text))
     return found
@@ -99,6 +165,8 @@ _SAYING = threading.Lock()
 
 def _said(what: Callable[[], object]) -> str:
     """What LLVM writes to this process's errors meanwhile: it has no other way to say that it knows no processor."""
+    import tempfile
+
     sys.stderr.flush()
     with _SAYING, tempfile.TemporaryFile() as file:
         errors = os.dup(2)
@@ -114,7 +182,7 @@ def _said(what: Callable[[], object]) -> str:
 
 def object_file(text: str, machine: Machine) -> bytes:
     """The code of a module for any machine, which may lie anywhere in memory."""
-    host()
+    llvm = _llvm()
     target = llvm.Target.from_triple(machine.triple)
     made = target.create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=2, reloc="pic", codemodel="small"
@@ -133,8 +201,7 @@ def assembly(text: str, level: int = 2) -> str:
 
 
 def _parsed(text: str) -> Any:
-    host()
-    module = llvm.parse_assembly(text)
+    module = _llvm().parse_assembly(text)
     module.verify()
     return module
 
@@ -146,7 +213,7 @@ def _target_machine(machine: Machine, level: int) -> Any:
     """One for each thread and level: threads must not share them."""
     made: dict[int, Any] = _LOCAL.__dict__.setdefault("made", {})
     if level not in made:
-        target = llvm.Target.from_triple(machine.triple)
+        target = _llvm().Target.from_triple(machine.triple)
         made[level] = target.create_target_machine(
             cpu=machine.cpu, features=machine.features, opt=level, jit=True
         )
@@ -158,22 +225,31 @@ class Loader:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._addresses: dict[str, int] = {}
         self._engine: Any = None
 
     def load(self, code: bytes) -> None:
         """Make the functions of an object file known by their names, which must be new."""
         with self._lock:
-            if self._engine is None:
-                host()
-                target = _target_machine(host(), 2)
-                self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-            self._engine.finalize_object()
+            try:
+                self._addresses |= elf.load(code, self._addresses)
+            except elf.NotLoaded:
+                self._load(code)
+
+    def _load(self, code: bytes) -> None:
+        """The same by LLVM, which knows every system."""
+        llvm = _llvm()
+        if self._engine is None:
+            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine(host(), 2))
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
 
     def address(self, name: str) -> int:
         """Where a function begins; raises KeyError for one that is not known."""
         with self._lock:
-            found = self._engine.get_function_address(name) if self._engine is not None else 0
+            found = self._addresses.get(name, 0)
+            if not found and self._engine is not None:
+                found = self._engine.get_function_address(name)
         if not found:
             raise KeyError(name)
         return int(found)

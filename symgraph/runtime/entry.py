@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from math import prod
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from symgraph.runtime.code import BEST, Function, code
+from symgraph.runtime.cache import Cache, folder
+from symgraph.runtime.code import BEST, Function, code, text_of
 from symgraph.runtime.cpu import Loader
+from symgraph.runtime.identity import identity
 from symgraph.runtime.kept import Kept, lies_in_order
 from symgraph.runtime.memory import Pages
-from symgraph.runtime.pool import pool
+
+if TYPE_CHECKING:
+    from symgraph.runtime.pool import Pool
 
 Array = np.ndarray[Any, Any]
 
@@ -33,8 +36,7 @@ _FASTCALL = 0x80 | 0x02
 """METH_FASTCALL | METH_KEYWORDS"""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One function of machine code, and the turns of its first loop."""
 
     function: Function
@@ -48,16 +50,18 @@ class Step:
     """Turns that a thread claims at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """The shape and dtype of an argument or result."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+
+class Answer(NamedTuple):
     """What a call gives: a result as it is, a tuple of them, or what ``wrap`` makes of that tuple."""
 
     is_single: bool = False
@@ -95,6 +99,8 @@ class State:
         rows: list[tuple[int, ...]] = []
         patches: list[int] = []
         self._steps = steps
+        widest = max((len(step.tables) for step in steps if isinstance(step, Step)), default=1)
+        workers = _pool(widest) if widest > 1 else None
         for step in steps:
             if isinstance(step, Step):
                 share, length = len(step.tables), len(step.tables[0])
@@ -102,13 +108,10 @@ class State:
                 for n in range(share):
                     for place, slot, offset in step.slots:
                         patches += (tables + 8 * (n * length + place), slots + 8 * slot, offset)
-                if share > 1:
-                    pool().want(share)
                 step.function.followers.add(self)
                 rows.append((step.function.address, tables, step.turns, step.chunk, 8 * length, share))
             else:
                 rows.append((0, id(step), 0, 0, 0, 0))
-        is_shared = any(isinstance(step, Step) and len(step.tables) > 1 for step in steps)
         self._run = np.array([word for row in rows for word in row], np.int64)
         words = [
             0,
@@ -137,8 +140,8 @@ class State:
             id(leave),
             int(answer.is_single),
             0 if answer.wrap is None else id(answer.wrap),
-            pool().share if is_shared else 0,
-            pool().address if is_shared else 0,
+            0 if workers is None else workers.share,
+            0 if workers is None else workers.address,
             _numpy_function(_FORM),
             _numpy_function(_BASE),
             int(trouble.ctypes.data),
@@ -159,7 +162,7 @@ class State:
 
     def _pages(self, form: Form) -> tuple[int, int]:
         """How many pages there are for a result, and the address of what is to be known of them."""
-        size = prod(form.shape) * form.dtype.itemsize
+        size = form.nbytes
         made = [Pages.of(size) for _ in range(_PAGES if size >= _PAGED else 0)]
         self._alive.append(made)
         return len(made), self._words([word for pages in made for word in (id(pages), pages.begin)])
@@ -216,6 +219,14 @@ class Entry:
             self._call = _function(_NATIVE.method, self._cell, self)
 
 
+def _pool(share: int) -> Pool:
+    """What lets so many threads share a loop; few programs have such loops."""
+    from symgraph.runtime.pool import pool
+
+    pool().want(share)
+    return pool()
+
+
 def _numpy_function(n: int) -> int:
     table: Any = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
     get = ctypes.pythonapi.PyCapsule_GetPointer
@@ -238,8 +249,8 @@ class _Native:
     """`entry.ll` as machine code, which other threads make meanwhile."""
 
     def __init__(self) -> None:
-        self._loader = Loader()
-        self._is_asked = False
+        self._loader, self._is_asked = Loader(), False
+        self._lock = threading.Lock()
         self.method: _Method | None = None
 
     def ask(self) -> None:
@@ -247,13 +258,50 @@ class _Native:
             self._is_asked = True
             code().later(self._make)
 
+    def is_there(self) -> bool:
+        """Whether it is machine code, or was in another process."""
+        if self.method is None and (made := Cache(folder()).get(_key())) is not None:
+            self._load(made)
+        return self.method is not None
+
     def _make(self) -> None:
-        text = files("symgraph.runtime").joinpath("entry.ll").read_text()
-        self._loader.load(code().made(text, BEST))
-        self.method = _Method(b"call", self._loader.address("entry"), _FASTCALL, None)
+        made = code().made(text_of("entry.ll"), BEST)
+        self._load(made)
+        if identity() is not None and Cache(folder()).get(_key()) is None:
+            Cache(folder()).put(_key(), made)
+
+    def _load(self, made: bytes) -> None:
+        with self._lock:
+            if self.method is not None:  # functions have its address
+                return
+            self._loader.load(made)
+            self.method = _Method(b"call", self._loader.address("entry"), _FASTCALL, None)
+
+
+def _key() -> str:
+    """By which a process finds it that does not know LLVM yet."""
+    return f"entry.ll of {identity()}"
 
 
 _NATIVE = _Native()
+
+
+def is_ready() -> bool:
+    """Whether calls can begin without Python at once."""
+    return _NATIVE.is_there()
+
+
+def get_ready() -> None:
+    """They can in a while, in this process and in others."""
+    _NATIVE.ask()
+
+
+def called(state: State, slow: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of Python's that tries this state alone, and does ``slow`` where it does not fit; `entry.ll` has to be
+    ready."""
+    assert _NATIVE.method is not None
+    cell = np.array([state.address, id(slow)], np.int64)
+    return _function(_NATIVE.method, cell, (cell, state, slow))
 
 
 def _function(method: _Method, cell: Array, owner: object) -> Callable[..., Any]:

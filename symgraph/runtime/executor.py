@@ -14,6 +14,8 @@ from symgraph.graph.evaluate import Array, Schedule, schedule
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.options import Options, has_llvm
+from symgraph.runtime.cache import folder
+from symgraph.runtime.identity import identity
 from symgraph.runtime.memory import unshared
 
 if TYPE_CHECKING:
@@ -22,21 +24,46 @@ if TYPE_CHECKING:
     from symgraph.runtime.entry import Entry
     from symgraph.runtime.kept import Kept
     from symgraph.runtime.program import PlanProgram
+    from symgraph.runtime.recalled import Recalled, Shelf
+
+
+def shelf_of(program: Graph, options: Options) -> Shelf | None:
+    """Where processes leave how they run a program; None where it cannot be told from another, or nothing is kept."""
+    own = (
+        options.watch
+        or options.verify
+        or options.rules
+        or options.device != "cpu"
+        or options.backend == "numpy"
+    )
+    if own or folder() is None or identity() is None:
+        return None
+    from symgraph.runtime.recalled import shelf
+
+    return shelf(program, options)
 
 
 class Executor:
     """A graph's plan, compiled for one target; with ``watch``, its ops one by one, looking for the first NaN."""
 
     def __init__(
-        self, program: Graph, given: Sequence[Node], options: Options, donated: Collection[Node] = ()
+        self,
+        program: Callable[[], Graph],
+        given: Sequence[Node],
+        options: Options,
+        donated: Collection[Node] = (),
+        shelf: Shelf | None = None,
     ) -> None:
-        self._options, self._donated = options, donated
+        """``program`` gives the graph once it is asked for: what another process ran may be on the ``shelf``."""
+        self._options, self._donated, self._shelf = options, donated, shelf
         self._program, self._given = program, tuple(given)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The results, which share memory with nothing but what is donated; the first run compiles."""
         if self._options.watch:
             return unshared(self._schedule.run(arrays, watch=True), arrays)
+        if self._shelf is not None and (results := self._shelf.run(arrays)) is not None:
+            return results
         program: PlanProgram = self.__dict__.get("compiled") or self._first(arrays)
         return program.run(arrays)
 
@@ -46,11 +73,15 @@ class Executor:
             self.compiled.prepared(arrays)
         return self.compiled
 
+    def _recalled(self, arrays: Sequence[Array]) -> Recalled | None:
+        """What runs such calls as another process has planned them."""
+        return self._shelf.recalled(arrays) if self._shelf is not None else None
+
     @cached_property
     def plan(self) -> Plan:
         from symgraph.optimizations.plan import plan
 
-        return plan(self._program, self._given)
+        return plan(self._program(), self._given)
 
     def storage(self, sizes: Mapping[Size, int]) -> Storage:
         """Where the values of a call lie."""
@@ -71,7 +102,8 @@ class Executor:
             from symgraph.runtime.native_backend import NativeProgram
 
             threads = self._options.threads
-            return NativeProgram(self.plan, donated=self._donated, limit=limit, threads=threads)
+            keep = None if self._shelf is None else self._shelf.keep
+            return NativeProgram(self.plan, donated=self._donated, limit=limit, threads=threads, keep=keep)
         from symgraph.runtime.numpy_backend import NumpyProgram
 
         return NumpyProgram(self.plan, donated=self._donated, limit=limit)
@@ -85,7 +117,7 @@ class Executor:
         """A result as NumPy's: those of a call with arrays of a GPU lie there."""
         return array if isinstance(array, np.ndarray) else self.compiled.home(array)
 
-    @property
+    @cached_property
     def backend(self) -> str:
         """What kernels become."""
         if self._options.device != "cpu":
@@ -114,7 +146,13 @@ class Executor:
 
         def learn(arrays: Sequence[Array]) -> State | None:
             own, places = kept()
-            return self.compiled.state([*arrays, *own], places, answer) if places is not None else None
+            if places is None:
+                return None
+            every = [*arrays, *own]
+            if (recalled := self._recalled(every)) is not None:
+                recalled.often()  # what is called so will not be counted
+                return recalled.state(places, answer)
+            return self.compiled.state(every, places, answer)
 
         return Entry(slow, learn)
 
@@ -139,4 +177,4 @@ class Executor:
 
     @cached_property
     def _schedule(self) -> Schedule:
-        return schedule(self._program.roots, self._given)
+        return schedule(self._program().roots, self._given)

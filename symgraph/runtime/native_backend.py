@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -32,6 +33,8 @@ from symgraph.runtime.own_native import unsaid
 from symgraph.runtime.pool import processors
 from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepared
 from symgraph.runtime.program import PlanProgram
+from symgraph.runtime.recipes import Recipe
+from symgraph.runtime.recording import recipe_of
 
 Array = np.ndarray[Any, Any]
 _Native: TypeAlias = NativeKernel | NativeProduct | NativeGather | NativeLinalg
@@ -42,6 +45,8 @@ _HEAVY = 20_000.0
 """Nanoseconds of work from which on other threads of Python run meanwhile."""
 
 
+_MOST_KEPT = 16
+"""For so many shapes of arguments other processes are told what a call does."""
 _MOST = 1 << 22
 """Bytes of an arena, or of a result, that are kept for calls with arguments of one shape."""
 
@@ -60,7 +65,10 @@ class NativeProgram(PlanProgram):
         limit: int | None = None,
         threads: int | None = None,
         is_part: bool = False,
+        keep: Callable[[Recipe, Sequence[Function]], None] | None = None,
     ) -> None:
+        self._keep, self._left_to_keep = keep, _MOST_KEPT
+        self._recipes: WeakKeyDictionary[Prepared, Recipe] = WeakKeyDictionary()
         self._threads = threads = threads or processors()
         codes: dict[Step, KernelCode] = {}
         left: dict[Kernel, str] = {}
@@ -73,7 +81,7 @@ class NativeProgram(PlanProgram):
             elif isinstance(step, Call) and is_product(step):
                 codes[step] = NativeProduct(step, threads)
             elif isinstance(step, Call) and is_gather(step):
-                codes[step] = NativeGather(step)
+                codes[step] = NativeGather(step, threads)
             elif isinstance(step, Call) and is_join(step):
                 codes[step] = NativeJoin(step)
             elif isinstance(step, Call) and is_recurrence(step):
@@ -87,8 +95,9 @@ class NativeProgram(PlanProgram):
 
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
         """All kernels are compiled together."""
-        memory = Memory()
-        rehearsal = prepared.rehearsed(arrays, memory.take(prepared.storage.arena.size))
+        arena = Memory().take(prepared.storage.arena.size)
+        alike = self._alike(prepared, arrays)
+        rehearsal = prepared.rehearsed(arrays if alike is None else alike, arena)
         sizes = prepared.sizes
         turns = [
             (turn, turn.made, given)
@@ -99,10 +108,37 @@ class NativeProgram(PlanProgram):
         code().functions([native for native in natives if native is not None])
         for turn, _, given in turns:
             turn.get_ready(given, sizes)
+        if self._keep is not None and alike is not None:
+            heavy = _is_heavy(prepared)
+            recipe = recipe_of(prepared, rehearsal, alike, arena.memory, heavy=heavy)
+            if recipe is not None and all(form.nbytes <= _MOST for form in recipe.results):
+                self._left_to_keep -= 1
+                self._recipes[prepared] = recipe
+                self._keep(recipe, self._functions_of(recipe))
+
+    def _alike(self, prepared: Prepared, arrays: Sequence[Array]) -> list[Array] | None:
+        """New arrays that lie as these do, which another process may be given; None where nothing is kept of a call, or
+        some do not lie in order."""
+        is_kept = self._keep is not None and not self.donated and self._left_to_keep > 0
+        if not is_kept or prepared.storage.arena.size > _MOST:
+            return None
+        try:
+            alike = [np.empty(x.shape, x.dtype) for x in arrays]
+        except MemoryError:
+            return None
+        pairs = zip(alike, arrays, strict=True)
+        return alike if all(a.strides == x.strides and x.flags.aligned for a, x in pairs) else None
+
+    def _functions_of(self, recipe: Recipe) -> list[Function]:
+        names = {row.function for row in recipe.rows}
+        return [function for function in self.functions() if function.name in names]
 
     def often(self, prepared: Prepared) -> None:
         """Better code is worth its time."""
         code().improve(list(self.functions()))
+        recipe = self._recipes.pop(prepared, None)
+        if recipe is not None and self._keep is not None:
+            self._keep(recipe, self._functions_of(recipe))
 
     def functions(self) -> set[Function]:
         """What was compiled, of parts too."""
@@ -136,10 +172,8 @@ class NativeProgram(PlanProgram):
         asked = given[: len(given) - len(kept.read)]
         self.often(prepared)  # what is called so will not be counted
         arguments, made = ([Form(x.shape, x.dtype) for x in each] for each in (asked, results))
-        work = sum(step_cost(turn.step, prepared.sizes) for turn in prepared.storage.turns)
-        return State(
-            arguments, made, steps, [rehearsal, arena], kept, answer, trouble=trouble, heavy=work > _HEAVY
-        )
+        heavy = _is_heavy(prepared)
+        return State(arguments, made, steps, [rehearsal, arena], kept, answer, trouble=trouble, heavy=heavy)
 
     def text(self) -> str:
         """The module of all functions, as they are or will be for arrays in order."""
@@ -158,6 +192,10 @@ class NativeProgram(PlanProgram):
 
     def assembly(self) -> str:
         return assembly(self.text())
+
+
+def _is_heavy(prepared: Prepared) -> bool:
+    return sum(step_cost(turn.step, prepared.sizes) for turn in prepared.storage.turns) > _HEAVY
 
 
 def _of_numpy(kernel: Kernel) -> KernelCode:

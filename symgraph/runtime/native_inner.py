@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +19,7 @@ from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.memory import ALIGNMENT, aligned
 from symgraph.optimizations.plan import Branch, Loop
 from symgraph.optimizations.step_cost import step_cost
-from symgraph.runtime.code import BEST, Function, code
+from symgraph.runtime.code import BEST, Function, code, text_of
 from symgraph.runtime.cpu import Loader
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.inner import BranchStep, LoopStep
@@ -346,7 +345,7 @@ class _Drivers:
 
     def __init__(self) -> None:
         self._loader = Loader()
-        text = files("symgraph.runtime").joinpath("inner.ll").read_text()
+        text = text_of("inner.ll")
         self._loader.load(code().made(text, BEST))
         self.loop = Function("loop", self._loader.address("loop"))
         self.branch = Function("branch", self._loader.address("branch"))

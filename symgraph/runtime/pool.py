@@ -7,12 +7,11 @@ import os
 import sys
 import threading
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
-from symgraph.runtime.code import FIRST, code
+from symgraph.runtime.code import FIRST, code, text_of
 from symgraph.runtime.cpu import Loader, host
 
 _PATIENCE = 2000
@@ -35,7 +34,7 @@ class Pool:
     """The workers of this process."""
 
     def __init__(self) -> None:
-        text = files("symgraph.runtime").joinpath("pool.ll").read_text() + _relax()
+        text = text_of("pool.ll") + _relax()
         self._loader = Loader()
         self._loader.load(code().made(text, FIRST))
         self.share = self._loader.address("share")

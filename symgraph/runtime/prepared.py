@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class Library:
         return value.copy() if is_seen else value
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _State:
     """One call."""
 
@@ -250,8 +250,7 @@ class _ReshapeTurn:
 _Turn: TypeAlias = KernelTurn | CallTurn | _ReshapeTurn
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Rehearsal(NamedTuple):
     """What a call is going to do, as far as that is known before it."""
 
     turns: Sequence[tuple[KernelTurn | CallTurn, Sequence[Array]]]
@@ -324,6 +323,11 @@ class Prepared:
         owners = [_first(slot, sources) for slot in self._results]
         self._is_new = all(slot in new for slot in owners) and len(set(owners)) == len(owners)
         """Whether every result is an array of its own, or all of one in another shape."""
+
+    @property
+    def known(self) -> list[Array]:
+        """The arrays that every call with arguments of these shapes reads: constants, and what follows from sizes."""
+        return [x for x in self._start if x is not None]
 
     def run(self, arrays: Sequence[Array], memory: Memory, spent: Collection[int]) -> list[Array]:
         """The results; they share memory with nothing but what is spent."""

@@ -10,7 +10,8 @@ pytest.importorskip("llvmlite")
 import symgraph as sg
 from symgraph.optimizations.plan import plan
 from symgraph.runtime.cache import Cache
-from symgraph.runtime.code import Code
+from symgraph.runtime.code import Code, Unit
+from symgraph.runtime.elf import NotLoaded
 from symgraph.runtime.native import NativeKernel
 
 
@@ -78,3 +79,47 @@ def test_code_that_was_damaged_on_disk_is_made_again(tmp_path):
     (again,) = Code(Cache(tmp_path)).functions([text])
 
     np.testing.assert_array_equal(expected, run(again.address))
+
+
+def test_code_of_another_process_is_loaded_once_and_improved(tmp_path):
+    text, run = native(seed=17)
+    other = Code(Cache(tmp_path))
+    (function,) = other.functions([text])
+    expected = run(function.address)
+    units = other.units([function])
+    code = Code(Cache(tmp_path))
+    (quick,) = code.adopted(units)
+    address = quick.address
+
+    assert [False] == [unit.is_best for unit in units]
+    assert [quick] == code.adopted(units) == code.functions([text])
+    assert address != function.address
+    np.testing.assert_array_equal(expected, run(address))
+    code.improve([quick])
+    code.settle()
+    assert address != quick.address
+    np.testing.assert_array_equal(expected, run(quick.address))
+    (best,) = code.units([quick])
+    (third,) = Code(Cache(tmp_path)).adopted([best])
+    assert best.is_best
+    np.testing.assert_array_equal(expected, run(third.address))
+
+
+def test_code_of_another_process_that_is_damaged_is_refused(tmp_path):
+    text, _ = native(seed=18)
+    code = Code(Cache(tmp_path))
+    (unit,) = code.units(code.functions([text]))
+    for names, content in (
+        (unit.names, unit.code[:-200]),
+        ([*unit.names, "f"], unit.code),
+        (unit.names, b""),
+    ):
+        with pytest.raises(NotLoaded):
+            Code(Cache(tmp_path)).adopted([Unit(names, content, False, unit.text)])
+
+
+def test_code_that_no_disk_took_is_not_handed_on():
+    text, _ = native(seed=19)
+    code = Code(Cache(None))
+
+    assert code.units(code.functions([text])) is None

@@ -1,0 +1,176 @@
+"""Programs that another process ran: known by what they compute, and run without being planned.
+
+What was planned is on disk as a recipe for each shape of arguments (`recipes.py`), with the machine code of its steps.
+Where there is none, or none that can be taken, a program is planned as if this file were not there.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from symgraph.graph.collector import paused
+from symgraph.graph.digest import Unsaid, constants, said
+from symgraph.graph.graph import Graph
+from symgraph.ops.own_op import is_ours
+from symgraph.options import Options
+from symgraph.runtime import elf
+from symgraph.runtime.cache import Cache, digest, folder
+from symgraph.runtime.code import Function, Unit, code
+from symgraph.runtime.entry import Answer, State, Step, called, get_ready, is_ready
+from symgraph.runtime.fields import lie_as_expected
+from symgraph.runtime.identity import identity, is_unchanged
+from symgraph.runtime.kept import Kept
+from symgraph.runtime.memory import Memory
+from symgraph.runtime.recipes import Recipe, found, read, written
+
+Array = np.ndarray[Any, Any]
+Keep: TypeAlias = Callable[[Recipe, Sequence[Function]], None]
+"""What becomes of a recipe and the functions in it."""
+
+_OFTEN = 3
+"""From the how manieth call on better code is worth its time."""
+_MOST = 16
+"""Shapes for which a program looks."""
+
+
+class Shelf:
+    """The recipes of one program."""
+
+    def __init__(self, key: str, program: Graph, disk: Cache) -> None:
+        self._key, self._disk = key, disk
+        self._constants = [node.attrs.value for node in constants(program)]  # type: ignore[union-attr]
+        self._recalled: dict[tuple[tuple[int, ...], ...], Recalled | None] = {}
+        self.updates: Sequence[int] | None = self._known(len(program.updates))
+        """Which updates of the program are left when it is planned; None where no process told of that."""
+        self.is_known = self.updates is not None
+        """Whether another process ran it."""
+
+    def run(self, arrays: Sequence[Array]) -> list[Array] | None:
+        """The results of a call by a recipe; None where there is none, or it cannot be followed."""
+        known = self.recalled(arrays)
+        return None if known is None else known.run(arrays)
+
+    def recalled(self, arrays: Sequence[Array]) -> Recalled | None:
+        """What runs calls with arrays of these shapes, if there is a recipe for them."""
+        if not self.is_known:
+            return None
+        shapes = tuple([x.shape for x in arrays])
+        if shapes not in self._recalled:
+            if len(self._recalled) >= _MOST:
+                return None
+            with paused():
+                self._recalled[shapes] = self._look(shapes)
+        return self._recalled[shapes]
+
+    def keep(self, recipe: Recipe, functions: Sequence[Function]) -> None:
+        """A recipe goes to disk in a while, with the code that its functions have then."""
+        get_ready()
+        code().later(lambda: self._write(recipe, functions))
+
+    def _write(self, recipe: Recipe, functions: Sequence[Function]) -> None:
+        units = code().units(functions)  # a disk that took no code will take no recipe
+        content = written(recipe, units, self._constants) if units is not None else None
+        if content is not None and self.updates is not None and is_unchanged():
+            self._disk.put(self._name([form.shape for form in recipe.arguments]), content)
+            self._disk.put(self._key, marshal.dumps(tuple(self.updates)))
+
+    def _look(self, shapes: Sequence[tuple[int, ...]]) -> Recalled | None:
+        content = self._disk.get(self._name(shapes))
+        known = read(content, self._constants) if content is not None else None
+        if known is None or not is_ready():
+            return None
+        recipe, units = known
+        try:
+            return Recalled(recipe, units, self.keep)
+        except elf.NotLoaded:
+            return None
+
+    def _known(self, count: int) -> Sequence[int] | None:
+        """What a process has told of so many updates."""
+        content = self._disk.get(self._key)
+        if content is None:
+            return None
+        try:
+            left = marshal.loads(content)
+            return left if left == tuple(n for n in range(count) if n in left) else None
+        except (ValueError, TypeError, EOFError):
+            return None
+
+    def _name(self, shapes: Sequence[tuple[int, ...]]) -> str:
+        return f"{self._key} {list(shapes)}"
+
+
+def shelf(program: Graph, options: Options) -> Shelf | None:
+    """Where the recipes of a program are; None where it cannot be told from another."""
+    if not elf.is_known() or not lie_as_expected():
+        return None
+    try:
+        content = said(program, is_ours)
+    except Unsaid:
+        return None
+    threads = options.threads or len(os.sched_getaffinity(0))
+    decided = (identity(), content, options.fast_math, options.memory_limit, threads)
+    return Shelf(f"recipes {digest(marshal.dumps(decided, 2)).hex()}", program, Cache(folder()))
+
+
+class Recalled:
+    """Calls by a recipe. Raises NotLoaded where its code is none that can be loaded."""
+
+    def __init__(self, recipe: Recipe, units: Sequence[Unit], keep: Keep) -> None:
+        self._recipe, self._keep = recipe, keep
+        self._is_best = all(unit.is_best for unit in units)
+        self._functions = {function.name: function for function in code().adopted(units)}
+        self._free: list[Any] = []
+        self._runs = 0
+        if any(row.function not in self._functions for row in recipe.rows):
+            raise elf.NotLoaded("a function is missing")
+
+    def run(self, arrays: Sequence[Array]) -> list[Array] | None:
+        """The results; None where the arrays do not lie as they have to, and where the call failed."""
+        try:
+            call = self._free.pop()  # nobody else has it
+        except IndexError:
+            with paused():
+                call = called(self.state(Kept(), Answer()), _not_so)
+        self._runs += 1
+        if self._runs == _OFTEN:
+            self.often()
+        results: tuple[Array, ...] | None = call(*arrays)
+        self._free.append(call)
+        return None if results is None else list(results)
+
+    def state(self, kept: Kept, answer: Answer) -> State:
+        """What `entry.ll` needs for such calls."""
+        recipe, trouble = self._recipe, np.zeros(1, np.int64)
+        arena = Memory().arena(recipe.arena)
+        begins = [int(x.ctypes.data) for x in (arena.memory, trouble, *recipe.constants)]
+        steps = [
+            Step(
+                self._functions[row.function],
+                [[found(word, begins) for word in table] for table in row.tables],
+                row.slots,
+                row.turns,
+                row.chunk,
+            )
+            for row in recipe.rows
+        ]
+        asked = recipe.arguments[: len(recipe.arguments) - len(kept.read)]
+        alive = [arena, recipe.constants]
+        return State(asked, recipe.results, steps, alive, kept, answer, trouble=trouble, heavy=recipe.heavy)
+
+    def often(self) -> None:
+        """Better code is worth its time."""
+        if not self._is_best:
+            self._is_best = True
+            functions = list(self._functions.values())
+            code().improve(functions)
+            self._keep(self._recipe, functions)
+
+
+def _not_so(*_: object) -> None:
+    """What a call does that no state fits."""
