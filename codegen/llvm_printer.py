@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from symgraph.codegen import llvm_elements as elements
+from symgraph.codegen.denormals import flushes, flushing
 from symgraph.codegen.guards import Guard, Item, guarded, guards
 from symgraph.codegen.layout import Layout, Step, accesses
 from symgraph.codegen.llvm_memory import INT64, address, fence, only
@@ -78,8 +79,12 @@ class _Printer(Sweeps):
         self._body.emit("ret void")
         lines = "\n".join([*(strip.line for strip in self._strips), *self._body.lines])
         name = f"kernel_{sha256(lines.encode()).hexdigest()[:16]}"
-        text = f"define void @{name}(ptr %table, i64 %begin, i64 %end) #0 {{\nentry:\n{lines}\n}}\n"
-        return Native(name, text, frozenset(self._body.declared))
+        if not flushes(self._machine):
+            return Native(name, _function(name, lines), frozenset(self._body.declared))
+        inside = f"{name}_inside"
+        outer, declared = flushing(f"{name}_flushing", inside, self._machine)
+        text = f"{_function(inside, lines, 'internal ', 'noinline ')}{outer}"
+        return Native(f"{name}_flushing", text, frozenset([*self._body.declared, *declared]))
 
     # The table
 
@@ -256,6 +261,10 @@ class _Printer(Sweeps):
 
     def _before_sweeps(self) -> list[Statement]:
         return list(itertools.takewhile(lambda x: not isinstance(x, tuple), self._sections))  # type: ignore[arg-type]
+
+
+def _function(name: str, lines: str, linkage: str = "", how: str = "") -> str:
+    return f"define {linkage}void @{name}(ptr %table, i64 %begin, i64 %end) {how}#0 {{\nentry:\n{lines}\n}}\n"
 
 
 def _turned(kernel: LoopKernel, layout: Layout) -> Turned | None:

@@ -18,6 +18,8 @@ class Machine:
     """Whether it rounds ``x * y + z`` once."""
     masks: bool
     """Whether reading and writing some lanes of a vector costs no more than all of them."""
+    flushes: bool = False
+    """Whether kernels take denormal numbers as 0, and give none."""
 
     @property
     def registers(self) -> int:

@@ -37,6 +37,8 @@ class Options:
 
     ``watch`` raises on the first NaN, naming the line that made it.
     ``fast_math`` allows rules that are true of real numbers and not of all floats: ``x * 0`` is 0, of infinity too.
+    Kernels of machine code may take denormal numbers as 0, with which many processors are some twenty times slower:
+    what decays in training, as Adam's averages do where a gradient is 0, becomes denormal in the end.
     ``memory_limit`` is how many bytes a call may take above arguments, variables and results: values are computed again
     instead of kept where that is needed, and ``f.memory(...)`` says how much work that is.
     ``rules`` are rules of the user's own, tried after all others.

@@ -101,9 +101,14 @@ class Executor:
         if self.backend == "llvm":
             from symgraph.runtime.native_backend import NativeProgram
 
-            threads = self._options.threads
-            keep = None if self._shelf is None else self._shelf.keep
-            return NativeProgram(self.plan, donated=self._donated, limit=limit, threads=threads, keep=keep)
+            return NativeProgram(
+                self.plan,
+                donated=self._donated,
+                limit=limit,
+                threads=self._options.threads,
+                flushes=self._options.fast_math,
+                keep=None if self._shelf is None else self._shelf.keep,
+            )
         from symgraph.runtime.numpy_backend import NumpyProgram
 
         return NumpyProgram(self.plan, donated=self._donated, limit=limit)

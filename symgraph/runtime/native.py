@@ -15,6 +15,7 @@ from symgraph.codegen.layout import Layout, is_upright
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import Reduce, statements
 from symgraph.codegen.lower import arrays_of, lower
+from symgraph.codegen.machine import Machine
 from symgraph.codegen.row_blocks import blocks, bytes_of_blocks, can_be_shared, most_blocks, sweeps, units
 from symgraph.codegen.vectorized import lanes_of, room_of
 from symgraph.graph.binding import UnboundSize, evaluate_dim
@@ -40,19 +41,19 @@ _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 class NativeKernel:
     """A kernel, with a function for each layout that was met."""
 
-    def __init__(self, kernel: Kernel, threads: int = 1) -> None:
+    def __init__(self, kernel: Kernel, threads: int = 1, machine: Machine | None = None) -> None:
         self.step = self.kernel = kernel
-        self._threads = threads
+        self._threads, self._machine = threads, machine or host()
         self.loops = lower(kernel)
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
         self.needs_columns = any(
             isinstance(x, Reduce) and x.op in EXTREMES for x, _, _ in statements(self.loops)
         )
-        self._room = room_of(self.loops, host(), upright=is_upright(self.loops))
+        self._room = room_of(self.loops, self._machine, upright=is_upright(self.loops))
         by_name = dict(zip(self.names, self.nodes, strict=True))
         self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place(self.loops)))
-        self._lanes = lanes_of(self.loops, host())
+        self._lanes = lanes_of(self.loops, self._machine)
         self._printed: dict[Layout, Native] = {}
         self.functions: set[Function] = set()
 
@@ -142,7 +143,7 @@ class NativeKernel:
 
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:
-            self._printed[layout] = print_native(self.loops, layout, host())
+            self._printed[layout] = print_native(self.loops, layout, self._machine)
         return self._printed[layout]
 
 

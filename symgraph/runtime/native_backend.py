@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -65,8 +66,11 @@ class NativeProgram(PlanProgram):
         limit: int | None = None,
         threads: int | None = None,
         is_part: bool = False,
+        flushes: bool = False,
         keep: Callable[[Recipe, Sequence[Function]], None] | None = None,
     ) -> None:
+        """It ``flushes`` if its kernels may take denormal numbers as 0."""
+        self._flushes, machine = flushes, replace(host(), flushes=flushes)
         self._keep, self._left_to_keep = keep, _MOST_KEPT
         self._recipes: WeakKeyDictionary[Prepared, Recipe] = WeakKeyDictionary()
         self._threads = threads = threads or processors()
@@ -74,7 +78,7 @@ class NativeProgram(PlanProgram):
         left: dict[Kernel, str] = {}
         for step in plan.steps:
             if isinstance(step, Kernel):
-                made = NativeKernel(step, threads)
+                made = NativeKernel(step, threads, machine)
                 codes[step] = made
                 if (why := unsaid(made.loops)) is not None:
                     codes[step], left[step] = _of_numpy(step), why
@@ -91,7 +95,7 @@ class NativeProgram(PlanProgram):
         super().__init__(plan, codes, memory, left=left, donated=donated, limit=limit, is_part=is_part)
 
     def part(self, plan: Plan) -> NativeProgram:
-        return NativeProgram(plan, threads=self._threads, is_part=True)
+        return NativeProgram(plan, threads=self._threads, is_part=True, flushes=self._flushes)
 
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
         """All kernels are compiled together."""
