@@ -24,6 +24,8 @@ infinity come out as IEEE 754 has it, and what has no terms is 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache as once
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -58,26 +60,39 @@ FEW = 24
 """So many rows of A, or fewer, are not worth a copy of B."""
 
 
-def print_matmul(row: DType, machine: Machine, *, many: bool = False) -> Native:
-    """The function for float32 or float64; its name follows from its text.
+def print_matmul(row: DType, machine: Machine, *, many: bool = False, quick: bool = False) -> Native:
+    """The function for float32 or float64; its name follows from its text. With ``quick`` the text is the one that is
+    compiled soonest: of the functions for a tile it has one, and reads B where it lies whenever it can.
 
     The one of ``many`` products takes a range of them. Its table goes on with 8 bytes for each of these: how many there
     are in a group, the bytes from an A, B and C of a group to the next, and those from a group to the next.
     """
+    text, declared = _text(row, machine, many=many, quick=quick)
+    name = f"matmul_{sha256(text.encode()).hexdigest()[:16]}"
+    first = _named(name, text, declared)
+    if not quick:
+        return first
+    return first._replace(slow=once(lambda: _named(name, *_text(row, machine, many=many, quick=False))))
+
+
+def _named(name: str, text: str, declared: Iterable[str]) -> Native:
+    lines = frozenset(line.replace("@matmul", f"@{name}") for line in declared)
+    return Native(name, text.replace("@matmul", f"@{name}"), lines)
+
+
+def _text(row: DType, machine: Machine, *, many: bool, quick: bool) -> tuple[str, frozenset[str]]:
+    """The functions, whose names begin with "matmul", and what they declare."""
     tile = Tile.of(row, machine)
     body, entry, all_ = (Body(fma=machine.fma) for _ in range(3))
-    _Blocks(body, tile).write()
+    _Blocks(body, tile, quick=quick).write()
     _write_entry(entry, tile)
-    parts = [*functions(tile, machine), function(body, "blocks", _BLOCKS)]
+    parts = [*functions(tile, machine, quick=quick), function(body, "blocks", _BLOCKS)]
     if many:
         _write_many(all_)
         parts += [function(entry, "one", _RANGE), function(all_, "", _RANGE, linkage="")]
     else:
         parts.append(function(entry, "", _RANGE, linkage=""))
-    text = "\n".join(text for text, _ in parts)
-    name = f"matmul_{sha256(text.encode()).hexdigest()[:16]}"
-    declared = {line.replace("@matmul", f"@{name}") for _, lines in parts for line in lines}
-    return Native(name, text.replace("@matmul", f"@{name}"), frozenset(declared))
+    return "\n".join(text for text, _ in parts), frozenset(line for _, lines in parts for line in lines)
 
 
 def blocks(m: Dim) -> Any:
@@ -207,8 +222,8 @@ class _Blocks:
     """The loops over blocks that fit the caches, for rows from the first to the last; what a loop fixes is known to
     those inside of it."""
 
-    def __init__(self, body: Body, tile: Tile) -> None:
-        self._body, self._tile = body, tile
+    def __init__(self, body: Body, tile: Tile, *, quick: bool) -> None:
+        self._body, self._tile, self._quick = body, tile, quick
         self._n, self._k, self._first, self._last = map(integer, ("%n", "%k", "%first", "%last"))
         size = integer(tile.size)
         self._a = _Matrix("%a", integer("%a_down"), integer("%a_across"))
@@ -217,7 +232,7 @@ class _Blocks:
         self._near = body.compare("eq", self._a.across, size)
         self._lying = body.compare("eq", self._b.across, size)
         few = body.compare("le", body.sub(self._last, self._first), FEW)
-        self._direct = body.and_(few, self._lying)
+        self._direct = self._lying if quick else body.and_(few, self._lying)
         self._single = body.and_(self._direct, body.compare("eq", integer("%m"), 1))
         depth = body.intrinsic("smin", self._k, DEPTH)
         self._room_a = address(body, "%room", tile.bytes)
@@ -240,7 +255,7 @@ class _Blocks:
         self._p, self._count = p, body.intrinsic("smin", body.sub(self._k, p), DEPTH)
         self._begins = body.compare("eq", p, 0)
         start = body.select(self._lying, body.and_(self._width, -tile.columns), 0)
-        start = body.select(self._single, self._width, start)
+        start = start if self._quick else body.select(self._single, self._width, start)
         each(body, start, self._width, tile.columns, self._pack)
         each(body, self._first, self._last, HEIGHT, self._block)
 
@@ -274,12 +289,14 @@ class _Blocks:
             body.select(self._near, a.across, pitch),
         )
         self._to = _Matrix(self._c.place(body, i, self._j), self._c.down, self._c.across)
-        either(
-            body,
-            self._single,
-            self._single_row,
-            lambda: each(body, 0, self._width, tile.columns, self._tiles),
-        )
+
+        def tiles() -> None:
+            each(body, 0, self._width, tile.columns, self._tiles)
+
+        if self._quick:
+            tiles()
+        else:
+            either(body, self._single, self._single_row, tiles)
 
     def _single_row(self) -> None:
         body, b = self._body, self._b
@@ -314,7 +331,10 @@ class _Blocks:
                     lambda: None,
                     lambda: call(body, "pack", c, down, size, "%room", pitch, rows, left),
                 )
-                either(body, narrow, vectors, in_room)
+                if self._quick:
+                    in_room()
+                else:
+                    either(body, narrow, vectors, in_room)
                 call(body, "unpack", "%room", pitch, c, down, rows, left)
 
             def vectors() -> None:
@@ -334,8 +354,11 @@ class _Blocks:
             a, c = self._rows.place(body, integer(0), integer(0)), self._to.place(body, integer(0), j)
             self._product(KEEPING, a, last, itself, self._b.down, c, self._c.down, panel)
 
-        either(body, keeps, keeping)
-        each(body, body.select(keeps, integer(ROWS), 0), self._height, ROWS, one)
+        if self._quick:
+            each(body, 0, self._height, ROWS, one)
+        else:
+            either(body, keeps, keeping)
+            each(body, body.select(keeps, integer(ROWS), 0), self._height, ROWS, one)
 
     def _product(
         self,
@@ -358,6 +381,8 @@ class _Blocks:
     def _kind(self, rows: Register) -> str:
         """The function for tiles of so many rows."""
         body, vectors = self._body, self._tile.vectors
+        if self._quick:
+            return product(ROWS, vectors)
         found = f"@matmul_{product(ROWS, vectors)}"
         for few in reversed(FEW_ROWS):
             mask = body.compare("le", rows, few)

@@ -12,7 +12,8 @@ of each loop goes. One loop is worked on in vectors, the last of which leaves la
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cache as once
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from symgraph.codegen.llvm_memory import INT64, address, fence, only
 from symgraph.codegen.llvm_statements import ZERO
 from symgraph.codegen.llvm_sweeps import Sweeps
 from symgraph.codegen.llvm_transposes import LONG, Strip, Turned, turned
-from symgraph.codegen.loops import LoopKernel, Statement, common
+from symgraph.codegen.loops import LoopKernel, Reduce, Statement, carries, common, statements
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectorized import lanes_of, room_of
 from symgraph.codegen.vectors import Register, declarations
@@ -38,6 +39,13 @@ class Native(NamedTuple):
     text: str
     """One function. Its module needs what is declared, and the machine's attributes as ``#0``."""
     declared: frozenset[str]
+    slow: Callable[[], Native] | None = None
+    """Where this text is only the one that is compiled soonest: what prints the one that runs fastest, under the same
+    name and with the same bits."""
+
+    @property
+    def fastest(self) -> Native:
+        return self if self.slow is None else self.slow()
 
 
 def module(kernels: Sequence[Native], machine: Machine) -> str:
@@ -47,26 +55,44 @@ def module(kernels: Sequence[Native], machine: Machine) -> str:
     return f"{functions}\n{declared}attributes #0 = {{ {machine.attributes} }}\n"
 
 
-def print_native(kernel: LoopKernel, layout: Layout, machine: Machine) -> Native:
-    """The function of a kernel for a layout; its name follows from its text, so that equal ones are one."""
-    known, key = common(kernel).known, (print_native, layout, machine)
+def print_native(kernel: LoopKernel, layout: Layout, machine: Machine, *, quick: bool = False) -> Native:
+    """The function of a kernel for a layout; its name follows from its text, so that equal ones are one. With ``quick``
+    the text is the one that is compiled soonest, if there are two."""
+    known, key = common(kernel).known, (print_native, layout, machine, quick)
     if key not in known:
         with paused():
-            known[key] = _Printer(kernel, layout, machine).run()
+            known[key] = _printed(kernel, layout, machine, quick=quick)
     printed: Native = known[key]
     return printed
 
 
+def _printed(kernel: LoopKernel, layout: Layout, machine: Machine, *, quick: bool) -> Native:
+    if not quick or not _is_sooner(kernel, layout, machine):
+        return _Printer(kernel, layout, machine).run()
+    first = _Printer(kernel, layout, machine, single=True).run(str(layout))
+    return first._replace(slow=once(lambda: _Printer(kernel, layout, machine).run(str(layout), first.name)))
+
+
+def _is_sooner(kernel: LoopKernel, layout: Layout, machine: Machine) -> bool:
+    """Whether one vector at a time is compiled sooner than several, and nothing is put together of their lanes."""
+    if layout.vector < 0 or layout.is_narrow or carries(kernel):
+        return False
+    if any(isinstance(x, Reduce) for x, _, _ in statements(kernel)):
+        return False
+    return lanes_of(kernel, machine) > lanes_of(kernel, machine, single=True)
+
+
 class _Printer(Sweeps):
-    def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine) -> None:
+    def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine, *, single: bool = False) -> None:
         self._turned = _turned(kernel, layout)
-        single = layout.is_narrow or self._turned is not None
+        single = single or layout.is_narrow or self._turned is not None
         super().__init__(kernel, layout, machine, lanes_of(kernel, machine, single=single))
         self._room = room_of(kernel, machine, upright=layout.vector < layout.rows)
         self._strips: list[Strip] = []
         self._guards = guards(kernel)
 
-    def run(self) -> Native:
+    def run(self, besides: str = "", name: str = "") -> Native:
+        """The function; its name follows from its lines and from what is said ``besides``, if it is not given."""
         self._prologue()
         for each in self._kernel.once:
             self._statement(each)
@@ -78,13 +104,15 @@ class _Printer(Sweeps):
             fence(self._body)
         self._body.emit("ret void")
         lines = "\n".join([*(strip.line for strip in self._strips), *self._body.lines])
-        name = f"kernel_{sha256(lines.encode()).hexdigest()[:16]}"
-        if not flushes(self._machine):
+        flush = flushes(self._machine)
+        said = f"{lines}{besides}{flush}"
+        name = name or f"kernel_{sha256(said.encode()).hexdigest()[:16]}"
+        if not flush:
             return Native(name, _function(name, lines), frozenset(self._body.declared))
         inside = f"{name}_inside"
-        outer, declared = flushing(f"{name}_flushing", inside, self._machine)
+        outer, declared = flushing(name, inside, self._machine)
         text = f"{_function(inside, lines, 'internal ', 'noinline ')}{outer}"
-        return Native(f"{name}_flushing", text, frozenset([*self._body.declared, *declared]))
+        return Native(name, text, frozenset([*self._body.declared, *declared]))
 
     # The table
 

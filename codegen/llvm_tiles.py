@@ -63,22 +63,25 @@ class Tile(NamedTuple):
         return ROWS * self.pitch
 
 
-def functions(tile: Tile, machine: Machine) -> Iterator[tuple[str, frozenset[str]]]:
-    """The texts of the functions, and what they declare."""
+def functions(tile: Tile, machine: Machine, *, quick: bool) -> Iterator[tuple[str, frozenset[str]]]:
+    """The texts of the functions, and what they declare. The ``quick`` ones are compiled soonest: those without which
+    nothing goes."""
     zeros = f"[{tile.columns} x {type_of(tile.row, 0)}] zeroinitializer"
-    for rows, vectors in ((ROWS, tile.vectors), (ROWS, 1), *((rows, tile.vectors) for rows in FEW_ROWS)):
+    others = () if quick else ((ROWS, 1), *((rows, tile.vectors) for rows in FEW_ROWS))
+    for rows, vectors in ((ROWS, tile.vectors), *others):
         body = Body(fma=machine.fma)
         body.declared.add(f"@matmul_zeros = private constant {zeros}")
-        _write_product(body, tile, rows, vectors)
+        _write_product(body, tile, rows, vectors, turns=TURNS if rows == ROWS and not quick else 1)
         yield function(body, product(rows, vectors), _PRODUCT)
-    body = Body(fma=machine.fma)
-    _write_product(body, tile, ROWS, tile.vectors, keeps=True)
-    yield function(body, KEEPING, f"{_PRODUCT}, ptr %kept")
+    if not quick:
+        body = Body(fma=machine.fma)
+        _write_product(body, tile, ROWS, tile.vectors, keeps=True)
+        yield function(body, KEEPING, f"{_PRODUCT}, ptr %kept")
     for name, parameters, write in (
         ("pack", _PACK, _write_pack),
         ("unpack", _UNPACK, _write_unpack),
         ("dots", _DOTS, _write_dots),
-        ("row", _ROW, _write_row),
+        *([] if quick else [("row", _ROW, _write_row)]),
     ):
         body = Body(fma=machine.fma)
         write(body, tile)
@@ -154,9 +157,11 @@ KEEPING = "keeping"
 """The name of the function for whole tiles that copies the rows of B it reads into a panel."""
 
 
-def _write_product(body: Body, tile: Tile, rows: int, vectors: int, *, keeps: bool = False) -> None:
+def _write_product(
+    body: Body, tile: Tile, rows: int, vectors: int, *, turns: int = 1, keeps: bool = False
+) -> None:
     """``c = base + a @ b``, where columns of b, c and base are neighbours; rows past the last are the last one again,
-    and computed and written again. It ``keeps`` b where it was asked to."""
+    and computed and written again. So many turns stand one after the other. It ``keeps`` b where it was asked to."""
     a, c, base = (
         [_row(body, at, n, down) for n in range(rows)]
         for at, down in (("%a", "%a_down"), ("%c", "%c_down"), ("%base", "%base_down"))
@@ -181,16 +186,16 @@ def _write_product(body: Body, tile: Tile, rows: int, vectors: int, *, keeps: bo
             new += [body.fma(factor, term, before) for term, before in zip(terms, some, strict=True)]
         return [body.add(x, integer("%a_across")), body.add(y, integer("%b_down")), *new]
 
-    def turns(n: Register, given: list[Register]) -> list[Register]:
-        for _ in range(TURNS):
+    def some(n: Register, given: list[Register]) -> list[Register]:
+        for _ in range(turns):
             given = turn(n, given)
         return given
 
     zero = body.constant(tile.row, 0, tile.lanes)
     start, carried = integer(0), [integer(0), integer(0), *[zero] * len(places)]
-    if rows == ROWS and not keeps:
-        whole = body.and_(integer("%k"), -TURNS)
-        start, carried = whole, body.loop(start, whole, TURNS, carried, turns)
+    if turns > 1:
+        whole = body.and_(integer("%k"), -turns)
+        start, carried = whole, body.loop(start, whole, turns, carried, some)
     sums = body.loop(start, integer("%k"), 1, carried, turn)[2:]
     found = [body.add(vector(base[i], j), x) for (i, j), x in zip(places, sums, strict=True)]
     for (i, j), x in zip(places, found, strict=True):

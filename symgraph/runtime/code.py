@@ -9,12 +9,13 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cache as once
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from symgraph.runtime import elf
 from symgraph.runtime.cache import Cache, folder
 from symgraph.runtime.cpu import Loader, compiled, get_ready, host, version
+from symgraph.runtime.identity import identity, is_unchanged
 
 if TYPE_CHECKING:
     from symgraph.codegen.llvm_printer import Native
@@ -54,9 +55,13 @@ class Unit:
 class _Module:
     """What was compiled together."""
 
-    def __init__(self, functions: Sequence[Function], text: str, packed: bytes, *, is_best: bool) -> None:
-        self.functions, self._text, self._packed = functions, text, packed
-        """Of the texts there is one at least."""
+    def __init__(
+        self, functions: Sequence[Function], first: str, best: Callable[[], str], *, is_best: bool
+    ) -> None:
+        self.functions, self.first, self._best = functions, first, best
+        """The text that is compiled at first, and what gives the one of better code, functions under the same names."""
+        self.has_two = False
+        """Whether these differ."""
         self.is_best = is_best
         """Whether the better code runs."""
         self.is_asked = is_best
@@ -66,14 +71,15 @@ class _Module:
     def names(self) -> list[str]:
         return [function.name for function in self.functions]
 
-    @property
-    def text(self) -> str:
-        return self._text or _packing().decompress(self._packed).decode()
+    @cached_property
+    def best(self) -> str:
+        """The text of better code, under names of its own: one process holds the code of both."""
+        return _better(self._best(), self.names)
 
-    @property
+    @cached_property
     def packed(self) -> bytes:
-        self._packed = self._packed or _packing().compress(self._text.encode(), 1)
-        return self._packed
+        packed: bytes = _packing().compress(self._best().encode(), 1)
+        return packed
 
 
 class Code:
@@ -138,7 +144,7 @@ class Code:
         return known if len(known) == len(units) else None
 
     def _unit(self, found: _Module) -> Unit | None:
-        text, level = (_better(found.text, found.names), BEST) if found.is_best else (found.text, FIRST)
+        text, level = (found.best, BEST) if found.is_best else (found.first, FIRST)
         code = self._store.get(_key(text, level))
         return None if code is None else Unit(found.names, code, found.is_best, found.packed)
 
@@ -156,7 +162,7 @@ class Code:
         if missing := [name for name in symbols if name not in found]:
             raise elf.NotLoaded(f"there is no {missing[0]}")
         functions = [Function(name, found[symbol]) for name, symbol in zip(unit.names, symbols, strict=True)]
-        self._enter(_Module(functions, "", unit.text, is_best=unit.is_best))
+        self._enter(_Module(functions, "", partial(_unpacked, unit.text), is_best=unit.is_best))
 
     def _enter(self, made: _Module) -> None:
         for function in made.functions:
@@ -167,14 +173,22 @@ class Code:
         from symgraph.codegen.llvm_printer import module
 
         text, known = module(kernels, host()), [kernel.name for kernel in kernels]
-        best = self._store.get(_key(_better(text, known), BEST))
+        has_two = any(kernel.slow is not None for kernel in kernels)
+        key = _same(text) if has_two else _key(_better(text, known), BEST)
+        best = self._store.get(key) if key is not None else None
         code = best or self.made(text, FIRST)
         self._loader.load(code)
         names = [_better_name(name) if best else name for name in known]
         functions = [
             Function(name, self._loader.address(symbol)) for name, symbol in zip(known, names, strict=True)
         ]
-        self._enter(_Module(functions, text, b"", is_best=best is not None))
+
+        def slow() -> str:
+            return module([kernel.fastest for kernel in kernels], host()) if has_two else text
+
+        made = _Module(functions, text, slow, is_best=best is not None)
+        made.has_two = has_two
+        self._enter(made)
 
     def _begin(self) -> None:
         if self._worker is None:
@@ -195,7 +209,10 @@ class Code:
 
     def _improve(self, found: _Module) -> None:
         with self._lock:
-            self._loader.load(self.made(_better(found.text, found.names), BEST))
+            made = self.made(found.best, BEST)
+            if found.has_two and is_unchanged() and (key := _same(found.first)) is not None:
+                self._store.put(key, made)
+            self._loader.load(made)
             addresses = [self._loader.address(_better_name(name)) for name in found.names]
             found.is_best = True
         for function, address in zip(found.functions, addresses, strict=True):
@@ -250,6 +267,18 @@ def _better(text: str, names: Sequence[str]) -> str:
     for name in names:
         text = text.replace(f"@{name}(", f"@{_better_name(name)}(")
     return text
+
+
+def _unpacked(text: bytes) -> str:
+    found: str = _packing().decompress(text).decode()
+    return found
+
+
+def _same(first: str) -> str | None:
+    """By which better code is found without its text: that follows from the first one as long as the sources, which
+    print both, are the same. None where that is not known."""
+    name = identity()
+    return _key(f"better than {name}\n{first}", BEST) if name is not None else None
 
 
 def _key(text: str, level: int) -> str:

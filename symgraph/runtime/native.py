@@ -103,7 +103,7 @@ class NativeKernel:
         return self._native(self._arranged(arrays, sizes)[0])
 
     def texts(self) -> list[Native]:
-        """What has been printed until now; if nothing, the text for arrays in order."""
+        """What runs in the end of what has been printed until now; if nothing, the text for arrays in order."""
         if not self._printed:
             shapes = [tuple(map(typical, node.shape)) for node in self.nodes]
             arrays = [np.empty(shape, node.dtype) for shape, node in zip(shapes, self.nodes, strict=True)]
@@ -111,7 +111,7 @@ class NativeKernel:
             rows = [typical(size) for size in self.kernel.rows.values()]
             columns = [typical(size) for size in self.kernel.columns.values()]
             self._native(with_blocks(*arranged(self.loops, by_name, rows, columns), shared=False)[0])
-        return list(self._printed.values())
+        return [native.fastest for native in self._printed.values()]
 
     def _arranged(
         self, arrays: Sequence[Array], sizes: Mapping[Size, int]
@@ -143,7 +143,7 @@ class NativeKernel:
 
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:
-            self._printed[layout] = print_native(self.loops, layout, self._machine)
+            self._printed[layout] = print_native(self.loops, layout, self._machine, quick=True)
         return self._printed[layout]
 
 
