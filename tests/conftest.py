@@ -39,6 +39,14 @@ def pytest_report_header(config):
     )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_recalled():
+    """No test finds what another has planned, nor writes it down: those of that have folders of their own."""
+    identity = importlib.import_module("symgraph.runtime.identity")
+    identity._SINCE = 0
+    identity.identity.cache_clear()
+
+
 @pytest.fixture
 def update(request):
     """Whether golden files are to be rewritten."""

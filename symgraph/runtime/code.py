@@ -24,6 +24,10 @@ FIRST, BEST = 0, 2
 """Levels of LLVM's code generation: of what runs at once, and of what takes its place. Both compute the same bits."""
 
 
+_QUIET = 0.5
+"""Seconds without another task after which there is leisure."""
+
+
 class Follower(Protocol):
     def moved(self) -> None:
         """A function that it calls has another address."""
@@ -91,6 +95,7 @@ class Code:
         """By the names of their functions."""
         self._functions: dict[str, Function] = {}
         self._waiting, self._count = _nothing()
+        self._leisure: deque[Callable[[], None]] = deque()
         self._worker: threading.Thread | None = None
         self._lock = threading.RLock()
         """Nobody else compiles or loads meanwhile."""
@@ -123,6 +128,13 @@ class Code:
         """Do this in a while, in another thread."""
         with self._lock:
             self._put(task)
+            self._begin()
+
+    def at_leisure(self, task: Callable[[], None]) -> None:
+        """Do this once there has been nothing else to do for a while, or at the end of the process."""
+        with self._lock:
+            self._leisure.append(task)
+            self._put(_nothing_to_do)  # who waits for a task waits no longer than a while from now on
             self._begin()
 
     def made(self, text: str, level: int) -> bytes:
@@ -200,12 +212,18 @@ class Code:
         self._count.release()
 
     def _work(self) -> None:
-        while True:
-            self._count.acquire()
-            task = self._waiting.popleft()
+        is_ending = False
+        while self._waiting or self._leisure or not is_ending:
+            asked = self._count.acquire(timeout=0 if is_ending else _QUIET if self._leisure else None)
+            task: Callable[[], None] | None = _nothing_to_do
+            if asked:
+                task = self._waiting.popleft()
+            elif self._leisure:
+                task = self._leisure.popleft()
             if task is None:
-                return
-            task()
+                is_ending = True
+            else:
+                task()
 
     def _improve(self, found: _Module) -> None:
         with self._lock:
@@ -229,8 +247,13 @@ class Code:
     def _alone(self) -> None:
         """In a copy of the process, which has no other thread."""
         self._waiting, self._count = _nothing()
+        self._leisure = deque()
         self._worker = None
         self._lock.release()
+
+
+def _nothing_to_do() -> None:
+    """A task that only wakes who waits."""
 
 
 def _nothing() -> tuple[deque[Callable[[], None] | None], threading.Semaphore]:

@@ -68,11 +68,11 @@ class Shelf:
         return self._recalled[shapes]
 
     def keep(self, recipe: Recipe, functions: Sequence[Function]) -> None:
-        """A recipe goes to disk in a while, with the code that its functions have then."""
-        get_ready()
-        code().later(lambda: self._write(recipe, functions))
+        """A recipe goes to disk once there is nothing else to do, with the code that its functions have then."""
+        code().at_leisure(lambda: self._write(recipe, functions))
 
     def _write(self, recipe: Recipe, functions: Sequence[Function]) -> None:
+        get_ready()
         units = code().units(functions)  # a disk that took no code will take no recipe
         content = written(recipe, units, self._constants) if units is not None else None
         if content is not None and self.updates is not None and is_unchanged():
