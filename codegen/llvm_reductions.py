@@ -20,12 +20,12 @@ from symgraph.codegen.loops import Reduce
 from symgraph.codegen.vectors import Body, Complex, Register
 from symgraph.graph.op import Op
 from symgraph.graph.types import BOOL, DType
-from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum
+from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum, supremum
 
 TURNS = 16
 """After so many turns a sum of floats goes into its total."""
 
-_PLAIN = frozenset({sum.op, prod.op, max.op, min.op, any.op, all.op})
+_EXTREMA = frozenset({max.op, supremum.op, min.op})
 _PLACES = frozenset({argmax.op, argmin.op})
 
 State: TypeAlias = list[Register]
@@ -44,7 +44,7 @@ def reduces(each: Reduce) -> bool:
         return row is not BOOL and not (row.is_float and row.bits == 16) and each.target.row is row
     if row.is_complex:
         return False
-    return op in (max.op, min.op) or op in _PLACES or (op in (any.op, all.op) and row is BOOL)
+    return op in _EXTREMA or op in _PLACES or (op in (any.op, all.op) and row is BOOL)
 
 
 def reduction(each: Reduce, lanes: int) -> Reduction:
@@ -101,7 +101,7 @@ class Reduction(NamedTuple):
             return [body.add(x, y)]
         if op is prod.op:
             return [body.mul(x, y)]
-        return [maximum(body, x, y) if op is max.op else minimum(body, x, y)]
+        return [minimum(body, x, y) if op is min.op else maximum(body, x, y)]
 
     def total(self, body: Body) -> State:
         """Where the states of some turns go, before the first."""
@@ -202,11 +202,11 @@ _LAST = (1 << 63) - 1
 def _neutral(body: Body, op: Op, row: DType, lanes: int) -> Register:
     if row is BOOL:
         return body.constant(row, op in (all.op, min.op), lanes)
-    if op in (max.op, min.op):
+    if op in _EXTREMA:
         if row.is_float:
-            return body.constant(row, -float("inf") if op is max.op else float("inf"), lanes)
+            return body.constant(row, float("inf") if op is min.op else -float("inf"), lanes)
         limits = np.iinfo(row.numpy)
-        return body.constant(row, int(limits.min if op is max.op else limits.max), lanes)
+        return body.constant(row, int(limits.max if op is min.op else limits.min), lanes)
     return body.constant(row, int(op is prod.op), lanes)
 
 

@@ -47,12 +47,13 @@ from symgraph.graph.op import Op
 from symgraph.graph.types import BOOL, DType
 from symgraph.ops.arithmetic import astype, maximum, minimum, negative, where
 from symgraph.ops.comparison import isfinite
-from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum
+from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum, supremum
 
 COMBINE: Mapping[Op, str] = {
     sum.op: "add",
     prod.op: "multiply",
     max.op: "maximum",
+    supremum.op: "maximum",
     min.op: "minimum",
     any.op: "logical_or",
     all.op: "logical_and",
@@ -379,7 +380,11 @@ class _Printer:
             return f"add_up({arg}, columns, {out}, {room})"
         if each.op in FIND:
             return f"find_first({combine}, {arg}, columns, {out}, {room})"
-        return f"{combine}.reduce({arg}, axis=columns, keepdims=True, out={out})"
+        given = ""
+        if each.op is supremum.op:
+            row = each.target.row
+            given = f", initial={self._operand(Number(row, row.numpy.type(-np.inf)))}"
+        return f"{combine}.reduce({arg}, axis=columns, keepdims=True{given}, out={out})"
 
     # Long rows: sweep after sweep, in parts
 

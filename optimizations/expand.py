@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from symgraph.graph.node import Node
 from symgraph.graph.walk import expand, toposort, transform
+from symgraph.ops.reduce import max, supremum
 from symgraph.optimizations.passes import EXPANDED
 from symgraph.optimizations.rewrite import rewrite
 
@@ -22,8 +23,19 @@ def expanded(roots: Iterable[Node]) -> list[Node]:
     given = roots = list(roots)
     while any(map(_is_composite, toposort(roots))):
         roots = transform(roots, lambda node: expand(node) if _is_composite(node) else node)
-    return rewrite(roots, EXPANDED) if roots is not given else roots
+    return _with_one_largest(rewrite(roots, EXPANDED)) if roots is not given else roots
 
 
 def _is_composite(node: Node) -> bool:
     return node.op.numpy is None and node.op.body is not None
+
+
+def _with_one_largest(roots: list[Node]) -> list[Node]:
+    """The roots with `max` for a `supremum` of the same, where they ask for both: over nothing they raise anyhow."""
+    asked = {(node.inputs, node.attrs): node for node in toposort(roots) if node.op is max.op}
+    if not asked:
+        return roots
+    return transform(
+        roots,
+        lambda node: asked.get((node.inputs, node.attrs), node) if node.op is supremum.op else node,
+    )

@@ -11,7 +11,7 @@ from symgraph.graph.dims import Dim, symbols
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, PLACEHOLDER, VARIABLE
 from symgraph.graph.types import TupleType
-from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum
+from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum, supremum
 from symgraph.ops.shape import reshape
 from symgraph.optimizations.alignment import Axes, Read, aligned, seen_through
 from symgraph.optimizations.pattern import MOVES
@@ -21,7 +21,7 @@ PLACES = frozenset({argmax.op, argmin.op})
 """The reductions that count turns, in the order of the axes."""
 EXTREMES = PLACES | {max.op, min.op}
 """The reductions that nothing has no result of."""
-REDUCTIONS = EXTREMES | {f.op for f in (sum, prod, any, all)}
+REDUCTIONS = EXTREMES | {f.op for f in (supremum, sum, prod, any, all)}
 MOST_ARRAYS, MOST_NODES = 48, 400
 """What one kernel may read and compute."""
 

@@ -8,7 +8,7 @@ from symgraph.ops.arithmetic import negative
 from symgraph.ops.declare import INEXACTS, Function
 from symgraph.ops.reduce import all as all_
 from symgraph.ops.reduce import any as any_
-from symgraph.ops.reduce import max, min, prod, sum
+from symgraph.ops.reduce import max, min, prod, sum, supremum
 from symgraph.ops.shape import expand_dims, squeeze, transpose
 from symgraph.ops.softmax import logsumexp
 from symgraph.ops.statistics import mean, var
@@ -140,11 +140,11 @@ def over_one(f: Function[..., Node]) -> Rule:
     )
 
 
-_EXTREMES = (max, min, any_, all_)
+_EXTREMES = (max, supremum, min, any_, all_)
 
 REDUCTIONS = rules(
     "REDUCTIONS",
-    *(kept_then_expanded(f) for f in (sum, prod, max, min, any_, all_, mean, var, logsumexp)),
+    *(kept_then_expanded(f) for f in (sum, prod, max, supremum, min, any_, all_, mean, var, logsumexp)),
     *(over_a_transpose(f, True) for f in _EXTREMES),
     *(over_a_transpose(f, False) for f in (sum, mean)),
     *(twice(f) for f in _EXTREMES),

@@ -15,7 +15,7 @@ from symgraph.ops.index import index
 from symgraph.ops.keys import NewAxis, Slice
 from symgraph.ops.math import log1mexp, log_sigmoid, logaddexp, sigmoid, softplus, xlogy
 from symgraph.ops.norm import norm
-from symgraph.ops.reduce import max, sum
+from symgraph.ops.reduce import max, sum, supremum
 from symgraph.ops.shape import expand_dims, reshape, squeeze
 from symgraph.ops.softmax import exp_of_difference, log_softmax, logsumexp, softmax
 from symgraph.ops.special import erf, erfc
@@ -100,9 +100,7 @@ weights = wild("weights", rank=2)
 _scores = log_softmax(rows)
 
 
-def _log_sum_exp(found: Match) -> Node | None:
-    if found[rows].size == 0:  # of nothing there is no largest
-        return None
+def _log_sum_exp(found: Match) -> Node:
     return logsumexp.op(found[rows], **found[_sum_of_powers].attrs.fields())  # type: ignore[union-attr]
 
 
@@ -118,7 +116,7 @@ def _log(node: Node) -> Node | None:
     """The log of a softmax, or of a sum of exp."""
     if node.op is softmax.op:
         return log_softmax.op(node.inputs[0], axes=node.attrs.axes)  # type: ignore[union-attr]
-    if node.op is sum.op and node.inputs[0].op is exp.op and node.inputs[0].size != 0:
+    if node.op is sum.op and node.inputs[0].op is exp.op:
         return logsumexp.op(*node.inputs[0].inputs, **node.attrs.fields())  # type: ignore[union-attr]
     return None
 
@@ -180,7 +178,9 @@ def _unshifted_total(total: Node, back: Node) -> Node | None:
     if _without_new_axes(back) is not _without_new_axes(b):
         return None
     fields = whole.attrs.fields()  # type: ignore[union-attr]
-    if a.shape != whole.inputs[0].shape or _reduced(max.op, a, _peak(b)) != fields["axes"]:
+    shift = _peak(b)
+    largest_over = [_reduced(op, a, shift) for op in (max.op, supremum.op)]
+    if a.shape != whole.inputs[0].shape or fields["axes"] not in largest_over:
         return None
     made = logsumexp.op(a, **fields)
     return made if whole is total else make(total.op, (made,), total.attrs)

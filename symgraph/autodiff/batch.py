@@ -237,7 +237,7 @@ def _einsum(node: Node, inputs: list[Rows], size: Dim) -> Rows:
 
 _OF_AXES: tuple[Op, ...] = (
     *(f.op for f in (reduce.sum, reduce.prod, reduce.max, reduce.min, reduce.any, reduce.all)),
-    *(f.op for f in (norm, softmax, log_softmax, logsumexp, expand_dims, squeeze)),
+    *(f.op for f in (reduce.supremum, norm, softmax, log_softmax, logsumexp, expand_dims, squeeze)),
 )
 _OF_AXIS: tuple[Op, ...] = tuple(
     f.op for f in (cumulative_sum, cumulative_prod, linear_recurrence, shift, concat, sort, argsort)

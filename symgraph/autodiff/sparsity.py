@@ -316,7 +316,7 @@ LINKS: dict[Op, Callable[[Node, Values], list[Link] | None]] = {
         (reshape.op, expand_dims.op, squeeze.op, transpose.op, broadcast_to.op, index.op), _moved
     ),
     **dict.fromkeys((f.op for f in (reduce.sum, reduce.prod, reduce.max, reduce.min)), _reduced),
-    **dict.fromkeys((norm.op, logsumexp.op), _reduced),
+    **dict.fromkeys((reduce.supremum.op, norm.op, logsumexp.op), _reduced),
     **dict.fromkeys((cumulative_sum.op, cumulative_prod.op), _running),
     sum_to.op: _summed_to,
     sort.op: _sorted,

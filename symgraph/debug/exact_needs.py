@@ -20,7 +20,7 @@ MOVES = frozenset(
 )
 """Ops whose elements are some of their input's."""
 
-REDUCTIONS = frozenset({"sum", "prod", "max", "min", "norm"})
+REDUCTIONS = frozenset({"sum", "prod", "max", "supremum", "min", "norm"})
 
 
 def needed(

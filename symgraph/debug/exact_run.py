@@ -185,7 +185,7 @@ def _norm(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
 
 
 def _by_rank(node: Node, inputs: list[Any], attrs: dict[str, Any]) -> Any:
-    """The NumPy meaning on the place of each element among all, which NaN has none of."""
+    """The NumPy meaning on the place of each element among all, which NaN has none of, nor what is found in nothing."""
     numbers: list[Number] = [x for array in inputs if _is_exact(array) for x in array.ravel()]
     ordered = sorted((x for x in numbers if not x.is_nan), key=functools.cmp_to_key(_compared))
     ranks: dict[int, float] = {}
@@ -199,10 +199,10 @@ def _by_rank(node: Node, inputs: list[Any], attrs: dict[str, Any]) -> Any:
         for x in inputs
     ]
     assert node.op.numpy is not None
-    found = node.op.numpy(*places, **attrs)
+    found = np.asarray(node.op.numpy(*places, **attrs))
     if not _is_inexact(node):
         return found
-    return elementwise(lambda r: r if math.isnan(r) else distinct[int(r)], np.asarray(found).astype(object))
+    return elementwise(lambda r: distinct[int(r)] if math.isfinite(r) else r, found.astype(object))
 
 
 def _compared(x: Number, y: Number) -> int:
@@ -216,7 +216,9 @@ STRUCTURAL = frozenset({
 })  # fmt: skip
 """Ops that move, add and multiply elements: their NumPy meaning takes numbers."""
 
-ORDERING = frozenset({"max", "min", "argmax", "argmin", "sort", "argsort", "searchsorted", "unique_all"})
+ORDERING = frozenset(
+    {"max", "supremum", "min", "argmax", "argmin", "sort", "argsort", "searchsorted", "unique_all"}
+)
 """Ops that compare elements: their NumPy meaning takes ranks."""
 
 _EXTREMA = ("max", "min")

@@ -39,6 +39,8 @@ def _mean(x: Node, axes: Axes, keep: bool) -> Node:
 def _max(x: Node, axes: Axes, keep: bool) -> Node:
     if x.row.kind == "bool":
         return reduce.any(x, axes, keepdims=keep)
+    if x.row.is_float and not all(isinstance(x.shape[axis], int) for axis in axes):
+        return reduce.supremum(x, axes, keepdims=keep)
     return reduce.max(x, axes, keepdims=keep) if _has_elements(x, axes) else _bound(x, axes, keep, "min")
 
 
@@ -74,8 +76,6 @@ def _log_sum(x: Node, axes: Axes, keep: bool) -> Node:
 
 
 def _log_sum_exp(x: Node, axes: Axes, keep: bool) -> Node:
-    if not _has_elements(x, axes):
-        return _bound(x, axes, keep, "min")
     return cast_to(logsumexp(x, axes, keepdims=keep), x.row)
 
 

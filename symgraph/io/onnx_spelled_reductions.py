@@ -11,7 +11,7 @@ from symgraph.io.onnx_writing import Writer, spelled
 INT32 = BY_NAME["int32"]
 
 
-@spelled("sum", "prod", "max", "min", "mean", "logsumexp")
+@spelled("sum", "prod", "max", "supremum", "min", "mean", "logsumexp")
 def reduction(w: Writer, node: Node, x: str, axes: tuple[int, ...], keepdims: bool) -> str | None:
     if node.inputs[0].row is BOOL:  # the largest or the least
         return truth(w, node, x, axes, keepdims)

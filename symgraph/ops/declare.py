@@ -42,7 +42,7 @@ R = TypeVar("R", covariant=True)
 
 
 class Function(Generic[P, R]):
-    """What a user says: ``symgraph.softplus`` and its like."""
+    """What a user says: ``symgraph.softplus`` and its like; unless ``public``, what bodies alone say."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Function(Generic[P, R]):
         differentiable: bool = True,
         tolerance: float = 1.0,
         namespace: str = "",
+        public: bool = True,
     ) -> None:
         self.build = build
         self._op = op
@@ -71,7 +72,7 @@ class Function(Generic[P, R]):
         self.__module__ = build.__module__
         self.__doc__ = build.__doc__
         self.__wrapped__ = build
-        if FUNCTIONS.setdefault(self.name, self) is not self:
+        if public and FUNCTIONS.setdefault(self.name, self) is not self:
             raise TypeError(f"{self.name} is declared twice")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

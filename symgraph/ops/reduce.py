@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, Op, as_node
 from symgraph.graph.types import BOOL, FLOAT32, INT64, TensorType
 from symgraph.ops.annotations import Array, ArrayLike, AxisLike, DTypeLike, Slopes
-from symgraph.ops.arithmetic import astype, conj, where
+from symgraph.ops.arithmetic import astype, conj, maximum, where
 from symgraph.ops.axes import many_axes, one_axis, reduced_shape
 from symgraph.ops.broadcast import broadcast_to, pairwise_sum
 from symgraph.ops.cases import case, draw, in_float32, reduction_cases
@@ -136,6 +137,37 @@ def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
 @max.vjp
 def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
     return _shared(g, x, out, axes, keepdims)
+
+
+@op(
+    ReduceAttrs, onnx="ReduceMax", dtypes=FLOATS, reference=in_float32(partial(np.max, initial=-np.inf)),
+    cases=reduction_cases(), public=False,
+)  # fmt: skip
+def supremum(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
+    """The largest element of floats over axes, over all by default; NaN when one is NaN, and ``-inf`` over nothing.
+
+    >>> evaluate(supremum(np.zeros((2, 0)), axis=1))
+    array([-inf, -inf])
+    """
+    x = as_node(x)
+    axes = many_axes(axis, x)
+    return supremum.op(x, axes=axes, keepdims=bool(keepdims)) if axes else _floating(x)
+
+
+@supremum.infer
+def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
+    _floating(x)
+    return TensorType(x.dtype, reduced_shape(x.shape, axes, keepdims))
+
+
+@supremum.numpy
+def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    return np.asarray(np.max(x, axes, keepdims=keepdims, initial=-np.inf))
+
+
+@supremum.vjp
+def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slopes:
+    return _shared(g, x, out, axes, keepdims, may_be_none=True)
 
 
 @op(
@@ -286,9 +318,13 @@ def kept(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     return x if keepdims else expand_dims(x, axes)
 
 
-def _shared(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
+def _shared(
+    g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool, *, may_be_none: bool = False
+) -> Node:
     found = x == kept(out, axes, keepdims)
     count = sum.op(astype(found, x.row), axes=axes, keepdims=True)
+    if may_be_none:
+        count = maximum(count, 1)  # forward mode shares what moves among the elements, and 0 / 0 is NaN
     return where(found, kept(g, axes, keepdims) / count, 0)
 
 
@@ -303,6 +339,13 @@ def _ordered(x: T) -> T:
     row = x.row if isinstance(x, Node) else x.dtype
     if row.is_complex:
         raise DTypeError(f"takes real values, not {row.name}: complex numbers have no order")
+    return x
+
+
+def _floating(x: T) -> T:
+    row = x.row if isinstance(x, Node) else x.dtype
+    if not row.is_float:
+        raise DTypeError(f"takes floating-point values, not {row.name}: no {row.name} is below all others")
     return x
 
 

@@ -17,7 +17,7 @@ from symgraph.ops.axes import many_axes
 from symgraph.ops.cases import case, draw, reduction_cases
 from symgraph.ops.comparison import isfinite
 from symgraph.ops.declare import FLOAT, FLOATS, cast_to, op
-from symgraph.ops.reduce import ReduceAttrs, kept, max, sum, widened
+from symgraph.ops.reduce import ReduceAttrs, kept, sum, supremum, widened
 from symgraph.ops.shape import squeeze
 from symgraph.ops.transcendental import exp, log1p
 
@@ -27,13 +27,12 @@ def _logsumexp_reference(x: Any, axis: Any = None, keepdims: bool = False) -> An
 
 
 @op(
-    ReduceAttrs, onnx="ReduceLogSumExp", dtypes=FLOATS, reference=_logsumexp_reference,
-    cases=reduction_cases(empty=False),
+    ReduceAttrs, onnx="ReduceLogSumExp", dtypes=FLOATS, reference=_logsumexp_reference, cases=reduction_cases(),
 )  # fmt: skip
 def logsumexp(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """``log(sum(exp(x)))`` over axes, over all by default, which neither overflows nor underflows.
 
-    Where every element is ``-inf`` it is ``-inf``, with slope 0. Raises ShapeError over an axis of size 0.
+    Where every element is ``-inf``, and over nothing, it is ``-inf``, with slope 0.
 
     >>> evaluate(logsumexp([1000.0, 1000.0]))
     array(1000.69314718)
@@ -52,8 +51,9 @@ def _(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
 
 
 def _shift(x: Node, axes: tuple[int, ...]) -> tuple[Node, Node]:
-    """The largest element where it is finite, else 0, which takes nothing away; and the largest element."""
-    top = max.op(x, axes=axes, keepdims=True)
+    """The largest element where it is finite, else 0, which takes nothing away; and the largest element, ``-inf`` of
+    nothing."""
+    top = supremum.op(x, axes=axes, keepdims=True)
     return where(isfinite(top), top, 0), top
 
 
@@ -122,6 +122,7 @@ _SOFTMAX_CASES = [
     case(draw(2, 3), axis=None),
     case(draw(2, 1)),
     case(draw(0, 3)),
+    case(draw(3, 0)),
     case(draw()),
 ]
 

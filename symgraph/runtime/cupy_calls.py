@@ -19,7 +19,7 @@ from symgraph.ops.join import concat, pad
 from symgraph.ops.keys import Item, numpy_key
 from symgraph.ops.linalg import matmul, tensordot
 from symgraph.ops.nonzero import nonzero
-from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum
+from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum, supremum
 from symgraph.ops.scan import shift
 from symgraph.ops.shape import reshape
 from symgraph.ops.sort import argsort, sort
@@ -86,6 +86,14 @@ def _sum(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
 
 def _prod(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     return np.prod(x, axis, dtype=x.dtype, keepdims=keepdims)
+
+
+def _supremum(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+    """CuPy's ``max`` takes no ``initial``: where there is nothing, it is given an element."""
+    if 0 in [x.shape[n] for n in axis]:
+        x = np.empty_like(x, shape=[1 if n in axis else size for n, size in enumerate(x.shape)])
+        x[...] = -np.inf
+    return np.max(x, axis, keepdims=keepdims)
 
 
 def _reduced(function: Callable[..., Array]) -> Callable[..., Array]:
@@ -205,6 +213,7 @@ OF_CUPY: Mapping[Op, Callable[..., Any] | None] = {
     sum.op: _reduced(_in_float32(_sum)),
     prod.op: _reduced(_in_float32(_prod)),
     max.op: _reduced(_in_float32(np.max)),
+    supremum.op: _reduced(_in_float32(_supremum)),
     min.op: _reduced(_in_float32(np.min)),
     any.op: _reduced(np.any),
     all.op: _reduced(np.all),

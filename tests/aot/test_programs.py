@@ -80,6 +80,25 @@ def test_long_rows_have_the_bits_of_the_function():
             assert a.tobytes() == b.tobytes()
 
 
+def test_softmax_and_its_kin_of_nothing():
+    x = sg.placeholder("float32", ("n", "k"), name="x")
+    outputs = [
+        sg.softmax(x, axis=1),
+        sg.logsumexp(x, axis=1),
+        sg.log(sg.sum(sg.exp(x))),
+        sg.log_softmax(x, axis=0),
+    ]
+    made, largest = Ahead(sg.function([x], outputs)), Ahead(sg.function([x], [*outputs, sg.max(x, axis=1)]))
+    for shape, sums in (((2, 0), [-np.inf] * 2), ((0, 2), []), ((0, 0), [])):
+        status, (shares, total, whole, scores) = made(np.zeros(shape, "float32"))
+
+        assert status == 0
+        assert shape == shares.shape == scores.shape
+        np.testing.assert_array_equal(total, np.array(sums, "float32"))
+        assert whole == -np.inf
+    assert largest(np.zeros((2, 0), "float32"))[0] == 1
+
+
 def test_trouble_leaves_states_as_they_were():
     total = sg.variable(np.arange(4.0), name="total")
     i = sg.placeholder("int64", ("n",), name="i")

@@ -21,10 +21,15 @@ from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.types import BY_NAME, DType
 from symgraph.ops.cases import Case, Draw, Made
 from symgraph.ops.declare import Function
+from symgraph.ops.reduce import supremum
 
 Array = np.ndarray[Any, Any]
 
-FUNCTIONS_BY_NAME = {name: f for name, f in FUNCTIONS.items() if isinstance(f, Function) and name == f.name}
+FUNCTIONS_BY_NAME = {
+    **{name: f for name, f in FUNCTIONS.items() if isinstance(f, Function) and name == f.name},
+    supremum.name: supremum,
+}
+"""The public functions, and what bodies alone say."""
 WIDE = {
     "float16": "float32",
     "bfloat16": "float32",
@@ -75,7 +80,7 @@ class Call:
 
 
 def calls(f: Function, dtypes: Sequence[str] | None = None, *, symbolic: bool = False) -> Iterator[Call]:
-    """Every case of a function in every dtype; with ``symbolic``, sizes above 1 are names, one for each value."""
+    """Every case of a function in every dtype; with ``symbolic``, sizes other than 1 are names, one for each value."""
     for case in f.cases:
         if symbolic and not case.symbolic:
             continue
@@ -220,4 +225,4 @@ def _spelled(template: Any, dtype: str) -> str:
 
 
 def _named(shape: tuple[int, ...]) -> tuple[int | str, ...]:
-    return tuple(f"n{size}" if size > 1 else size for size in shape)
+    return tuple(f"n{size}" if size != 1 else size for size in shape)

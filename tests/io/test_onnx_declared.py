@@ -72,6 +72,9 @@ def models(f, dtypes, most=None):
     """The calls of a function, those of one dtype as one model; where one of them is refused, each by itself."""
     for dtype in dtypes:
         symbolic = calls(f, [dtype], symbolic=True) if dtype in ("float32", dtypes[0]) else []
+        symbolic = [
+            call for call in symbolic if all(x.size for x in call.arrays)
+        ]  # of nothing, where that is known
         made = [*symbolic, *calls(f, [dtype])][:most]
         whole = Model(made)
         try:

@@ -71,6 +71,14 @@ def test_a_product_over_other_axes(device):
     check(device, [x, z], [result], *arrays((4, 5), (3, 4, 2)), exact=False)
 
 
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0, 0), (3, 5)])
+def test_softmax_and_its_kin_of_nothing(device, shape):
+    outputs = [each(x, axis=axis) for each in (sg.softmax, sg.log_softmax, sg.logsumexp) for axis in (0, 1)]
+    outputs += [sg.logsumexp(x), *sg.grad(sg.logsumexp(x, axis=1).sum(), [x])]
+
+    check(device, [x], outputs, *arrays(shape), exact=False)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_short_floats(device, dtype):
     a, b = (sg.placeholder(dtype, shape, name=name) for name, shape in (("a", ("n", "m")), ("b", ("m", "k"))))

@@ -9,6 +9,7 @@ import pytest
 import symgraph as sg
 from symgraph.errors import DeviceError, LinAlgError
 from symgraph.graph.types import TupleType
+from symgraph.ops.reduce import supremum
 from symgraph.optimizations.plan import Call, View
 from symgraph.runtime import emulator
 from symgraph.runtime.cupy_calls import OF_CUPY
@@ -202,6 +203,17 @@ def test_order_with_nan_and_zeros(device, shape, axis, descending):
         (found,), copied = on_device(device, node, given)
         assert 0 == copied
         assert found.tobytes() == node.op.numpy(given, **node.attrs.fields()).tobytes()
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0, 0), (2, 3)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_the_supremum_of_nothing(device, shape, keepdims):
+    x = sg.placeholder("float32", ("n", "m"), name="x")
+    array = np.ones(shape, "float32")
+    (found,), copied = on_device(device, supremum.op(x, axes=(1,), keepdims=keepdims), array)
+
+    np.testing.assert_array_equal(found, np.max(array, 1, initial=-np.inf, keepdims=keepdims))
+    assert copied == 0
 
 
 @pytest.mark.parametrize("f", [sg.argmax, sg.argmin])

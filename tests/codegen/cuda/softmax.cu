@@ -1,4 +1,4 @@
-extern "C" __global__ void __launch_bounds__(256) kernel_71adf272daca18fa(
+extern "C" __global__ void __launch_bounds__(256) kernel_8908137278a90c8a(
     const float* x,
     float* out,
     const int n0,
@@ -21,17 +21,17 @@ extern "C" __global__ void __launch_bounds__(256) kernel_71adf272daca18fa(
                 #pragma unroll
                 for (int k = 0; k < 4; ++k) {
                     v0[e * 4 + k] = x_1.at[k];
-                    t1 = sg_merge_max_f32(t1, v0[e * 4 + k]);
+                    t1 = sg_merge_supremum_f32(t1, v0[e * 4 + k]);
                 }
             }
         }
         for (int k = 1; k < 32; k *= 2) {
             const float t2 = sg_shuffle_xor(t1, k);
             if (threadIdx.x & k) {
-                t1 = sg_merge_max_f32(t2, t1);
+                t1 = sg_merge_supremum_f32(t2, t1);
             }
             else {
-                t1 = sg_merge_max_f32(t1, t2);
+                t1 = sg_merge_supremum_f32(t1, t2);
             }
         }
         __shared__ float shared_t1[8];
@@ -43,10 +43,10 @@ extern "C" __global__ void __launch_bounds__(256) kernel_71adf272daca18fa(
         for (int k = 1; k < 2; k *= 2) {
             const float t3 = sg_shuffle_xor(t1, k);
             if (threadIdx.x & k) {
-                t1 = sg_merge_max_f32(t3, t1);
+                t1 = sg_merge_supremum_f32(t3, t1);
             }
             else {
-                t1 = sg_merge_max_f32(t1, t3);
+                t1 = sg_merge_supremum_f32(t1, t3);
             }
         }
         __syncthreads();
@@ -117,4 +117,4 @@ extern "C" __global__ void __launch_bounds__(256) kernel_71adf272daca18fa(
         }
     }
 }
-SG_KERNEL(kernel_71adf272daca18fa)
+SG_KERNEL(kernel_8908137278a90c8a)
