@@ -8,6 +8,8 @@ import tempfile
 
 import pytest
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # others only wait for each other over matrices of 3 rows
+
 OWN_CACHE = "SYMGRAPH_CACHE" not in os.environ
 """Whether compiled code goes to a folder of this run, which its processes share."""
 if OWN_CACHE:
@@ -51,6 +53,12 @@ def _nothing_recalled():
 def update(request):
     """Whether golden files are to be rewritten."""
     return request.config.getoption("--update")
+
+
+@pytest.fixture
+def as_first_compiled(monkeypatch):
+    """No better code is made in the background: who calls a function four times does not wait to see it."""
+    monkeypatch.setattr("symgraph.runtime.code.Code.improve", lambda code, functions: None)
 
 
 @pytest.fixture

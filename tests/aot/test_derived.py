@@ -71,7 +71,7 @@ DTYPES = ("bool", "int64", "float32", "complex64")
 def chosen(f, symbolic):
     """The first cases in one dtype; where sizes have names, one case in several dtypes."""
     found = {}
-    for call in calls(f, DTYPES if symbolic else None, symbolic=symbolic):
+    for call in calls(f, DTYPES if symbolic else f.dtypes[:1], symbolic=symbolic):
         found.setdefault(call.dtype if symbolic else str(call.case), call)
     return list(found.values())[: None if symbolic else 3]
 

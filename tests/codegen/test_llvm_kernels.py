@@ -15,7 +15,7 @@ from symgraph.optimizations.plan import plan
 from symgraph.runtime.memory import Memory
 from symgraph.runtime.native import NativeKernel
 from tests.fuzz.drawing import draw_group
-from tests.fuzz.test_fuzz import described, first_seed  # noqa: F401
+from tests.fuzz.test_fuzz import first_seed, told  # noqa: F401
 
 GROUPS, PROGRAMS = 6, 12
 SIZES = (0, 1, 2, 3, 7, 16, 37)
@@ -61,7 +61,8 @@ def test_drawn_kernels(group, first_seed):  # noqa: F811
                 for node, found in zip(native.nodes, lying, strict=True):
                     if node in jumps:
                         continue
-                    agree(found, values[node], narrowest, f"{native.loops}\n{described(seed, program)}")
+                    with told(seed, program, native.loops):
+                        agree(found, values[node], narrowest)
     assert run
 
 
@@ -99,7 +100,7 @@ def width(row):
     return row.bits // (16 if row.is_complex else 8)
 
 
-def agree(found, expected, narrowest, message):
+def agree(found, expected, narrowest, message=""):
     """Within what a few operations lose in the narrowest floats that are among them."""
     if found.dtype.kind in "biu":
         np.testing.assert_array_equal(found, expected, err_msg=message)

@@ -1,5 +1,7 @@
 """Gradients are the slopes that central differences see, and the gradients of gradients too; forward mode agrees."""
 
+from functools import cached_property
+
 import numpy as np
 import pytest
 
@@ -9,70 +11,81 @@ from symgraph.graph.walk import toposort
 from tests.derived.declared import FUNCTIONS_BY_NAME, calls, failures
 
 DIFFERENTIABLE = {name: f for name, f in FUNCTIONS_BY_NAME.items() if f.differentiable}
-EVERY = pytest.mark.parametrize("f", DIFFERENTIABLE.values(), ids=DIFFERENTIABLE)
 PRECISE = ("float64", "complex128")
 STEP = 1e-4
 TOLERANCE = 1e-6
 
 
-@EVERY
+@pytest.fixture(scope="module", params=DIFFERENTIABLE.values(), ids=DIFFERENTIABLE)
+def f(request):
+    return Slopes(request.param)
+
+
 def test_gradient_is_the_slope(f):
-    assert not failures(f, ((call, lambda call=call: wrong_slope(call)) for call in calls(f, PRECISE)))
+    assert not f.failures(wrong_slope, f.precise)
 
 
-@EVERY
 def test_second_gradient_is_the_slope_of_the_first(f):
-    assert not failures(f, ((call, lambda call=call: wrong_curvature(call)) for call in calls(f, PRECISE)))
+    assert not f.failures(wrong_curvature, f.precise)
 
 
-@EVERY
 def test_forward_mode_is_the_slope_and_the_transpose_of_reverse_mode(f):
-    assert not failures(f, ((call, lambda call=call: wrong_push(call)) for call in calls(f, PRECISE)))
+    assert not f.failures(wrong_push, f.precise)
 
 
-@EVERY
 def test_symbolic_forward_mode_is_the_transpose_too(f):
-    symbolic = calls(f, PRECISE, symbolic=True)
-
-    assert not failures(f, ((call, lambda call=call: wrong_push(call, slopes=False)) for call in symbolic))
+    assert not f.failures(wrong_transpose, f.symbolic)
 
 
-@EVERY
 def test_jacobian_holds_all_slopes_dense_or_sparse(f):
-    assert not failures(
-        f, ((call, lambda call=call: wrong_jacobian(call)) for call in calls(f, ("float64",)))
-    )
+    assert not f.failures(wrong_jacobian, [call for call in f.precise if call.dtype == "float64"])
 
 
-@EVERY
 def test_symbolic_jacobian_holds_all_slopes(f):
-    symbolic = calls(f, ("float64",), symbolic=True)
-
-    assert not failures(f, ((call, lambda call=call: wrong_jacobian(call)) for call in symbolic))
+    assert not f.failures(wrong_jacobian, [call for call in f.symbolic if call.dtype == "float64"])
 
 
-@EVERY
 def test_tangent_has_the_type_of_the_output(f):
-    assert not failures(f, ((call, lambda call=call: wrong_tangent_type(call)) for call in calls(f)))
+    assert not failures(f.function, ((call, lambda call=call: wrong_tangent_type(call)) for call in f.calls))
 
 
-@EVERY
 def test_symbolic_gradient_is_the_same(f):
-    fixed = {str(call) + call.dtype: call for call in calls(f, PRECISE)}
-    pairs = ((call, fixed[str(call) + call.dtype]) for call in calls(f, PRECISE, symbolic=True))
+    fixed = {str(call) + call.dtype: call for call in f.precise}
 
-    assert not failures(f, ((call, lambda pair=(call, other): changed(*pair)) for call, other in pairs))
+    def check(symbolic):
+        return changed(symbolic, f.slope(fixed[str(symbolic.call) + symbolic.call.dtype]))
+
+    assert not f.failures(check, f.symbolic)
 
 
-@EVERY
 def test_gradient_has_the_type_of_the_input(f):
-    assert not failures(f, ((call, lambda call=call: wrong_type(call)) for call in calls(f)))
+    assert not f.failures(wrong_type, f.calls)
+
+
+class Slopes:
+    """A function, its calls, and the gradient of each, which most of the tests ask for."""
+
+    def __init__(self, function):
+        self.function = function
+        self.calls = list(calls(function))
+        self.precise = [call for call in self.calls if call.dtype in PRECISE]
+        self.symbolic = list(calls(function, PRECISE, symbolic=True))
+        self._found = {}
+
+    def slope(self, call):
+        if id(call) not in self._found:  # the calls stay, and so do their numbers
+            self._found[id(call)] = Slope(call)
+        return self._found[id(call)]
+
+    def failures(self, check, some):
+        return failures(self.function, ((call, lambda call=call: check(self.slope(call))) for call in some))
 
 
 class Slope:
     """The gradient of ``real(sum(conj(weights) * results))`` with random weights, as nodes and as numbers."""
 
     def __init__(self, call):
+        self.call = call
         outputs = call.outputs()
         self.outputs = [node for node in outputs if node.row.is_inexact]
         self.wrt = [i for i, node in enumerate(call.nodes) if node.row.is_inexact]
@@ -90,7 +103,7 @@ class Slope:
         self.backward = schedule(self.nodes, self.given)
         self.values = self.backward.run([*self.arrays, *self.weights])
 
-    @property
+    @cached_property
     def exact(self):
         """Whether every step is in double precision, so that differences can be trusted."""
         rows = [x.row for node in toposort(self.outputs) for x in [node] if not hasattr(node.type, "items")]
@@ -100,8 +113,7 @@ class Slope:
         return weighted(self.weights, self.forward.run(arrays))
 
 
-def wrong_slope(call):
-    slope = Slope(call)
+def wrong_slope(slope):
     if not slope.exact:
         return None
     for i, value in zip(slope.wrt, slope.values, strict=True):
@@ -113,8 +125,7 @@ def wrong_slope(call):
     return None
 
 
-def wrong_curvature(call):
-    first = Slope(call)
+def wrong_curvature(first):
     if not first.exact or not any(x.size for x in first.values):
         return None
     rng = np.random.default_rng(11)
@@ -138,8 +149,8 @@ def wrong_curvature(call):
     return None
 
 
-def changed(symbolic, fixed):
-    a, b = Slope(symbolic), Slope(fixed)
+def changed(a, b):
+    """What sizes that have names change."""
     if not a.applies:
         return None
     for i, x, y in zip(a.wrt, a.values, b.values, strict=True):
@@ -153,9 +164,9 @@ def changed(symbolic, fixed):
 class Jacobian:
     """All slopes of the results in the inputs, row by row or column by column, and their sums with the weights."""
 
-    def __init__(self, call, slope, mode):
+    def __init__(self, slope, mode):
         table = sg.jacobian(slope.outputs, slope.inputs, mode=mode)
-        values = iter(schedule([node for row in table for node in row], call.nodes).run(slope.arrays))
+        values = iter(schedule([node for row in table for node in row], slope.call.nodes).run(slope.arrays))
         self.rows = [[next(values) for _ in row] for row in table]
         self.weighted = [
             sum(np.tensordot(w, part, w.ndim) for w, part in zip(slope.weights, column, strict=True))
@@ -163,19 +174,18 @@ class Jacobian:
         ]
 
 
-def wrong_jacobian(call):
-    slope = Slope(call)
+def wrong_jacobian(slope):
     if not slope.exact or not all(x.row.is_float for x in (*slope.outputs, *slope.inputs)):
         return None
     for mode in ("reverse", "forward"):
-        dense = Jacobian(call, slope, mode)
+        dense = Jacobian(slope, mode)
         for i, a, b in zip(slope.wrt, dense.weighted, slope.values, strict=True):
             if a.shape != b.shape or not distance(a, b) <= 1e-11:
                 return f"x{i}, {mode}: the slopes sum up to\n{a}\nand the gradient is\n{b}"
     if not all(isinstance(size, int) for x in (*slope.outputs, *slope.inputs) for size in x.shape):
         return None
     sparse = [part for row in sg.sparse_jacobian(slope.outputs, slope.inputs) for part in row]
-    values = schedule([part.values for part in sparse], call.nodes).run(slope.arrays)
+    values = schedule([part.values for part in sparse], slope.call.nodes).run(slope.arrays)
     wholes = [whole for row in dense.rows for whole in row]
     for part, array, whole in zip(sparse, values, wholes, strict=True):
         found = part.toarray(array).reshape(whole.shape)
@@ -187,19 +197,22 @@ def wrong_jacobian(call):
 class Push:
     """The tangents of the results for random tangents of the inputs, as nodes and as numbers."""
 
-    def __init__(self, call, slope):
+    def __init__(self, slope):
         rng = np.random.default_rng(13)
         self.directions = [weights_like(rng, slope.arrays[i]) for i in slope.wrt]
         seeds = [sg.placeholder(x.dtype, x.shape, name=f"t{i}") for i, x in enumerate(slope.inputs)]
         self.nodes = sg.jvp(slope.outputs, slope.inputs, seeds)
-        self.values = schedule(self.nodes, (*call.nodes, *seeds)).run([*slope.arrays, *self.directions])
+        self.values = schedule(self.nodes, (*slope.call.nodes, *seeds)).run([*slope.arrays, *self.directions])
 
 
-def wrong_push(call, slopes=True):
-    slope = Slope(call)
+def wrong_transpose(slope):
+    return wrong_push(slope, slopes=False)
+
+
+def wrong_push(slope, slopes=True):
     if not slope.exact:
         return None
-    push = Push(call, slope)
+    push = Push(slope)
     results = slope.forward.run(slope.arrays)
     for value, out in zip(push.values, results, strict=True):
         if value.shape != out.shape:
@@ -235,8 +248,7 @@ def wrong_tangent_type(call):
     return None
 
 
-def wrong_type(call):
-    slope = Slope(call)
+def wrong_type(slope):
     if not slope.applies:
         return None
     for x, node, value in zip(slope.inputs, slope.nodes, slope.values, strict=True):

@@ -12,19 +12,41 @@ from symgraph.graph.evaluate import bind_sizes
 from tests.derived.closeness import mismatch
 from tests.derived.declared import FUNCTIONS_BY_NAME, WIDE, calls, failures, reference_of
 
-EVERY = pytest.mark.parametrize("f", FUNCTIONS_BY_NAME.values(), ids=FUNCTIONS_BY_NAME)
+
+@pytest.fixture(scope="module", params=FUNCTIONS_BY_NAME.values(), ids=FUNCTIONS_BY_NAME)
+def f(request):
+    return Values(request.param)
 
 
-@EVERY
+class Values:
+    """A function and its calls, and what each gives, which all tests look at."""
+
+    def __init__(self, function):
+        self.function = function
+        self.calls, self.symbolic = list(calls(function)), list(calls(function, symbolic=True))
+        self._found = {}
+
+    def of(self, call):
+        """The results as nodes, and as arrays."""
+        if id(call) not in self._found:  # the calls stay, and so do their numbers
+            nodes = call.outputs()
+            self._found[id(call)] = nodes, sg.evaluate(nodes, call.feed())
+        return self._found[id(call)]
+
+    def failures(self, check, some):
+        return failures(
+            self.function, ((call, lambda call=call: check(call, *self.of(call))) for call in some)
+        )
+
+
 def test_value_is_the_references(f):
-    if reference_of(f) is None:
-        pytest.skip(f"{f.name} has no reference")
+    if reference_of(f.function) is None:
+        pytest.skip(f"{f.function.name} has no reference")
 
-    assert not failures(f, ((call, lambda call=call: wrong_value(call)) for call in calls(f)))
+    assert not f.failures(wrong_value, f.calls)
 
 
-def wrong_value(call):
-    actual = sg.evaluate(call.outputs(), call.feed())
+def wrong_value(call, nodes, actual):
     direct = attempt(call)
     f = call.function
     if direct is not None and is_numpys(f) and call.dtype != "bfloat16":
@@ -73,25 +95,23 @@ def is_numpys(f):
     )
 
 
-@EVERY
 def test_type_is_the_results(f):
-    assert not failures(f, ((call, lambda call=call: wrong_type(call)) for call in calls(f)))
+    assert not f.failures(wrong_type, f.calls)
 
 
-@EVERY
 def test_symbolic_type_is_the_results(f):
-    fixed = {str(call) + call.dtype: call for call in calls(f)}
+    fixed = {str(call) + call.dtype: call for call in f.calls}
 
-    def check(call):
-        return wrong_type(call) or changed_value(call, fixed[str(call) + call.dtype])
+    def check(call, nodes, arrays):
+        _, expected = f.of(fixed[str(call) + call.dtype])
+        return wrong_type(call, nodes, arrays) or changed_value(arrays, expected)
 
-    assert not failures(f, ((call, lambda call=call: check(call)) for call in calls(f, symbolic=True)))
+    assert not f.failures(check, f.symbolic)
 
 
-def wrong_type(call):
-    nodes = call.outputs()
+def wrong_type(call, nodes, arrays):
     sizes = bind_sizes(call.nodes, call.arrays)
-    for node, array in zip(nodes, sg.evaluate(nodes, call.feed()), strict=True):
+    for node, array in zip(nodes, arrays, strict=True):
         if node.dtype != array.dtype:
             return f"the result is {array.dtype}{list(array.shape)}, and {node.type} was inferred"
         if len(node.shape) != array.ndim:
@@ -112,12 +132,7 @@ def wrong_type(call):
 
 def changed_value(symbolic, fixed):
     """Symbolic sizes change no bit of the result."""
-    values = zip(
-        sg.evaluate(symbolic.outputs(), symbolic.feed()),
-        sg.evaluate(fixed.outputs(), fixed.feed()),
-        strict=True,
-    )
-    for a, b in values:
+    for a, b in zip(symbolic, fixed, strict=True):
         if found := mismatch(a, b, 0.0):
             return f"with symbolic sizes: {found}"
     return None

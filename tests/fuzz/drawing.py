@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +29,8 @@ class Program:
         if not fit:
             return None
         back = min(int(self.rng.exponential(4)), len(fit) - 1)
-        return fit[len(fit) - 1 - back]
+        node, array = fit[len(fit) - 1 - back]
+        return node, np.asarray(array)
 
     def one_of(self, choices):
         return choices[self.rng.integers(len(choices))]
@@ -92,14 +95,29 @@ def _rounded_otherwise(values: list, seed: int):
 
     Cut short, what is nearly equal is equal; and what may as well be 0, as sin(π) for whoever rounds better, is 0.
     """
+    ends = np.cumsum([array.size for _, array in values])
+    drawn = np.random.default_rng(seed).uniform(-1, 1, ends[-1])
     for sign in (1, -1):
-        rng = np.random.default_rng(seed)
-        yield [(node, _shaken(array, sign, rng)) for node, array in values]
-    yield [(node, _cut(array)) for node, array in values]
+        yield [
+            (node, _Rounded(array, partial(_shaken, sign, drawn[end - array.size : end])))
+            for (node, array), end in zip(values, ends, strict=True)
+        ]
+    yield [(node, _Rounded(array, _cut)) for node, array in values]
 
 
-def _shaken(array, sign, rng):
-    return (array + sign * _dust(array) * rng.uniform(-1, 1, array.shape)).astype(array.dtype)
+class _Rounded:
+    """An array rounded otherwise, as soon as its numbers count: a step takes two or three of all values."""
+
+    def __init__(self, array: np.ndarray, rounding: Callable) -> None:
+        self.dtype, self.shape, self.ndim, self.size = array.dtype, array.shape, array.ndim, array.size
+        self._array, self._rounding = array, rounding
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._rounding(self._array))
+
+
+def _shaken(sign, drawn, array):
+    return (array + sign * _dust(array) * drawn.reshape(array.shape)).astype(array.dtype)
 
 
 def _cut(array):

@@ -8,6 +8,8 @@ import pytest
 import symgraph as sg
 from symgraph.graph.graph import graph
 
+pytestmark = pytest.mark.usefixtures("as_first_compiled")
+
 GROUPS, PROGRAMS, DERIVED = 4, 6, 3
 WIDTH = 3
 

@@ -1,5 +1,7 @@
 """Drawn programs: the evaluator is NumPy, types and sizes hold, text reads back, derivatives are slopes."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from symgraph.graph.dims import symbols
 from symgraph.graph.evaluate import schedule
 from symgraph.graph.graph import graph
 from symgraph.graph.op import as_node
-from tests.fuzz.drawing import draw_program
+from tests.fuzz.drawing import draw_group
 
 GROUPS, OF_ANY_KIND, SMOOTH = 10, 35, 15  # 10 groups of 35 and 15 programs: 500
 
@@ -29,39 +31,54 @@ def described(seed, program):
     return f"seed {seed}:\n{sg.show([node for node, _ in program.values])}"
 
 
+@contextmanager
+def told(seed, program, *parts):
+    """What fails meanwhile says in which program, and in which parts of it: texts that would take long each time."""
+    try:
+        yield
+    except Exception as error:
+        for part in (*parts, described(seed, program)):
+            error.add_note(str(part))
+        raise
+
+
 def inputs_of(program):
     return dict(program.inputs)
 
 
-@pytest.mark.parametrize("group", range(GROUPS))
-def test_drawn_programs_mean_what_numpy_means(group, first_seed):
-    for seed in range(first_seed + group * OF_ANY_KIND, first_seed + (group + 1) * OF_ANY_KIND):
-        program = draw_program(seed)
+@pytest.fixture(scope="module", params=range(GROUPS))
+def drawn(request):
+    """A group of programs with their seeds."""
+    first = request.config.getoption("--fuzz-seed")
+    return list(draw_group(request.param, OF_ANY_KIND, first))
+
+
+def test_drawn_programs_mean_what_numpy_means(drawn):
+    for seed, program in drawn:
         nodes = [node for node, _ in program.values]
         results = sg.evaluate(nodes, inputs_of(program))
+        rounding = tolerance(program)
         for node, (_, expected), result in zip(nodes, program.values, results, strict=True):
-            where = f"{node!r} of {described(seed, program)}"
-            assert expected.dtype == result.dtype == node.dtype, where
-            assert expected.shape == result.shape, where
-            assert_shape_is_inferred(node, result, program.sizes, where)
-            limit = tolerance(program) if result.dtype.kind in "fc" else 0
-            np.testing.assert_allclose(result, expected, rtol=limit, atol=limit, err_msg=where)
+            with told(seed, program):
+                assert expected.dtype == result.dtype == node.dtype, node
+                assert expected.shape == result.shape, node
+                assert_shape_is_inferred(node, result, program.sizes)
+                limit = rounding if result.dtype.kind in "fc" else 0
+                np.testing.assert_allclose(result, expected, rtol=limit, atol=limit, err_msg=repr(node))
 
 
-def assert_shape_is_inferred(node, result, sizes, where):
+def assert_shape_is_inferred(node, result, sizes):
     decided_before = [all(size.source is None for size in symbols(dim)) for dim in node.shape]
     inferred = [
         evaluate_dim(dim, sizes) for dim, known in zip(node.shape, decided_before, strict=True) if known
     ]
     actual = [size for size, known in zip(result.shape, decided_before, strict=True) if known]
 
-    assert inferred == actual, where
+    assert inferred == actual, node
 
 
-@pytest.mark.parametrize("group", range(GROUPS))
-def test_drawn_programs_read_back_into_the_same_graph(group, first_seed):
-    for seed in range(first_seed + group * OF_ANY_KIND, first_seed + (group + 1) * OF_ANY_KIND):
-        program = draw_program(seed)
+def test_drawn_programs_read_back_into_the_same_graph(drawn):
+    for seed, program in drawn:
         g = graph([node for node, _ in program.inputs], [node for node, _ in program.values[-5:]])
 
         assert sg.parse(sg.show(g)) is g, described(seed, program)
@@ -70,8 +87,7 @@ def test_drawn_programs_read_back_into_the_same_graph(group, first_seed):
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_first_and_second_derivatives_of_drawn_programs_are_slopes(group, first_seed):
-    for seed in range(first_seed + group * SMOOTH, first_seed + (group + 1) * SMOOTH):
-        program = draw_program(seed, smooth=True)
+    for seed, program in draw_group(group, SMOOTH, first_seed, smooth=True):
         loss = as_node(0.0)
         for node, _ in program.values[-4:]:
             loss = loss + (sg.sin(node * 0.1)).sum()
@@ -81,8 +97,9 @@ def test_first_and_second_derivatives_of_drawn_programs_are_slopes(group, first_
         curvature = directional(slope, nodes, directions)
 
         at = [array for _, array in program.inputs]
-        assert_slope(loss, slope, nodes, at, directions, described(seed, program))
-        assert_slope(slope, curvature, nodes, at, directions, described(seed, program))
+        with told(seed, program):
+            assert_slope(loss, slope, nodes, at, directions)
+            assert_slope(slope, curvature, nodes, at, directions)
 
 
 def directional(loss, nodes, directions):
@@ -91,7 +108,7 @@ def directional(loss, nodes, directions):
     return sum(((g * v).sum() for g, v in zip(gradients, directions, strict=True)), start=as_node(0.0))
 
 
-def assert_slope(value, slope, nodes, at, directions, where):
+def assert_slope(value, slope, nodes, at, directions):
     run = schedule([value], nodes).run
 
     def along(step):
@@ -101,8 +118,8 @@ def assert_slope(value, slope, nodes, at, directions, where):
     found = float(sg.evaluate(slope, dict(zip(nodes, at, strict=True))))
     scale = max(1.0, abs(expected))
 
-    assert doubt <= 1e-5 * scale, f"differences do not settle: {expected} ± {doubt} in {where}"
-    assert abs(found - expected) <= 1e-6 * scale + 2 * doubt, (found, expected, doubt, where)
+    assert doubt <= 1e-5 * scale, f"differences do not settle: {expected} ± {doubt}"
+    assert abs(found - expected) <= 1e-6 * scale + 2 * doubt, (found, expected, doubt)
 
 
 def difference_quotient(f):

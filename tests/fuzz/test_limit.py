@@ -12,7 +12,7 @@ from symgraph.optimizations.plan import plan
 from symgraph.options import Target
 from symgraph.runtime.numpy_backend import NumpyProgram
 from tests.fuzz.drawing import draw_group, loss_and_gradients
-from tests.fuzz.test_fuzz import described, first_seed  # noqa: F401
+from tests.fuzz.test_fuzz import first_seed, told  # noqa: F401
 from tests.fuzz.test_storage import Poisoned
 
 GROUPS, PROGRAMS = 5, 12
@@ -39,7 +39,8 @@ def test_what_is_cheap_runs_again_and_changes_no_bit(group, first_seed, monkeypa
         assert peaks[0] >= max(peaks)
         for again in found[1:]:
             for a, b in zip(found[0], again, strict=True):
-                np.testing.assert_array_equal(a, b, err_msg=described(seed, program))
+                with told(seed, program):
+                    np.testing.assert_array_equal(a, b)
     assert repeated
 
 
@@ -64,6 +65,7 @@ def test_a_limit_changes_no_bit(group, first_seed):  # noqa: F811
             kept += 1
             assert under.storage(sizes).peak <= limit
             for a, b in zip(expected, found, strict=True):
-                np.testing.assert_array_equal(a, b, err_msg=described(seed, program))
+                with told(seed, program):
+                    np.testing.assert_array_equal(a, b)
 
     assert kept

@@ -6,6 +6,7 @@ the same; no operator may be without a kernel in every dtype.
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import pytest
 
@@ -55,9 +56,7 @@ class Model:
         self.rows += [x.dtype for x in unread]
         self.expected = sg.evaluate(self.outputs, {x: self.feeds[x.name] for x in inputs})
         self.function = sg.function(inputs, self.outputs, name="declared")
-
-    def proto(self, opset):
-        return sg.onnx.to_proto(self.function, opset=opset)
+        self.proto = cache(lambda opset: sg.onnx.to_proto(self.function, opset=opset))
 
     def __str__(self):
         more = f" and {len(self.calls) - 1} more" if len(self.calls) > 1 else ""

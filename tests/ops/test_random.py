@@ -27,6 +27,12 @@ def run(node, options=None):
     return sg.function([], node, options=options)()
 
 
+def of_a_key(draw):
+    """A draw as a function of the two words of its key, so that many keys are one compilation."""
+    key = sg.placeholder("uint32", (2,), name="key")
+    return sg.function([key], draw(key))
+
+
 def word(value):
     return sg.constant(value, "uint32")
 
@@ -176,8 +182,9 @@ CONTINUOUS = {
 
 @pytest.mark.parametrize("draw, law", CONTINUOUS.values(), ids=CONTINUOUS)
 def test_distribution(draw, law):
+    f = of_a_key(draw)
     for seed in SEEDS:
-        values = np.asarray(run(draw(random.key(seed))), np.float64)
+        values = np.asarray(f(run(random.key(seed))), np.float64)
 
         assert LEAST < stats.kstest(values, law.cdf).pvalue
         low, high = law.ppf(0.001), law.ppf(0.999)
@@ -262,8 +269,9 @@ COUNTS = {
 
 @pytest.mark.parametrize("draw, law", COUNTS.values(), ids=COUNTS)
 def test_counts(draw, law):
+    f = of_a_key(draw)
     for seed in SEEDS:
-        assert LEAST < chi_square(run(draw(random.key(seed))), law)
+        assert LEAST < chi_square(f(run(random.key(seed))), law)
 
 
 def chi_square(values, law):
@@ -337,10 +345,10 @@ def test_choice_takes_along_an_axis():
 
 
 def test_keys_of_one_key_have_nothing_to_do_with_one_another():
-    keys = random.split(random.key(1), 8)
-    rows = np.stack([run(random.normal(keys[n], MANY)) for n in range(8)])
-    folded = run(random.normal(random.fold_in(random.key(1), 100), MANY))
-    found = np.corrcoef(np.vstack([rows, folded, rows[0][::-1]]))
+    keys, other = run([random.split(random.key(1), 8), random.fold_in(random.key(1), 100)])
+    f = of_a_key(lambda key: random.normal(key, MANY))
+    rows = np.stack([f(key) for key in keys])
+    found = np.corrcoef(np.vstack([rows, f(other), rows[0][::-1]]))
 
     assert np.abs(found[np.triu_indices(10, 1)]).max() < 4.5 / np.sqrt(MANY)
     shifted = np.corrcoef(rows[0][1:], rows[0][:-1])[0, 1]
@@ -351,7 +359,8 @@ def test_keys_of_one_key_have_nothing_to_do_with_one_another():
 def test_rows_drawn_with_keys_of_their_own(draw):
     keys = random.split(random.key(0), 3)
 
-    assert np.array_equal(run(sg.vmap(draw)(keys)), np.stack([run(draw(keys[n])) for n in range(3)]))
+    rows, f = run(keys), of_a_key(draw)
+    assert np.array_equal(run(sg.vmap(draw)(keys)), np.stack([f(key) for key in rows]))
 
 
 # Shapes, dtypes, errors
@@ -369,7 +378,7 @@ def test_shapes(shape):
         random.categorical(key, [0.0, 1.0], shape=shape),
     ]
 
-    assert {shape} == {x.shape for x in draws} == {run(x).shape for x in draws}
+    assert {shape} == {x.shape for x in draws} == {x.shape for x in run(draws)}
 
 
 def test_parameters_broadcast_and_give_their_dtype():
