@@ -24,12 +24,12 @@ from symgraph.runtime.pool import pool
 from tests.concurrency import together
 from tests.fuzz.drawing import draw_group
 
-x = sg.placeholder("float32", ("n",), name="x")
-y = sg.placeholder("float32", ("n",), name="y")
-m = sg.placeholder("float32", ("n", "k"), name="m")
-c = sg.placeholder("complex64", ("n",), name="c")
-w = sg.placeholder("int16", ("n",), name="w")
-d = sg.placeholder("float64", ("n",), name="d")
+x = sg.placeholder("float32", ("n",), name="x_of_rows")
+y = sg.placeholder("float32", ("n",), name="y_of_rows")
+m = sg.placeholder("float32", ("n", "k"), name="m_of_rows")
+c = sg.placeholder("complex64", ("n",), name="c_of_rows")
+w = sg.placeholder("int16", ("n",), name="w_of_rows")
+d = sg.placeholder("float64", ("n",), name="d_of_rows")
 ONE_ROW = {
     "sums": [sg.sum(x), sg.mean((x - y) ** 2), sg.prod(1 + x * 1e-3), sg.sum(d * d), sg.sum(c), sg.prod(c)],
     "exact": [sg.max(x), sg.min(x * y), sg.any(x > 4), sg.all(x > -5), sg.sum(w), sg.max(w), sg.prod(w)],
