@@ -131,11 +131,9 @@ class Code:
             self._begin()
 
     def at_leisure(self, task: Callable[[], None]) -> None:
-        """Do this once there has been nothing else to do for a while, or at the end of the process."""
-        with self._lock:
-            self._leisure.append(task)
-            self._put(_nothing_to_do)  # who waits for a task waits no longer than a while from now on
-            self._begin()
+        """Do this a while after the last of what is done meanwhile, or at the end of the process. Nobody is woken for
+        it: the process is about to do something else."""
+        self._leisure.append(task)
 
     def made(self, text: str, level: int) -> bytes:
         """The object file of a module, from disk if it is there."""
@@ -215,15 +213,12 @@ class Code:
         is_ending = False
         while self._waiting or self._leisure or not is_ending:
             asked = self._count.acquire(timeout=0 if is_ending else _QUIET if self._leisure else None)
-            task: Callable[[], None] | None = _nothing_to_do
-            if asked:
-                task = self._waiting.popleft()
-            elif self._leisure:
-                task = self._leisure.popleft()
-            if task is None:
-                is_ending = True
-            else:
+            if asked and (task := self._waiting.popleft()) is not None:
                 task()
+            elif asked:
+                is_ending = True
+            elif self._leisure:
+                self._leisure.popleft()()
 
     def _improve(self, found: _Module) -> None:
         with self._lock:
@@ -238,6 +233,9 @@ class Code:
 
     def settle(self) -> None:
         """Wait for all that was asked for."""
+        with self._lock:
+            if self._leisure:
+                self._begin()
         worker = self._worker
         if worker is not None:
             self._put(None)
@@ -250,10 +248,6 @@ class Code:
         self._leisure = deque()
         self._worker = None
         self._lock.release()
-
-
-def _nothing_to_do() -> None:
-    """A task that only wakes who waits."""
 
 
 def _nothing() -> tuple[deque[Callable[[], None] | None], threading.Semaphore]:
