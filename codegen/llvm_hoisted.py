@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from symgraph.codegen.llvm_exp import Scale, scaled_exp
@@ -19,27 +18,35 @@ Rest: TypeAlias = Callable[[Body, Register], Register]
 """What is left to do in the loop: it takes the vector."""
 
 
+def may_hoist(op: Op) -> bool:
+    """Whether `hoisted` knows an op."""
+    return op in _HOISTED
+
+
 def hoisted(
     body: Body, op: Op, numbers: Sequence[Register | Number], wide: Sequence[Register], machine: Machine
 ) -> Rest | None:
     """What an op does with a vector as its first operand, the others being these ``numbers``, which are ``wide`` in
     every lane; None where nothing is gained. Lines that belong before the loop are added."""
-    if op is divide.op and is_quick(machine, wide[0].row):
-        s = numbers[0]
-        divisor = (
-            Divisor.known(body, wide[0], s.value) if isinstance(s, Number) else Divisor.of(body, s, wide[0])
-        )
-        return None if divisor is None else divisor.quotient
-    if op is scaled_exp_op:
-        less, n = wide
-        return partial(_scaled_exp, less, Scale.of(body, n))
-    return None
+    return _HOISTED[op](body, numbers, wide, machine)
 
 
-def may_hoist(op: Op) -> bool:
-    """Whether `hoisted` knows an op."""
-    return op is divide.op or op is scaled_exp_op
+def _quotient(
+    body: Body, numbers: Sequence[Register | Number], wide: Sequence[Register], machine: Machine
+) -> Rest | None:
+    (s,), (itself,) = numbers, wide
+    if not is_quick(machine, itself.row):
+        return None
+    divisor = Divisor.known(body, itself, s.value) if isinstance(s, Number) else Divisor.of(body, s, itself)
+    return None if divisor is None else divisor.quotient
 
 
-def _scaled_exp(less: Register, scale: Scale, body: Body, x: Register) -> Register:
-    return scaled_exp(body, x, less, scale)
+def _scaled(
+    body: Body, numbers: Sequence[Register | Number], wide: Sequence[Register], machine: Machine
+) -> Rest:
+    less, n = wide
+    scale = Scale.of(body, n)
+    return lambda body, x: scaled_exp(body, x, less, scale)
+
+
+_HOISTED: Mapping[Op, Callable[..., Rest | None]] = {divide.op: _quotient, scaled_exp_op: _scaled}

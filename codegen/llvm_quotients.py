@@ -49,6 +49,23 @@ class _Bounds(NamedTuple):
         bias = 127 if self.mantissa == 23 else 1023
         return exponent + bias << self.mantissa
 
+    @property
+    def first(self) -> int:
+        return self.pattern(-self.divisor)
+
+    @property
+    def last(self) -> int:
+        return self.pattern(self.divisor)
+
+    @property
+    def ones(self) -> int:
+        """The greatest mantissa."""
+        return (1 << self.mantissa) - 1
+
+    @property
+    def width(self) -> int:
+        return self.pattern(self.most) - self.pattern(self.least)
+
 
 _BOUNDS = {32: _Bounds(23, 20, -80, 100), 64: _Bounds(52, 100, -800, 800)}
 """By the bits of the dtype: so that nothing overflows on the way and no remainder has fewer bits than it needs."""
@@ -75,13 +92,12 @@ class Divisor(NamedTuple):
         pattern = body.as_integer(reciprocal)
         high = body.as_float(body.select(above, body.sub(pattern, 1), pattern))
         low = body.mul(body.fma(high, minus, 1.0), reciprocal)
-        bits, ones = body.as_unsigned(s), (1 << bounds.mantissa) - 1
-        first, last = bounds.pattern(-bounds.divisor), bounds.pattern(bounds.divisor)
+        bits = body.as_unsigned(s)
         usual = body.and_(
-            body.compare("lt", body.sub(bits, first), last - first),
-            body.compare("le", body.and_(bits, ones), ones - _CLOSE),
+            body.compare("lt", body.sub(bits, bounds.first), bounds.last - bounds.first),
+            body.compare("le", body.and_(bits, bounds.ones), bounds.ones - _CLOSE),
         )
-        width = body.select(usual, body.constant(bits.row, _width(bounds), 0), 0)
+        width = body.select(usual, body.constant(bits.row, bounds.width, 0), 0)
         zero = body.select(usual, body.constant(s.row, 0.0, 0), float("nan"))
         return cls(wide, *(body.spread(x, lanes) for x in (reciprocal, high, low, width, zero)))
 
@@ -92,9 +108,8 @@ class Divisor(NamedTuple):
 
         row, lanes = wide.row, wide.lanes
         bounds, number = _BOUNDS[row.bits], row.numpy.type(value)
-        pattern, ones = int(number.view(f"u{row.bits // 8}")), (1 << bounds.mantissa) - 1
-        first, last = bounds.pattern(-bounds.divisor), bounds.pattern(bounds.divisor)
-        if not first <= pattern < last or pattern & ones > ones - _CLOSE:
+        pattern = int(number.view(f"u{row.bits // 8}"))
+        if not bounds.first <= pattern < bounds.last or pattern & bounds.ones > bounds.ones - _CLOSE:
             return None
         exact, reciprocal = 1 / Fraction(float(number)), row.numpy.type(1) / number
         is_above = Fraction(float(reciprocal)) > exact
@@ -103,7 +118,7 @@ class Divisor(NamedTuple):
         inverse, more, less, zero = (
             body.constant(row, float(x), lanes) for x in (reciprocal, high, low, 0.0)
         )
-        width = body.constant(dtype(f"uint{row.bits}"), _width(bounds), lanes)
+        width = body.constant(dtype(f"uint{row.bits}"), bounds.width, lanes)
         return cls(wide, inverse, more, less, width, zero)
 
     def quotient(self, body: Body, x: Register) -> Register:
@@ -121,7 +136,3 @@ class Divisor(NamedTuple):
 def is_quick(machine: Machine, row: DType) -> bool:
     """Whether products are faster than a division in vectors of this dtype."""
     return machine.fma and (row.name == "float64" or (row.name == "float32" and machine.bytes >= _WIDE))
-
-
-def _width(bounds: _Bounds) -> int:
-    return bounds.pattern(bounds.most) - bounds.pattern(bounds.least)

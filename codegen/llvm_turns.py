@@ -21,16 +21,13 @@ from symgraph.codegen.loops import (
     operands,
     statements,
 )
-from symgraph.codegen.machine import Machine
+from symgraph.codegen.machine import LINE, Machine
 from symgraph.codegen.streams import first_whole
 from symgraph.codegen.vectorized import dearest, has_own_rest, name_of
 from symgraph.codegen.vectors import Body, Register
 
 _FETCHED = 1 << 18
 """Rows of fewer bytes are in the caches together with the next one."""
-
-_LINE = 64
-"""Bytes of a line of the caches."""
 
 _MOST_MASKED = 64
 """Lanes of a mask that is made by a shift of one word."""
@@ -144,17 +141,16 @@ class Turns(Statements):
         last = self._layout.rows + self._layout.columns - 1
         if section is not self._dearest or self._layout.vector != last:
             return
-        body = self._body
-        for x in self._kernel.reads:
-            for access in (each for each in self._steps if isinstance(each, Access) and each.param == x.name):
-                steps = self._steps[access]
-                if steps[last] is Step.UNIT and steps[self._layout.rows - 1] is Step.FAR:
-                    stride = self._strides[access][self._layout.rows - 1]
-                    near = body.compare("lt", body.as_unsigned(body.add(stride, _FETCHED)), 2 * _FETCHED)
-                    ahead = body.select(near, stride, 0)
-                    place = address(body, self._scope.places[access], ahead)
-                    for offset in range(0, self._lanes * x.type.dtype.numpy.itemsize, _LINE):
-                        fetch(body, address(body, place, offset))
+        body, row, read = self._body, self._layout.rows - 1, {x.name for x in self._kernel.reads}
+        for key, steps in self._steps.items():
+            if isinstance(key, str) or key.param not in read:
+                continue
+            if steps[last] is Step.UNIT and steps[row] is Step.FAR:
+                stride = self._strides[key][row]
+                near = body.compare("lt", body.as_unsigned(body.add(stride, _FETCHED)), 2 * _FETCHED)
+                place = address(body, self._scope.places[key], body.select(near, stride, 0))
+                for offset in range(0, self._lanes * self._row_of[key.param].numpy.itemsize, LINE):
+                    fetch(body, address(body, place, offset))
 
     def _hoist(self, section: Sequence[Statement], level: int) -> None:
         """What does not follow a loop, nor those inside of it, is done before it."""

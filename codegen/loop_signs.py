@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from symgraph.codegen.loops import Compute, LoopKernel, Number, Operand, makers, of_kernel
-from symgraph.ops.arithmetic import abs, maximum, minimum, multiply, negative
-from symgraph.ops.transcendental import cosh, exp, sqrt
-
-_NEVER_NEGATIVE = frozenset(f.op for f in (abs, exp, sqrt, cosh))
+from symgraph.ops.arithmetic import maximum, minimum, multiply, negative
+from symgraph.optimizations.signs import NEVER_NEGATIVE
 
 
 @of_kernel
@@ -33,7 +31,7 @@ class Sign(NamedTuple):
 
 def _sign(x: Compute, signs: Mapping[str, Sign]) -> Sign:
     own = [_known(y, signs) for y in x.args]
-    if x.op in _NEVER_NEGATIVE:
+    if x.op in NEVER_NEGATIVE:
         return Sign(above=True)
     if x.op is negative.op:
         return Sign(own[0].below, own[0].above)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LINE = 64
+"""Bytes of a line of the caches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:

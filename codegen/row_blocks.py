@@ -15,15 +15,13 @@ from math import prod
 from symgraph.codegen.layout import is_upright
 from symgraph.codegen.llvm_reductions import reduction
 from symgraph.codegen.loops import LoopKernel, Reduce, Statement, carries, columns_of, of_kernel
+from symgraph.codegen.machine import LINE
 from symgraph.codegen.vectorized import parts_of
 from symgraph.codegen.vectors import Body
 
 BLOCK, LOW_BLOCK = 1 << 15, 1 << 11
 """Elements of a row; and of rows that are worked on in vectors, beside each other: some microseconds of work, and a
 multiple of what goes into a total at once."""
-
-_LINE = 64
-"""Bytes of a line of the cache, which two blocks do not share."""
 
 
 def size_of_block(*, upright: bool) -> int:
@@ -74,8 +72,8 @@ def bytes_of_blocks(kernel: LoopKernel, lanes: int, count: int) -> int:
 
 
 def bytes_of_block(section: Sequence[Statement], lanes: int) -> int:
-    """From what one block of a sweep reduces to, to that of the next."""
+    """From what one block of a sweep reduces to, to that of the next: they share no line of the caches."""
     body = Body()
     states = [reduction(x, lanes).start(body) for x in section if isinstance(x, Reduce)]
     size = sum(x.lanes * x.row.numpy.itemsize for state in states for x in state)
-    return -(-size // _LINE) * _LINE
+    return -(-size // LINE) * LINE

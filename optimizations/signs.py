@@ -11,7 +11,7 @@ from symgraph.ops.softmax import softmax
 from symgraph.ops.transcendental import cosh, exp, sqrt
 from symgraph.optimizations.pattern import MOVES
 
-_NEVER_NEGATIVE = frozenset(f.op for f in (abs, exp, sqrt, cosh, sigmoid, softplus, softmax, relu))
+NEVER_NEGATIVE = frozenset(f.op for f in (abs, exp, sqrt, cosh, sigmoid, softplus, softmax, relu))
 
 
 def never_negative(node: Node) -> bool:
@@ -23,7 +23,7 @@ def never_negative(node: Node) -> bool:
     if node.op is maximum.op:
         return any(never_negative(x) for x in node.inputs)
     value = uniform(node)
-    return node.op in _NEVER_NEGATIVE or bool(value is not None and not node.row.is_complex and value >= 0)
+    return node.op in NEVER_NEGATIVE or bool(value is not None and not node.row.is_complex and value >= 0)
 
 
 def never_positive(node: Node) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import marshal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from symgraph.graph.walk import toposort
 from symgraph.ops.own_op import is_ours
 from symgraph.optimizations import pipeline
 from symgraph.runtime.cache import Cache, digest, folder
+from symgraph.runtime.code import code
 from symgraph.runtime.identity import identity, is_unchanged
 
 _RULES = "symgraph.optimizations.passes"
@@ -50,9 +52,14 @@ def stabilized(outputs: Sequence[Node], keep: Sequence[Node]) -> list[Node]:
     if content is None:
         _written[0] += 1
         content = _written_down(made, nodes)
-        if content is not None and is_unchanged():
-            disk.put(key, content)
+        if content is not None:
+            code().at_leisure(partial(_keep, disk, key, content))
     return made
+
+
+def _keep(disk: Cache, key: str, content: bytes) -> None:
+    if is_unchanged():
+        disk.put(key, content)
 
 
 def _key(nodes: Sequence[Node], outputs: Sequence[Node], keep: Sequence[Node]) -> str | None:

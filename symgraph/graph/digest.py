@@ -24,7 +24,7 @@ def said(program: Graph, is_known: Callable[[Op], bool]) -> bytes:
 
     Raises Unsaid.
     """
-    return _bytes(_Words(is_known).graph(program))
+    return in_bytes(_Words(is_known).graph(program))
 
 
 def said_of(nodes: Sequence[Node], is_known: Callable[[Op], bool], *marked: Sequence[Node]) -> bytes:
@@ -33,7 +33,7 @@ def said_of(nodes: Sequence[Node], is_known: Callable[[Op], bool], *marked: Sequ
     words = _Words(is_known)
     rows = tuple([words.node(node, numbers) for node in nodes])
     places = tuple([tuple([numbers[node] for node in each if node in numbers]) for each in marked])
-    return _bytes((rows, places))
+    return in_bytes((rows, places))
 
 
 def attrs_said(attrs: Attrs, is_known: Callable[[Op], bool]) -> Any:
@@ -46,8 +46,8 @@ def constants(program: Graph) -> list[Node]:
     return [node for node in program.nodes() if node.op is CONSTANT]
 
 
-def _bytes(words: tuple[Any, ...]) -> bytes:
-    # Version 2 of the format says the same of what is equal; later ones tell what is one object.
+def in_bytes(words: tuple[Any, ...]) -> bytes:
+    """Equal bytes for equal words: version 2 of the format does so, and later ones tell what is one object."""
     return marshal.dumps(words, 2)
 
 

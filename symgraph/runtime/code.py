@@ -24,8 +24,8 @@ FIRST, BEST = 0, 2
 """Levels of LLVM's code generation: of what runs at once, and of what takes its place. Both compute the same bits."""
 
 
-_QUIET = 0.5
-"""Seconds without another task after which there is leisure."""
+_QUIET, _LEFT = 0.5, 64
+"""Seconds without another task after which there is leisure; and so many tasks are left for it: the latest."""
 
 
 class Follower(Protocol):
@@ -60,11 +60,17 @@ class _Module:
     """What was compiled together."""
 
     def __init__(
-        self, functions: Sequence[Function], first: str, best: Callable[[], str], *, is_best: bool
+        self,
+        functions: Sequence[Function],
+        first: str,
+        best: Callable[[], str],
+        *,
+        is_best: bool,
+        has_two: bool = False,
     ) -> None:
         self.functions, self.first, self._best = functions, first, best
         """The text that is compiled at first, and what gives the one of better code, functions under the same names."""
-        self.has_two = False
+        self.has_two = has_two
         """Whether these differ."""
         self.is_best = is_best
         """Whether the better code runs."""
@@ -95,7 +101,7 @@ class Code:
         """By the names of their functions."""
         self._functions: dict[str, Function] = {}
         self._waiting, self._count = _nothing()
-        self._leisure: deque[Callable[[], None]] = deque()
+        self._leisure: deque[Callable[[], None]] = deque(maxlen=_LEFT)
         self._worker: threading.Thread | None = None
         self._lock = threading.RLock()
         """Nobody else compiles or loads meanwhile."""
@@ -132,7 +138,7 @@ class Code:
 
     def at_leisure(self, task: Callable[[], None]) -> None:
         """Do this a while after the last of what is done meanwhile, or at the end of the process. Nobody is woken for
-        it: the process is about to do something else."""
+        it: the process is about to do something else. Where too much is left to do, the first of it is not done."""
         self._leisure.append(task)
 
     def made(self, text: str, level: int) -> bytes:
@@ -196,9 +202,7 @@ class Code:
         def slow() -> str:
             return module([kernel.fastest for kernel in kernels], host()) if has_two else text
 
-        made = _Module(functions, text, slow, is_best=best is not None)
-        made.has_two = has_two
-        self._enter(made)
+        self._enter(_Module(functions, text, slow, is_best=best is not None, has_two=has_two))
 
     def _begin(self) -> None:
         if self._worker is None:
@@ -245,7 +249,7 @@ class Code:
     def _alone(self) -> None:
         """In a copy of the process, which has no other thread."""
         self._waiting, self._count = _nothing()
-        self._leisure = deque()
+        self._leisure.clear()
         self._worker = None
         self._lock.release()
 

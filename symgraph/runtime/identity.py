@@ -6,7 +6,6 @@ Nothing is imported for it. Where something is not known there are no words, and
 from __future__ import annotations
 
 import contextlib
-import marshal
 import os
 import sys
 import time
@@ -16,6 +15,7 @@ from importlib.util import find_spec
 import ml_dtypes
 import numpy as np
 
+from symgraph.graph.digest import in_bytes
 from symgraph.runtime.cache import digest
 
 _SINCE = time.time_ns() - 5_000_000_000
@@ -57,9 +57,8 @@ def _found() -> str | None:
     rows, newest = found
     if newest > _SINCE:
         return None
-    # Version 2 of the format says the same of what is equal; later ones tell what is one object.
     packages = (sys.version, np.__version__, ml_dtypes.__version__, llvm)
-    return digest(marshal.dumps((packages, machine, rows), 2)).hex()
+    return digest(in_bytes((packages, machine, rows))).hex()
 
 
 def _sources() -> tuple[list[tuple[str, int, int, int]], int] | None:

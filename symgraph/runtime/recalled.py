@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from symgraph.graph.collector import paused
-from symgraph.graph.digest import Unsaid, constants, said
+from symgraph.graph.digest import Unsaid, constants, in_bytes, said
 from symgraph.graph.graph import Graph
 from symgraph.ops.own_op import is_ours
 from symgraph.options import Options
@@ -115,7 +115,7 @@ def shelf(program: Graph, options: Options) -> Shelf | None:
         return None
     threads = options.threads or len(os.sched_getaffinity(0))
     decided = (identity(), content, options.fast_math, options.memory_limit, threads)
-    return Shelf(f"recipes {digest(marshal.dumps(decided, 2)).hex()}", program, Cache(folder()))
+    return Shelf(f"recipes {digest(in_bytes(decided)).hex()}", program, Cache(folder()))
 
 
 class Recalled:

@@ -531,7 +531,8 @@ def test_many_processes_at_once_give_the_same():
 
 @pytest.fixture
 def rules_are_far(monkeypatch):
-    """As if nobody had imported the rules."""
+    """As if nobody had imported the rules; and forms are written at once."""
+    monkeypatch.setattr(code(), "at_leisure", lambda task: task())
     monkeypatch.setattr(stable, "_RULES", "nobody.has.imported.this")
     monkeypatch.setattr(stable, "_written", [0])
 

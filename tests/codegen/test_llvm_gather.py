@@ -26,10 +26,9 @@ from symgraph.optimizations.plan import Call
 from symgraph.runtime import native_gather, shares
 from symgraph.runtime.cpu import Loader, compiled, host
 from symgraph.runtime.memory import Arena
-from symgraph.runtime.native import NativeCall
 from symgraph.runtime.native_gather import NativeGather, is_gather
 from tests.codegen.test_llvm_bounds import Guarded
-from tests.concurrency import together
+from tests.concurrency import noticing, together
 
 pytestmark = pytest.mark.cpu
 
@@ -512,13 +511,8 @@ def eager(monkeypatch):
 @pytest.fixture
 def shared(monkeypatch):
     """How many threads share each call that is made."""
-    made, start = [], NativeCall.__init__
-
-    def seen(self, *args, **kwargs):
-        start(self, *args, **kwargs)
-        made.append(self._shared.threads)
-
-    monkeypatch.setattr(NativeCall, "__init__", seen)
+    made = []
+    noticing(monkeypatch, lambda call, _: made.append(call._shared.threads))
     return made
 
 

@@ -19,9 +19,8 @@ from symgraph.runtime import native, shares
 from symgraph.runtime.code import code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.memory import Arena
-from symgraph.runtime.native import NativeCall
 from symgraph.runtime.pool import pool
-from tests.concurrency import together
+from tests.concurrency import by_threads, noticing, together
 from tests.fuzz.drawing import draw_group
 
 x = sg.placeholder("float32", ("n",), name="x_of_rows")
@@ -70,14 +69,8 @@ def eager(monkeypatch):
 @pytest.fixture
 def calls(monkeypatch):
     """The calls whose threads share blocks."""
-    made, start = [], NativeCall.__init__
-
-    def seen(self, *args, **kwargs):
-        start(self, *args, **kwargs)
-        if kwargs.get("meets") is not None:
-            made.append(self)
-
-    monkeypatch.setattr(NativeCall, "__init__", seen)
+    made = []
+    noticing(monkeypatch, lambda call, given: made.append(call) if given.get("meets") is not None else None)
     return made
 
 
@@ -132,14 +125,7 @@ def test_drawn_programs_in_small_blocks(eager, calls, monkeypatch, group):
     monkeypatch.setattr(row_blocks, "LOW_BLOCK", 2)
     monkeypatch.setattr(loops, "_common", WeakValueDictionary())
     for seed, program in draw_group(group, 8, 900):
-        given = [node for node, _ in program.inputs]
-        arrays = [array for _, array in program.inputs]
-        outputs = [node for node, _ in program.values]
-        one, many = (
-            sg.function(given, outputs, options=sg.Options(threads=threads))._program.executor
-            for threads in (1, 3)
-        )
-        for a, b in zip(one.run(arrays), many.run(arrays), strict=True):
+        for a, b in zip(*by_threads(program, (1, 3)), strict=True):
             np.testing.assert_array_equal(a, b, err_msg=f"seed {seed}")
     assert calls
 
@@ -267,13 +253,8 @@ def test_rows_enough_for_all_threads_are_shared_as_rows(calls):
 
 
 def test_neighbouring_rows_are_claimed_by_vectors(monkeypatch):
-    made, start = [], NativeCall.__init__
-
-    def seen(self, *args, **kwargs):
-        start(self, *args, **kwargs)
-        made.append((self.chunk, kwargs.get("grain", 1)))
-
-    monkeypatch.setattr(NativeCall, "__init__", seen)
+    made = []
+    noticing(monkeypatch, lambda call, given: made.append((call.chunk, given.get("grain", 1))))
     f = sg.function([m], sg.sum(m, axis=0), options=sg.Options(threads=2, backend="llvm"))
     f(draw(m, (1000, 1000)))
     ((chunk, grain),) = made

@@ -10,7 +10,7 @@ from symgraph.graph.walk import toposort
 from symgraph.runtime import shares
 from symgraph.runtime.code import code
 from symgraph.runtime.pool import pool
-from tests.concurrency import together
+from tests.concurrency import by_threads, together
 from tests.fuzz.drawing import draw_group
 
 x = sg.placeholder("float32", ("n", "k"), name="x")
@@ -67,14 +67,7 @@ def test_as_many_threads_as_one_likes(eager, name):
 @pytest.mark.parametrize("group", range(4))
 def test_drawn_programs_by_many_threads(eager, group):
     for _, program in draw_group(group, 8, 500):
-        given = [node for node, _ in program.inputs]
-        arrays = [array for _, array in program.inputs]
-        outputs = [node for node, _ in program.values]
-        one, many = (
-            sg.function(given, outputs, options=sg.Options(threads=threads))._program.executor
-            for threads in (1, 4)
-        )
-        for a, b in zip(one.run(arrays), many.run(arrays), strict=True):
+        for a, b in zip(*by_threads(program, (1, 4)), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
