@@ -17,7 +17,7 @@ from symgraph.graph.types import DType
 
 ROWS = 6
 """Of a tile."""
-FEW_ROWS = (1, 3)
+FEW_ROWS = (1, 2, 4)
 """Of tiles for what is left."""
 TURNS = 2
 """Columns of A that a tile takes in at once: code of level 0 keeps all sums in memory from turn to turn. Four would be
@@ -63,9 +63,11 @@ class Tile(NamedTuple):
         return ROWS * self.pitch
 
 
-def functions(tile: Tile, machine: Machine, *, quick: bool) -> Iterator[tuple[str, frozenset[str]]]:
+def functions(
+    tile: Tile, machine: Machine, *, quick: bool, panels: bool = False
+) -> Iterator[tuple[str, frozenset[str]]]:
     """The texts of the functions, and what they declare. The ``quick`` ones are compiled soonest: those without which
-    nothing goes."""
+    nothing goes. Some are not needed where B lies in ``panels``."""
     zeros = f"[{tile.columns} x {type_of(tile.row, 0)}] zeroinitializer"
     others = () if quick else ((ROWS, 1), *((rows, tile.vectors) for rows in FEW_ROWS))
     for rows, vectors in ((ROWS, tile.vectors), *others):
@@ -73,15 +75,15 @@ def functions(tile: Tile, machine: Machine, *, quick: bool) -> Iterator[tuple[st
         body.declared.add(f"@matmul_zeros = private constant {zeros}")
         _write_product(body, tile, rows, vectors, turns=TURNS if rows == ROWS and not quick else 1)
         yield function(body, product(rows, vectors), _PRODUCT)
-    if not quick:
+    if not quick and not panels:
         body = Body(fma=machine.fma)
         _write_product(body, tile, ROWS, tile.vectors, keeps=True)
         yield function(body, KEEPING, f"{_PRODUCT}, ptr %kept")
     for name, parameters, write in (
         ("pack", _PACK, _write_pack),
         ("unpack", _UNPACK, _write_unpack),
-        ("dots", _DOTS, _write_dots),
-        *([] if quick else [("row", _ROW, _write_row)]),
+        *([] if panels else [("dots", _DOTS, _write_dots)]),
+        *([] if quick or panels else [("row", _ROW, _write_row)]),
     ):
         body = Body(fma=machine.fma)
         write(body, tile)

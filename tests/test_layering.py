@@ -44,6 +44,7 @@ LAZY = {
     "optimizations/pipeline.py": {"symgraph.optimizations.passes", "tempfile"},
     "optimizations/plan.py": {"symgraph.optimizations.dag"},
     "symgraph/api/own_check.py": {"symgraph.runtime"},
+    "symgraph/api/stable.py": {"symgraph.runtime.code"},
     "symgraph/debug/claims.py": {"symgraph.debug.exact", "symgraph.debug.ulps"},
     "symgraph/debug/exact_numbers.py": {"mpmath"},
     "symgraph/graph/op.py": {"hashlib"},

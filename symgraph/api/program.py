@@ -79,7 +79,8 @@ class Program:
         self._dtypes = [stand.dtype for stand in stands]
         self._fitting: set[tuple[tuple[int, ...], ...]] = set()
         given = [*stands, *self.variables]
-        self.executor = Executor(self._passes.result, given, options, donated, shelf)
+        steady = set(self.variables) - set(self.updated)
+        self.executor = Executor(self._passes.result, given, options, donated, steady, shelf)
 
     @property
     def stages(self) -> list[Stage]:

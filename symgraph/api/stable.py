@@ -25,7 +25,6 @@ from symgraph.graph.walk import toposort
 from symgraph.ops.own_op import is_ours
 from symgraph.optimizations import pipeline
 from symgraph.runtime.cache import Cache, digest, folder
-from symgraph.runtime.code import code
 from symgraph.runtime.identity import identity, is_unchanged
 
 _RULES = "symgraph.optimizations.passes"
@@ -53,6 +52,8 @@ def stabilized(outputs: Sequence[Node], keep: Sequence[Node]) -> list[Node]:
         _written[0] += 1
         content = _written_down(made, nodes)
         if content is not None:
+            from symgraph.runtime.code import code  # nobody needs it who asks for no gradient
+
             code().at_leisure(partial(_keep, disk, key, content))
     return made
 

@@ -40,6 +40,9 @@
 ;   28  form        NumPy's PyArray_NewFromDescr
 ;   29  base        NumPy's PyArray_SetBaseObject
 ;   30  trouble     the address of a word that a step sets where an index is out of bounds
+;   31  watched     how many objects have to be those that steps have a copy of
+;   32  seen        the address of 2 words for each: of the place where it stands, and the object
+;   33  calls       how many there were
 ;
 ; Pages are memory that a result lies in, and after it another: where nobody else refers to their object, no result does.
 ;
@@ -223,7 +226,8 @@ fit:
   ret i1 true
 }
 
-; Takes the state, and the variables that it reads, if nobody is writing them: their arrays stay while the call runs.
+; Takes the state, and the variables that it reads, if nobody is writing them and they are those that there are copies of:
+; their arrays stay while the call runs.
 define internal i1 @begins(ptr %state) {
 start:
   %busy.at = getelementptr i64, ptr %state, i64 1
@@ -261,11 +265,37 @@ lock:
 
 ask:
   %unguarded = icmp eq ptr %guard, null
-  br i1 %unguarded, label %hold, label %guarded
+  br i1 %unguarded, label %watch, label %guarded
 
 guarded:
   %open = call i1 @says(ptr %guard, ptr @_Py_FalseStruct)
-  br i1 %open, label %hold, label %give.up
+  br i1 %open, label %watch, label %give.up
+
+watch:
+  %watched.at = getelementptr i64, ptr %state, i64 31
+  %watched = load i64, ptr %watched.at
+  %seen.at = getelementptr i64, ptr %state, i64 32
+  %seen = load ptr, ptr %seen.at
+  br label %compare
+
+compare:
+  %w = phi i64 [ 0, %watch ], [ %w.next, %as.seen ]
+  %compared = icmp eq i64 %w, %watched
+  br i1 %compared, label %hold, label %other
+
+other:
+  %w.row = mul i64 %w, 2
+  %seen.place.at = getelementptr ptr, ptr %seen, i64 %w.row
+  %seen.place = load ptr, ptr %seen.place.at
+  %there = load ptr, ptr %seen.place
+  %seen.object.at = getelementptr ptr, ptr %seen.place.at, i64 1
+  %seen.object = load ptr, ptr %seen.object.at
+  %is.seen = icmp eq ptr %there, %seen.object
+  br i1 %is.seen, label %as.seen, label %give.up
+
+as.seen:
+  %w.next = add i64 %w, 1
+  br label %compare
 
 give.up:
   br i1 %alone, label %unfit, label %unlock
@@ -303,6 +333,10 @@ keep:
   br label %more
 
 held:
+  %calls.at = getelementptr i64, ptr %state, i64 33
+  %calls = load i64, ptr %calls.at
+  %calls.now = add i64 %calls, 1
+  store i64 %calls.now, ptr %calls.at
   ret i1 true
 }
 

@@ -18,6 +18,7 @@ from symgraph.runtime.kept import Kept, lies_in_order
 from symgraph.runtime.memory import Pages
 
 if TYPE_CHECKING:
+    from symgraph.runtime.panels import Weight
     from symgraph.runtime.pool import Pool
 
 Array = np.ndarray[Any, Any]
@@ -32,6 +33,8 @@ _MOST = 16
 """For so many shapes of arguments there may be states."""
 _ROW = 6
 """Words of a step."""
+_BUSY, _CALLS = 1, 33
+"""Words of a state."""
 _FASTCALL = 0x80 | 0x02
 """METH_FASTCALL | METH_KEYWORDS"""
 
@@ -61,6 +64,15 @@ class Form(NamedTuple):
         return prod(self.shape) * self.dtype.itemsize
 
 
+class Watched(NamedTuple):
+    """An argument, or a variable that counts on from arguments, of which steps have a copy: they are for this array
+    alone."""
+
+    slot: int
+    array: Array
+    weight: Weight
+
+
 class Answer(NamedTuple):
     """What a call gives: a result as it is, a tuple of them, or what ``wrap`` makes of that tuple."""
 
@@ -75,7 +87,8 @@ Called: TypeAlias = Callable[..., object]
 class State:
     """What `entry.ll` knows of calls whose arguments have these forms and lie in order.
 
-    Steps set the word ``trouble`` where they find an index out of bounds.
+    Steps set the word ``trouble`` where they find an index out of bounds. What is ``watched`` has to be the same array
+    in every call.
     """
 
     def __init__(
@@ -89,6 +102,7 @@ class State:
         *,
         trouble: Array,
         heavy: bool,
+        watched: Sequence[Watched] = (),
     ) -> None:
         locked = heavy and bool(kept.written)
         enter, leave = kept.enter, kept.leave
@@ -96,6 +110,8 @@ class State:
         self._alive: list[object] = [*alive, *own]
         count = len(arguments) + len(kept.read) + len(results)
         slots, objects = self._words([0] * count), self._words([0] * count)
+        at = [*(objects + 8 * n for n in range(len(arguments))), *kept.read]
+        self._watched = [(at[x.slot], x) for x in watched]
         rows: list[tuple[int, ...]] = []
         patches: list[int] = []
         self._steps = steps
@@ -145,8 +161,38 @@ class State:
             _numpy_function(_FORM),
             _numpy_function(_BASE),
             int(trouble.ctypes.data),
+            len(watched),
+            self._words([word for place, x in self._watched for word in (place, id(x.array))]),
+            0,
         ]
         self.address = self._words(words)
+        for x in watched:
+            x.weight.readers.add(self)
+
+    @property
+    def calls(self) -> int:
+        """How many there were."""
+        return self._word(_CALLS).value
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call runs in it."""
+        return self._word(_BUSY).value != 0
+
+    def fits(self, arrays: Sequence[Array]) -> bool:
+        """Whether what is watched of the arguments are these arrays."""
+        return all(arrays[x.slot] is x.array for _, x in self._watched)
+
+    def is_outdated(self) -> bool:
+        """Whether a variable that it has a copy of is another array now."""
+        return any(ctypes.c_int64.from_address(at).value != id(x.array) for at, x in self._watched)
+
+    def leads_to(self, address: int) -> None:
+        """The state to try after this one; 0 for none."""
+        self._word(0).value = address
+
+    def _word(self, n: int) -> ctypes.c_int64:
+        return ctypes.c_int64.from_address(self.address + 8 * n)
 
     def moved(self) -> None:
         """There is better code for some step; a call that runs may take the old one or the new."""
@@ -180,7 +226,8 @@ class Entry:
 
     def __init__(self, slow: Callable[..., Any], learn: Callable[[Sequence[Array]], State | None]) -> None:
         self._slow, self._learn = slow, learn
-        self._states: list[State] = []
+        self._states: dict[tuple[tuple[int, ...], ...], State] = {}
+        """By the shapes of arguments; the last is tried first."""
         self._seen: dict[tuple[tuple[int, ...], ...], int] = {}
         self._cell = np.array([0, id(slow)], np.int64)
         self._call: Callable[..., Any] | None = None
@@ -197,6 +244,7 @@ class Entry:
         if not all(lies_in_order(x) for x in values):
             return False
         shapes = tuple([x.shape for x in values])
+        self._give_up(shapes)
         count = self._seen.get(shapes, 0) + 1
         if count == 1 and len(self._seen) >= _MOST:
             return False
@@ -205,18 +253,30 @@ class Entry:
             return False
         self._seen[shapes] = count
         state = self._learn(values) if count == 2 else None
-        if state is not None:
-            self.add(state)
-        return state is not None
-
-    def add(self, state: State) -> None:
-        """The state is tried first from now on."""
-        ctypes.c_int64.from_address(state.address).value = int(self._cell[0])
-        self._states.append(state)
-        self._cell[0] = state.address
+        if state is None:
+            return False
+        self._states[shapes] = state
+        self._link()
         if self._call is None:
             assert _NATIVE.method is not None
             self._call = _function(_NATIVE.method, self._cell, self)
+        return True
+
+    def _give_up(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+        """The state for arguments of these shapes, if it is outdated: there will be another at once."""
+        state = self._states.get(shapes)
+        if state is not None and state.is_outdated() and not state.is_busy:
+            del self._states[shapes]
+            self._link()
+            self._seen[shapes] = 1
+
+    def _link(self) -> None:
+        """Calls try one state after the other."""
+        behind = 0
+        for state in self._states.values():
+            state.leads_to(behind)
+            behind = state.address
+        self._cell[0] = behind
 
 
 def _pool(share: int) -> Pool:

@@ -52,10 +52,12 @@ class Executor:
         given: Sequence[Node],
         options: Options,
         donated: Collection[Node] = (),
+        steady: Collection[Node] = (),
         shelf: Shelf | None = None,
     ) -> None:
-        """``program`` gives the graph once it is asked for: what another process ran may be on the ``shelf``."""
-        self._options, self._donated, self._shelf = options, donated, shelf
+        """``program`` gives the graph once it is asked for: what another process ran may be on the ``shelf``. What is
+        ``steady`` of what is given is the same array in many calls, and that is never written."""
+        self._options, self._donated, self._steady, self._shelf = options, donated, steady, shelf
         self._program, self._given = program, tuple(given)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
@@ -107,6 +109,7 @@ class Executor:
                 limit=limit,
                 threads=self._options.threads,
                 flushes=self._options.fast_math,
+                steady=self._steady,
                 keep=None if self._shelf is None else self._shelf.keep,
             )
         from symgraph.runtime.numpy_backend import NumpyProgram
@@ -156,7 +159,8 @@ class Executor:
             every = [*arrays, *own]
             if (recalled := self._recalled(every)) is not None:
                 recalled.often()  # what is called so will not be counted
-                return recalled.state(places, answer)
+                if (state := recalled.state(places, answer, every)) is not None:
+                    return state
             return self.compiled.state(every, places, answer)
 
         return Entry(slow, learn)

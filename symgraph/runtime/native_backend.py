@@ -12,12 +12,13 @@ import numpy as np
 
 from symgraph.codegen.llvm_printer import Native, module
 from symgraph.graph.node import Node
-from symgraph.optimizations.plan import Branch, Call, Kernel, Loop, Plan, Step
+from symgraph.graph.op import CONSTANT
+from symgraph.optimizations.plan import Branch, Call, Kernel, Loop, Plan, Step, View
 from symgraph.optimizations.step_cost import step_cost
 from symgraph.options import DEFAULT
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import assembly, host
-from symgraph.runtime.entry import Answer, Called, Form, State
+from symgraph.runtime.entry import Answer, Called, Form, State, Watched
 from symgraph.runtime.entry import Step as NativeStep
 from symgraph.runtime.kept import Kept
 from symgraph.runtime.memory import Arena, Memory
@@ -27,7 +28,7 @@ from symgraph.runtime.native_gather import NativeGather, is_gather
 from symgraph.runtime.native_inner import InnerCall, NativeBranch, NativeLoop, native_inner
 from symgraph.runtime.native_joins import NativeJoin, is_join
 from symgraph.runtime.native_linalg import NativeLinalg, is_linalg
-from symgraph.runtime.native_product import NativeProduct, is_product
+from symgraph.runtime.native_product import NativeProduct, WeightCall, is_product
 from symgraph.runtime.native_recurrence import NativeRecurrence, is_recurrence
 from symgraph.runtime.native_words import place_of
 from symgraph.runtime.own_native import unsaid
@@ -67,15 +68,18 @@ class NativeProgram(PlanProgram):
         threads: int | None = None,
         is_part: bool = False,
         flushes: bool = False,
+        steady: Collection[Node] = (),
         keep: Callable[[Recipe, Sequence[Function]], None] | None = None,
     ) -> None:
-        """It ``flushes`` if its kernels may take denormal numbers as 0."""
+        """It ``flushes`` if its kernels may take denormal numbers as 0. What is ``steady`` is given the same array in
+        many calls, and that is never written."""
         self._flushes, machine = flushes, replace(host(), flushes=flushes)
         self._keep, self._left_to_keep = keep, _MOST_KEPT
         self._recipes: WeakKeyDictionary[Prepared, Recipe] = WeakKeyDictionary()
         self._threads = threads = threads or processors()
         codes: dict[Step, KernelCode] = {}
         left: dict[Kernel, str] = {}
+        weights = _weights(plan, steady) if limit is None else ()
         for step in plan.steps:
             if isinstance(step, Kernel):
                 made = NativeKernel(step, threads, machine)
@@ -83,7 +87,7 @@ class NativeProgram(PlanProgram):
                 if (why := unsaid(made.loops)) is not None:
                     codes[step], left[step] = _of_numpy(step), why
             elif isinstance(step, Call) and is_product(step):
-                codes[step] = NativeProduct(step, threads)
+                codes[step] = NativeProduct(step, threads, is_weight=step.node.inputs[1] in weights)
             elif isinstance(step, Call) and is_gather(step):
                 codes[step] = NativeGather(step, threads)
             elif isinstance(step, Call) and is_join(step):
@@ -164,9 +168,19 @@ class NativeProgram(PlanProgram):
             return None
         trouble = np.zeros(1, np.int64)
         steps: list[NativeStep | Called] = []
+        watched: list[Watched] = []
+        alive: list[object] = [rehearsal, arena]
         for turn, lying in rehearsal.turns:
             call = turn.call(lying, prepared.sizes)
             places = [place_of(x, [*given, *results]) for x in lying]
+            if isinstance(call, WeightCall):
+                place, weight = places[1], call.weight
+                call, lying, panels = call.on(lying, None if place is None else (arrays[place[0]], place[1]))
+                if panels is not None:
+                    places[1] = None
+                    alive.append(panels)
+                    if place is not None:
+                        watched.append(Watched(place[0], panels.source, weight))
             if isinstance(call, NativeCall | InnerCall) and not call.fails:
                 tables = call.tables([x.ctypes.data for x in lying], arena, trouble.ctypes.data)
                 slots = [(call.first + n, *place) for n, place in enumerate(places) if place is not None]
@@ -177,7 +191,9 @@ class NativeProgram(PlanProgram):
         self.often(prepared)  # what is called so will not be counted
         arguments, made = ([Form(x.shape, x.dtype) for x in each] for each in (asked, results))
         heavy = _is_heavy(prepared)
-        return State(arguments, made, steps, [rehearsal, arena], kept, answer, trouble=trouble, heavy=heavy)
+        return State(
+            arguments, made, steps, alive, kept, answer, trouble=trouble, heavy=heavy, watched=watched
+        )
 
     def text(self) -> str:
         """The module of all functions, as they are or will be for arrays in order."""
@@ -196,6 +212,15 @@ class NativeProgram(PlanProgram):
 
     def assembly(self) -> str:
         return assembly(self.text())
+
+
+def _weights(plan: Plan, steady: Collection[Node]) -> set[Node]:
+    """What is steady, constants, and views of them."""
+    found = {*steady, *(x for step in plan.steps for x in step.needs if x.op is CONSTANT)}
+    for step in plan.steps:
+        if isinstance(step, View) and step.node.inputs[0] in found:
+            found.add(step.node)
+    return found
 
 
 def _is_heavy(prepared: Prepared) -> bool:

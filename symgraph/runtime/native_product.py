@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from symgraph.codegen.llvm_matmul import blocks, print_matmul, room
+from symgraph.codegen.llvm_panels import bytes_of_panels, is_wide, panels, print_product
 from symgraph.codegen.llvm_printer import Native
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
-from symgraph.graph.types import FLOAT32, FLOAT64, DType
+from symgraph.graph.types import FLOAT32, FLOAT64, DType, dtype
 from symgraph.ops.linalg import matmul
+from symgraph.optimizations.cost import typical
 from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.plan import Call, Step
 from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import host
-from symgraph.runtime.memory import Arena
+from symgraph.runtime.fields import begin_of
+from symgraph.runtime.memory import Arena, is_own
 from symgraph.runtime.native import NativeCall
 from symgraph.runtime.nests import collapsed
+from symgraph.runtime.panels import Lying, Panels, Weight
 from symgraph.runtime.prepared import KernelCall
 from symgraph.runtime.shares import Shares, shares
 
@@ -34,12 +38,15 @@ def is_product(step: Step) -> bool:
 
 
 class NativeProduct:
-    """A step that multiplies matrices; a vector is a row from the left, and a column from the right."""
+    """A step that multiplies matrices; a vector is a row from the left, and a column from the right. What is multiplied
+    from the right may be a matrix that ``is_weight``: a variable that the program does not change, a constant, or a
+    view of one."""
 
-    def __init__(self, step: Call, threads: int = 1) -> None:
+    def __init__(self, step: Call, threads: int = 1, *, is_weight: bool = False) -> None:
         self.step, self._threads = step, threads
         self.nodes = (*step.node.inputs, step.node)
         self.functions: set[Function] = set()
+        self._weight = Weight() if is_weight and len(step.node.inputs[1].shape) == 2 else None
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
         """The room of a call."""
@@ -60,13 +67,22 @@ class NativeProduct:
         if k != other:
             raise ValueError(f"{a.shape} @ {b.shape}")
         many = a.ndim > 2 or b.ndim > 2
-        (function,) = code().functions([_printed(self.step.node.row, many)])
-        self.functions.add(function)
         down = c.strides[-1 if b.ndim == 1 else -2] if a.ndim > 1 else 0
         tail = [m, n, k, *_as_row(a.strides, 0), *_as_column(b.strides, 0), down]
         if not many:
             shared = self._shares(m, n, k, blocks(m), sizes)
-            return NativeCall(function, 3, tail, blocks(m), room, shared, fails=False, chunks=1)
+
+            def plain() -> NativeCall:
+                function = self._function(_printed(self.step.node.row, many))
+                return NativeCall(function, 3, tail, blocks(m), room, shared, fails=False, chunks=1)
+
+            weight = self._weight_in(a, b)
+            if weight is None:
+                return plain()
+            function = self._function(_from_panels(self.step.node.row))
+            packed = NativeCall(function, 3, [*tail, 0], blocks(m), room, shared, fails=False)
+            return WeightCall(weight, packed, plain)
+        function = self._function(_printed(self.step.node.row, many))
         counts, steps = _groups(a, b, c)
         if len(counts) > 2:
             return _by_numpy
@@ -77,14 +93,75 @@ class NativeProduct:
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
         """One text serves all products of a dtype, and one those of batches."""
         a, b, _ = _stacked(*arrays)
+        if self._weight_in(a, b) is not None:
+            return _from_panels(self.step.node.row)
         return _printed(self.step.node.row, a.ndim > 2 or b.ndim > 2)
 
     def texts(self) -> list[Native]:
         """That of its products."""
-        return [_printed(self.step.node.row, any(x.ndim > 2 for x in self.step.node.inputs)).fastest]
+        arrays = [np.empty(tuple(map(typical, x.shape)), x.dtype) for x in self.nodes]
+        return [self.printed_for(arrays, {}).fastest]
+
+    def _weight_in(self, a: Array, b: Array) -> Weight | None:
+        """The weight, where its panels are read faster than it is itself, and give the same bits."""
+        weight = self._weight
+        if weight is None or not weight.is_steady or a.ndim > 2 or not b.size:
+            return None
+        is_row = a.ndim == 1 or len(a) == 1
+        lies = b.strides[1] == b.itemsize
+        is_worth = lies and is_wide(b.shape[1], self.step.node.row, host()) if is_row else b.shape[1] > 1
+        return weight if is_worth else None
+
+    def _function(self, native: Native) -> Function:
+        (function,) = code().functions([native])
+        self.functions.add(function)
+        return function
 
     def _shares(self, m: int, n: int, k: int, turns: int, sizes: Mapping[Size, int]) -> Shares:
         return shares(self.step, sizes, self._threads, turns, room(m, n, k, self.step.node.row, host()))
+
+
+class WeightCall:
+    """A product with a weight: of its panels for as long as it is steady."""
+
+    def __init__(self, weight: Weight, packed: NativeCall, plain: Callable[[], NativeCall]) -> None:
+        self.weight, self.packed = weight, packed
+        """The second takes panels' memory in the place of the matrix."""
+        self._make = plain
+
+    @cached_property
+    def plain(self) -> NativeCall:
+        return self._make()
+
+    def on(
+        self, arrays: Sequence[Array], place: tuple[Array, int] | None = None
+    ) -> tuple[NativeCall, Sequence[Array], Panels | None]:
+        """What runs, and on which arrays. The matrix lies as the second of them, at a ``place``: in this array, so many
+        bytes after its beginning."""
+        a, b, c = arrays
+        source = None
+        if place is not None:
+            source, begin = place
+            b = np.ndarray(b.shape, b.dtype, source, begin, b.strides)
+        source = _owner(b) if source is None else source
+        found = self.weight.panels(self.packed.function, source, lying_at(b, begin_of(b) - begin_of(source)))
+        return (self.plain, arrays, None) if found is None else (self.packed, (a, found.memory, c), found)
+
+    def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
+        call, arrays, _ = self.on(arrays)
+        call(arrays, arena)
+
+
+def lying_at(b: Array, begin: int) -> Lying:
+    """A matrix that begins with some byte of an array."""
+    (k, n), (down, across) = b.shape, b.strides
+    row, machine = dtype(b.dtype), host()
+    return Lying(begin, n, k, down, across, panels(n, row, machine), bytes_of_panels(n, k, row, machine))
+
+
+def _owner(x: Array) -> Array:
+    """The array that has the memory of a view."""
+    return x if is_own(x) or not isinstance(x.base, np.ndarray) else x.base
 
 
 def _by_numpy(arrays: Sequence[Array], arena: Arena) -> None:
@@ -125,3 +202,8 @@ def _groups(a: Array, b: Array, c: Array) -> tuple[list[int], list[list[int]]]:
 @cache
 def _printed(row: DType, many: bool) -> Native:
     return print_matmul(row, host(), many=many, quick=True)
+
+
+@cache
+def _from_panels(row: DType) -> Native:
+    return print_product(row, host())

@@ -21,12 +21,13 @@ from symgraph.options import Options
 from symgraph.runtime import elf
 from symgraph.runtime.cache import Cache, digest, folder
 from symgraph.runtime.code import Function, Unit, code
-from symgraph.runtime.entry import Answer, State, Step, called, get_ready, is_ready
-from symgraph.runtime.fields import lie_as_expected
+from symgraph.runtime.entry import Answer, State, Step, Watched, called, get_ready, is_ready
+from symgraph.runtime.fields import begin_of, lie_as_expected
 from symgraph.runtime.identity import identity, is_unchanged
 from symgraph.runtime.kept import Kept
 from symgraph.runtime.memory import Memory
-from symgraph.runtime.recipes import Recipe, found, read, written
+from symgraph.runtime.panels import Weight
+from symgraph.runtime.recipes import Recipe, found, numbered, read, written
 
 Array = np.ndarray[Any, Any]
 Keep: TypeAlias = Callable[[Recipe, Sequence[Function]], None]
@@ -125,30 +126,55 @@ class Recalled:
         self._recipe, self._keep = recipe, keep
         self._is_best = all(unit.is_best for unit in units)
         self._functions = {function.name: function for function in code().adopted(units)}
-        self._free: list[Any] = []
+        self._weights = [Weight() for _ in recipe.packed]
+        self._free: list[tuple[Callable[..., Any], State]] = []
         self._runs = 0
-        if any(row.function not in self._functions for row in recipe.rows):
+        named = {*(row.function for row in recipe.rows), *(x.function for x in recipe.packed)}
+        if not named <= self._functions.keys():
             raise elf.NotLoaded("a function is missing")
 
     def run(self, arrays: Sequence[Array]) -> list[Array] | None:
-        """The results; None where the arrays do not lie as they have to, and where the call failed."""
-        try:
-            call = self._free.pop()  # nobody else has it
-        except IndexError:
-            with paused():
-                call = called(self.state(Kept(), Answer()), _not_so)
+        """The results; None where the arrays do not lie as they have to, where a weight changes often, and where the
+        call failed."""
+        ready = self._ready(arrays)
+        if ready is None:
+            return None
         self._runs += 1
         if self._runs == _OFTEN:
             self.often()
+        call, _ = ready
         results: tuple[Array, ...] | None = call(*arrays)
-        self._free.append(call)
+        self._free.append(ready)
         return None if results is None else list(results)
 
-    def state(self, kept: Kept, answer: Answer) -> State:
-        """What `entry.ll` needs for such calls."""
+    def _ready(self, arrays: Sequence[Array]) -> tuple[Callable[..., Any], State] | None:
+        """What nobody else calls, for these weights."""
+        try:
+            call, state = self._free.pop()
+            if state.fits(arrays):
+                return call, state
+        except IndexError:
+            pass
+        with paused():
+            made = self.state(Kept(), Answer(), arrays)
+            return None if made is None else (called(made, _not_so), made)
+
+    def state(self, kept: Kept, answer: Answer, arrays: Sequence[Array]) -> State | None:
+        """What `entry.ll` needs for such calls; None where a weight changes often."""
         recipe, trouble = self._recipe, np.zeros(1, np.int64)
         arena = Memory().arena(recipe.arena)
-        begins = [int(x.ctypes.data) for x in (arena.memory, trouble, *recipe.constants)]
+        sources = [*arrays, *recipe.constants]
+        every = zip(recipe.packed, self._weights, strict=True)
+        made = [w.panels(self._functions[x.function], sources[x.slot], x.lying) for x, w in every]
+        panels = [each for each in made if each is not None]
+        if len(panels) < len(made):
+            return None
+        begins = numbered(
+            begin_of(arena.memory),
+            begin_of(trouble),
+            map(begin_of, recipe.constants),
+            (begin_of(x.memory) for x in panels),
+        )
         steps = [
             Step(
                 self._functions[row.function],
@@ -160,8 +186,23 @@ class Recalled:
             for row in recipe.rows
         ]
         asked = recipe.arguments[: len(recipe.arguments) - len(kept.read)]
-        alive = [arena, recipe.constants]
-        return State(asked, recipe.results, steps, alive, kept, answer, trouble=trouble, heavy=recipe.heavy)
+        alive = [arena, recipe.constants, panels]
+        watched = [
+            Watched(x.slot, sources[x.slot], weight)
+            for x, weight in zip(recipe.packed, self._weights, strict=True)
+            if x.slot < len(arrays)
+        ]
+        return State(
+            asked,
+            recipe.results,
+            steps,
+            alive,
+            kept,
+            answer,
+            trouble=trouble,
+            heavy=recipe.heavy,
+            watched=watched,
+        )
 
     def often(self) -> None:
         """Better code is worth its time."""

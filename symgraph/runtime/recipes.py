@@ -1,14 +1,15 @@
 """Recipes: what runs a call with arrays of some shapes, written so that another process can do it.
 
 A recipe has the steps of a program whose steps are all machine code, with the words of their tables. The words that are
-addresses count from the beginning of some memory: of the arena, of the word for trouble, of a constant.
+addresses count from the beginning of some memory: of the arena, of the word for trouble, of a constant, of a weight's
+panels.
 """
 
 from __future__ import annotations
 
 import marshal
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,13 +17,14 @@ from symgraph.errors import DTypeError
 from symgraph.graph.types import BY_NAME, dtype
 from symgraph.runtime.code import Unit
 from symgraph.runtime.entry import Form
+from symgraph.runtime.panels import Lying
 
 Array = np.ndarray[Any, Any]
 
 _FAR = 80
 """Bits: where memory begins is a multiple of so large a number, and no offset in it reaches the next."""
-ARENA, TROUBLE, CONSTANTS = 1, 2, 3
-"""The first of them; constants count on."""
+ARENA, TROUBLE, CONSTANTS, PANELS = 1, 2, 3, 1 << 30
+"""The first of them; constants and panels count on."""
 _WORD = 1 << 63
 _MOST = 1 << 20
 """Bytes of constants that are written down; those of the program are only named."""
@@ -45,11 +47,21 @@ class Row:
         self.function, self.tables, self.slots, self.turns, self.chunk = function, tables, slots, turns, chunk
 
 
+class Packed(NamedTuple):
+    """A weight of which there are panels."""
+
+    function: str
+    """The name of the one that makes them."""
+    slot: int
+    """The argument that it lies in, or a constant, which count on."""
+    lying: Lying
+
+
 class Recipe:
     """The steps of a call, for arguments and results of these forms that lie in order, in an arena of so many bytes.
     The last of the arguments are the variables that are read."""
 
-    __slots__ = ("arena", "arguments", "constants", "heavy", "results", "rows")
+    __slots__ = ("arena", "arguments", "constants", "heavy", "packed", "results", "rows")
 
     def __init__(
         self,
@@ -58,11 +70,12 @@ class Recipe:
         rows: Sequence[Row],
         arena: int,
         constants: Sequence[Array],
+        packed: Sequence[Packed],
         *,
         heavy: bool,
     ) -> None:
         self.arguments, self.results, self.rows = arguments, results, rows
-        self.arena, self.constants, self.heavy = arena, constants, heavy
+        self.arena, self.constants, self.packed, self.heavy = arena, constants, packed, heavy
 
 
 def address(memory: int, offset: int = 0) -> int:
@@ -70,18 +83,34 @@ def address(memory: int, offset: int = 0) -> int:
     return (memory << _FAR) + offset
 
 
-def found(word: int, begins: Sequence[int]) -> int:
-    """The word, given where the arena, the word for trouble and the constants begin."""
+def parted(word: int) -> tuple[int, int]:
+    """The memory of an `address`, and the offset."""
+    memory = word >> _FAR
+    return memory, word - (memory << _FAR)
+
+
+def found(word: int, begins: Mapping[int, int]) -> int:
+    """The word, given where each memory begins."""
     if -_WORD <= word < _WORD:
         return word
-    memory = word >> _FAR
-    return begins[memory - ARENA] + word - (memory << _FAR)
+    memory, offset = parted(word)
+    return begins[memory] + offset
+
+
+def numbered(arena: int, trouble: int, constants: Iterable[int], panels: Iterable[int]) -> dict[int, int]:
+    """What is known of each memory, by its number."""
+    others = {**dict(enumerate(constants, CONSTANTS)), **dict(enumerate(panels, PANELS))}
+    return {ARENA: arena, TROUBLE: trouble, **others}
 
 
 def is_whole(recipe: Recipe) -> bool:
     """Whether the words are what they can be: numbers, and addresses inside of what there is."""
-    sizes = [recipe.arena, 8, *(x.nbytes for x in recipe.constants)]
+    constants = [x.nbytes for x in recipe.constants]
+    sizes = numbered(recipe.arena, 8, constants, (x.lying.bytes for x in recipe.packed))
     slots = [form.nbytes for form in (*recipe.arguments, *recipe.results)]
+    given = [*slots[: len(recipe.arguments)], *constants]
+    if not all(0 <= x.slot < len(given) and _is_within(x.lying, given[x.slot]) for x in recipe.packed):
+        return False
     for row in recipe.rows:
         length = len(row.tables[0])
         for table in row.tables:
@@ -93,9 +122,16 @@ def is_whole(recipe: Recipe) -> bool:
     return True
 
 
-def _is_inside(word: int, sizes: Sequence[int]) -> bool:
-    memory = word >> _FAR
-    return 0 < memory <= len(sizes) and word - (memory << _FAR) <= sizes[memory - ARENA]
+def _is_inside(word: int, sizes: Mapping[int, int]) -> bool:
+    memory, offset = parted(word)
+    return memory in sizes and offset <= sizes[memory]
+
+
+def _is_within(x: Lying, size: int) -> bool:
+    """Whether all numbers of a matrix begin in so many bytes, and are so many as its panels have room for."""
+    far = [(x.rows - 1) * x.down, (x.columns - 1) * x.across]
+    low, high = (x.begin + sum(f(each, 0) for each in far) for f in (min, max))
+    return min(x.rows, x.columns) > 0 and 0 <= low <= high < size and x.rows * x.columns < x.bytes
 
 
 def written(recipe: Recipe, units: Sequence[Unit], program: Sequence[Array]) -> bytes | None:
@@ -108,17 +144,19 @@ def written(recipe: Recipe, units: Sequence[Unit], program: Sequence[Array]) -> 
     code = [(unit.names, unit.code, unit.is_best, unit.text) for unit in units]
     arguments, results = ([_form(each) for each in forms] for forms in (recipe.arguments, recipe.results))
     rows = [(row.function, row.tables, row.slots, row.turns, row.chunk) for row in recipe.rows]
-    return marshal.dumps((arguments, results, rows, recipe.arena, recipe.heavy, constants, code))
+    packed = [(x.function, x.slot, tuple(x.lying)) for x in recipe.packed]
+    return marshal.dumps((arguments, results, rows, recipe.arena, recipe.heavy, constants, packed, code))
 
 
 def read(content: bytes, program: Sequence[Array]) -> tuple[Recipe, list[Unit]] | None:
     """What was written; None for anything else."""
     try:
-        arguments, results, rows, arena, heavy, named, code = marshal.loads(content)
+        arguments, results, rows, arena, heavy, named, panels, code = marshal.loads(content)
         constants = [program[x] if isinstance(x, int) else _as_array(*x) for x in named]
         arguments, results = ([_as_form(*each) for each in forms] for forms in (arguments, results))
         rows = [Row(*row) for row in rows]
-        recipe = Recipe(arguments, results, rows, arena, constants, heavy=heavy)
+        packed = [Packed(function, slot, Lying(*lying)) for function, slot, lying in panels]
+        recipe = Recipe(arguments, results, rows, arena, constants, packed, heavy=heavy)
         units = [Unit(*each) for each in code]
         return (recipe, units) if is_whole(recipe) else None
     except (ValueError, TypeError, KeyError, IndexError, EOFError):

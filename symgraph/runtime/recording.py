@@ -13,8 +13,20 @@ from symgraph.errors import SymgraphError
 from symgraph.runtime.entry import Form
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.native import NativeCall
+from symgraph.runtime.native_product import WeightCall, lying_at
 from symgraph.runtime.prepared import Prepared, Rehearsal
-from symgraph.runtime.recipes import ARENA, CONSTANTS, TROUBLE, Recipe, Row, address, form_of
+from symgraph.runtime.recipes import (
+    ARENA,
+    CONSTANTS,
+    PANELS,
+    TROUBLE,
+    Packed,
+    Recipe,
+    Row,
+    address,
+    form_of,
+    parted,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -51,15 +63,22 @@ def recipe_of(
     if arguments is None or results is None:
         return None
     memories = _Memories([*given, *rehearsal.results], arena, prepared.known)
-    rows = []
+    rows: list[Row] = []
+    packed: list[Packed] = []
     for turn, lying in rehearsal.turns:
         try:
             call = turn.call(lying, prepared.sizes)
         except _REFUSALS:
             return None
+        places = [memories.place_of(x) for x in lying]
+        if isinstance(call, WeightCall):
+            if places[1] is None:
+                return None
+            slot, begin = _slot(places[1], len(arguments))
+            packed.append(Packed(call.packed.function.name, slot, lying_at(lying[1], begin)))
+            places[1], call = address(PANELS + len(packed) - 1), call.packed
         if not isinstance(call, NativeCall) or call.fails:
             return None
-        places = [memories.place_of(x) for x in lying]
         words = [0 if isinstance(place, tuple) else place for place in places]
         if any(word is None for word in words):
             return None
@@ -71,7 +90,15 @@ def recipe_of(
         if any(_SMALL <= abs(word) < address(ARENA) >> 1 for table in tables for word in table):
             return None
         rows.append(Row(call.function.name, tables, slots, call.turns, call.chunk))
-    return Recipe(arguments, results, rows, arena.nbytes, memories.constants, heavy=heavy)
+    return Recipe(arguments, results, rows, arena.nbytes, memories.constants, packed, heavy=heavy)
+
+
+def _slot(place: tuple[int, int] | int, arguments: int) -> tuple[int, int]:
+    """The argument or constant of a place, and the bytes after its beginning."""
+    if isinstance(place, tuple):
+        return place
+    memory, begin = parted(place)
+    return arguments + memory - CONSTANTS, begin
 
 
 def _forms(arrays: Sequence[Array]) -> list[Form] | None:

@@ -145,7 +145,7 @@ def flat(results):
 def test_a_result_in_another_shape_needs_no_python():
     x = sg.placeholder("float32", ("n", "m"), name="x")
     f = learned(sg.function([x], sg.logsumexp(x, axis=-1)), np.ones((3, 4), "float32"))
-    (state,) = f._entry._states
+    (state,) = f._entry._states.values()
     assert all(isinstance(step, Step) for step in state._steps)
 
 
@@ -374,7 +374,7 @@ def test_an_index_out_of_bounds_changes_nothing(n, library):
 def test_reads_and_writes_by_indices_are_machine_code():
     f, _, _ = embedding(library=False)
     learned(f, np.arange(5), np.arange(5) % 4)
-    (state,) = f._entry._states
+    (state,) = f._entry._states.values()
 
     assert all(isinstance(step, Step) for step in state._steps)
     assert sum(step.function.name.startswith(("gather_", "scatter_")) for step in state._steps) >= 4
@@ -385,7 +385,7 @@ def test_no_step_of_python_sees_what_an_index_out_of_bounds_left():
     f = sg.function([x, i], sg.matmul(x[i], x[i]))
     a, good = np.arange(4), np.array([1, 1, 2])
     learned(f, a, good)
-    (state,) = f._entry._states
+    (state,) = f._entry._states.values()
     seen = []
     (n,) = (n for n, step in enumerate(state._steps) if not isinstance(step, Step))
     spy = state._steps[n]

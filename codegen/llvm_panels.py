@@ -1,0 +1,117 @@
+"""Products with a matrix that is copied into panels beforehand: a weight that many calls read.
+
+A panel has as many columns of B as a tile of C, row after row, so that a tile reads its memory from the beginning to
+the end. The panels of `DEPTH` rows stand one after the other, and then those of the next rows; columns past the last
+are what was there. Sums are those of `llvm_matmul.py`, bit for bit, and so is the table, in which the address of the
+panels stands where B's is, and which goes on with one word: 0, or B's address. With that a call makes the panels of its
+range.
+"""
+
+from __future__ import annotations
+
+from functools import cache as once
+from hashlib import sha256
+
+from symgraph.codegen.llvm_gemm import BLOCKS, DEPTH, Blocks
+from symgraph.codegen.llvm_matmul import RANGE, joined, named, rows_of, word
+from symgraph.codegen.llvm_memory import address
+from symgraph.codegen.llvm_printer import Native
+from symgraph.codegen.llvm_tiles import Tile, call, each, either, function, functions, integer
+from symgraph.codegen.machine import Machine
+from symgraph.codegen.vectors import Body, Register
+from symgraph.graph.types import DType
+
+
+def print_product(row: DType, machine: Machine) -> Native:
+    """The function for a product with more than one column, called for a range of blocks of rows as that of
+    `print_matmul` is, or for a range of panels to make; what runs at first is the text that is compiled soonest."""
+    text, declared = _text(row, machine, quick=True)
+    name = f"matmul_{sha256(text.encode()).hexdigest()[:16]}"
+    slow = once(lambda: named(name, *_text(row, machine, quick=False)))
+    return named(name, text, declared)._replace(slow=slow)
+
+
+def is_wide(n: int, row: DType, machine: Machine) -> bool:
+    """Whether so many columns are those of a panel, or more."""
+    return n >= Tile.of(row, machine).columns
+
+
+def panels(n: int, row: DType, machine: Machine) -> int:
+    """How many there are for so many columns."""
+    return -(-n // Tile.of(row, machine).columns)
+
+
+def bytes_of_panels(n: int, k: int, row: DType, machine: Machine) -> int:
+    """Of all."""
+    return panels(n, row, machine) * k * Tile.of(row, machine).pitch
+
+
+def _text(row: DType, machine: Machine, *, quick: bool) -> tuple[str, frozenset[str]]:
+    tile = Tile.of(row, machine)
+    body, entry = Body(fma=machine.fma), Body(fma=machine.fma)
+    _FromPanels(body, tile, quick=quick).write()
+    _write_entry(entry, tile)
+    own = functions(tile, machine, quick=quick, panels=True)
+    return joined([*own, function(body, "blocks", BLOCKS), function(entry, "", RANGE, linkage="")])
+
+
+def _write_entry(body: Body, tile: Tile) -> None:
+    a, panels, c, room = (word(body, n, "ptr") for n in range(4))
+    m, n, k, a_down, a_across, b_down, b_across, c_down = (
+        integer(word(body, n, "i64")) for n in range(4, 12)
+    )
+    b = word(body, 12, "ptr")
+
+    def make() -> None:
+        each(body, 0, k, DEPTH, rows)
+
+    def rows(p: Register) -> None:
+        count = body.intrinsic("smin", body.sub(k, p), DEPTH)
+
+        def panel(number: Register) -> None:
+            j = body.mul(number, tile.columns)
+            some = body.intrinsic("smin", body.sub(n, j), tile.columns)
+            x = address(body, address(body, b, body.mul(p, b_down)), body.mul(j, b_across))
+            to = _panel(body, tile, panels, n, p, number, count)
+            call(body, "pack", x, b_down, b_across, to, integer(tile.pitch), count, some)
+
+        each(body, integer("%begin"), integer("%end"), 1, panel)
+
+    def use() -> None:
+        first, last = rows_of(body, m)
+        lying = (a, a_down, a_across, panels, integer(0), integer(0), c, c_down, room, m, n, k)
+        either(body, body.compare("lt", first, last), lambda: call(body, "blocks", *lying, first, last))
+
+    is_there = body.compare("ne", integer(body.named(f"ptrtoint ptr {b} to i64")), 0)
+    either(body, is_there, make, use)
+
+
+def _panel(
+    body: Body, tile: Tile, made: str, n: Register, p: Register, number: Register, count: Register
+) -> str:
+    """Where a panel begins, for the rows from p on, of which it has so many."""
+    wide = body.div(body.add(n, tile.columns - 1), tile.columns)
+    rows = body.add(body.mul(p, wide), body.mul(number, count))
+    return address(body, made, body.mul(rows, tile.pitch))
+
+
+class _FromPanels(Blocks):
+    """The loops over blocks where nothing of B is left to be copied."""
+
+    def _decide(self) -> None:
+        pass
+
+    def _pack_rows(self) -> None:
+        pass
+
+    def _block_of_tiles(self) -> None:
+        self._every_tile()
+
+    def _operand(self, j: Register, whole: Register) -> tuple[str, Register]:
+        body, tile = self._body, self._tile
+        number = body.div(body.add(self._j, j), tile.columns)
+        panel = _panel(body, tile, self._b.at, self._n, self._p, number, self._count)
+        return panel, integer(tile.pitch)
+
+    def _first_tile(self, j: Register, whole: Register) -> Register | int:
+        return 0

@@ -1,0 +1,113 @@
+"""Weights as products read them: copied once, for as long as they do not change.
+
+The array of a variable is never written: a variable that changes gets another array. So a copy is that of an array
+object, and holds for as long as this is the one that is read; the arrays of constants never change.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, NamedTuple, Protocol
+from weakref import WeakSet, WeakValueDictionary
+
+import numpy as np
+
+from symgraph.runtime.code import Function
+from symgraph.runtime.fields import begin_of
+from symgraph.runtime.memory import Pages
+
+Array = np.ndarray[Any, Any]
+
+_CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+_WORTH, _EARLY = 8, 2
+"""So many products have to come before a weight changes, if it is to be copied after that; and so often it may change
+earlier, as one does that is loaded after a first try."""
+
+
+class Lying(NamedTuple):
+    """Where a matrix lies in an array, and how much its panels are."""
+
+    begin: int
+    """Bytes before it."""
+    columns: int
+    rows: int
+    down: int
+    across: int
+    """The bytes from a row to the next, and from a column to the next."""
+    panels: int
+    bytes: int
+
+
+class Panels:
+    """The copy of a matrix that lies in an array."""
+
+    __slots__ = ("__weakref__", "memory", "source")
+
+    def __init__(self, source: Array, memory: Array) -> None:
+        self.source, self.memory = source, memory
+
+
+_KNOWN: WeakValueDictionary[tuple[int, str, Lying], Panels] = WeakValueDictionary()
+"""By the array, which stays as long as its panels, the function and the place: programs that read the same weight share
+its copy."""
+
+
+def _panels(function: Function, source: Array, lying: Lying) -> Panels:
+    key = (id(source), function.name, lying)
+    found = _KNOWN.get(key)
+    if found is None:  # several threads may make it
+        found = _KNOWN[key] = _made(function, source, lying)
+    return found
+
+
+def _made(function: Function, source: Array, lying: Lying) -> Panels:
+    begin, n, k, down, across, panels, size = lying
+    pages = Pages.of(size)
+    pages.fill(0)
+    memory = pages.array((size,), np.dtype(np.uint8))
+    words = (0, begin_of(memory), 0, 0, 0, n, k, 0, 0, down, across, 0, begin_of(source) + begin)
+    _CALL(function.address)((ctypes.c_int64 * len(words))(*words), 0, panels)
+    return Panels(source, memory)
+
+
+class Reader(Protocol):
+    """What reads a copy without asking for it."""
+
+    @property
+    def calls(self) -> int:
+        """How often."""
+
+
+class Weight:
+    """A matrix that a step multiplies by in every call; the copy is that of its last array."""
+
+    def __init__(self) -> None:
+        self._known: Panels | None = None
+        self._lying: Lying | None = None
+        self._asked = 0
+        """How often, since it changed."""
+        self.readers: WeakSet[Reader] = WeakSet()
+        """Those of the last copy."""
+        self._early = 0
+        """How often it changed early."""
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it changes seldom."""
+        return self._early <= _EARLY
+
+    def panels(self, function: Function, source: Array, lying: Lying) -> Panels | None:
+        """The copy of a matrix, which the function of its products makes; None where it changes too often."""
+        if not self.is_steady:
+            return None
+        known = self._known
+        if known is None or known.source is not source or self._lying != lying:
+            uses = self._asked + sum(reader.calls for reader in self.readers)
+            self._early += known is not None and uses < _WORTH
+            if not self.is_steady:
+                self._known = None
+                return None
+            self._known = known = _panels(function, source, lying)
+            self._lying, self._asked, self.readers = lying, 0, WeakSet()
+        self._asked += 1
+        return known
