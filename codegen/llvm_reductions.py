@@ -101,6 +101,8 @@ class Reduction(NamedTuple):
             return [body.add(x, y)]
         if op is prod.op:
             return [body.mul(x, y)]
+        if op is supremum.op:
+            return [body.select(body.compare("gt", y, x), y, x)]  # one instruction: a NaN is no larger
         return [minimum(body, x, y) if op is min.op else maximum(body, x, y)]
 
     def total(self, body: Body) -> State:

@@ -53,7 +53,7 @@ COMBINE: Mapping[Op, str] = {
     sum.op: "add",
     prod.op: "multiply",
     max.op: "maximum",
-    supremum.op: "maximum",
+    supremum.op: "fmax",
     min.op: "minimum",
     any.op: "logical_or",
     all.op: "logical_and",

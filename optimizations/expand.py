@@ -31,7 +31,8 @@ def _is_composite(node: Node) -> bool:
 
 
 def _with_one_largest(roots: list[Node]) -> list[Node]:
-    """The roots with `max` for a `supremum` of the same, where they ask for both: over nothing they raise anyhow."""
+    """The roots with `max` for a `supremum` of the same, where they ask for both: over nothing they raise anyhow, and
+    what a supremum is for is NaN where one of the numbers is."""
     asked = {(node.inputs, node.attrs): node for node in toposort(roots) if node.op is max.op}
     if not asked:
         return roots

@@ -19,7 +19,7 @@ from symgraph.ops.join import concat
 from symgraph.ops.linalg import matmul
 from symgraph.ops.reduce import all as all_
 from symgraph.ops.reduce import any as any_
-from symgraph.ops.reduce import max, min, prod, sum, supremum
+from symgraph.ops.reduce import max, min, prod, sum
 from symgraph.ops.shape import squeeze, transpose
 from symgraph.ops.statistics import mean
 from symgraph.ops.transcendental import pow
@@ -198,8 +198,6 @@ PRODUCTS = rules(
          example=lambda: sum(broadcast_to(m, (2, 3, 4)), axis=0)),
     rule("max of a broadcast", max.op, _over_repeated, keeps=BITS,
          example=lambda: max(broadcast_to(m, (2, 3, 4)), axis=0)),
-    rule("supremum of a broadcast", supremum.op, _over_repeated, keeps=BITS, dtypes=FLOATS,
-         example=lambda: supremum(broadcast_to(m, (2, 3, 4)), axis=0)),
     rule("min of a broadcast", min.op, _over_repeated, keeps=BITS,
          example=lambda: min(broadcast_to(m, (2, 3, 4)), axis=0)),
     rule("mean of a broadcast", mean.op, _over_repeated, keeps=SHARPER, dtypes=FLOATS,

@@ -12,8 +12,10 @@ from symgraph.graph.op import constant
 from symgraph.io.onnx_call import Call
 from symgraph.io.onnx_table import Refused, operator
 from symgraph.ops import arithmetic, reduce, shape, statistics
+from symgraph.ops.arithmetic import where
 from symgraph.ops.axes import reduced_shape
 from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.comparison import isnan
 from symgraph.ops.declare import cast_to
 from symgraph.ops.einsum import einsum
 from symgraph.ops.inverses import det as determinant
@@ -40,7 +42,8 @@ def _max(x: Node, axes: Axes, keep: bool) -> Node:
     if x.row.kind == "bool":
         return reduce.any(x, axes, keepdims=keep)
     if x.row.is_float and not all(isinstance(x.shape[axis], int) for axis in axes):
-        return reduce.supremum(x, axes, keepdims=keep)
+        found = reduce.supremum(x, axes, keepdims=keep)
+        return where(reduce.any(isnan(x), axes, keepdims=keep), constant(np.nan, x.row), found)
     return reduce.max(x, axes, keepdims=keep) if _has_elements(x, axes) else _bound(x, axes, keep, "min")
 
 

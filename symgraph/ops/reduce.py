@@ -139,15 +139,19 @@ def _(g: Node, x: Node, out: Node, axes: tuple[int, ...], keepdims: bool) -> Slo
     return _shared(g, x, out, axes, keepdims)
 
 
+def _largest_number(x: Array, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.max(np.where(np.isnan(x), -np.inf, x), axis, keepdims=keepdims, initial=-np.inf)
+
+
 @op(
-    ReduceAttrs, onnx="ReduceMax", dtypes=FLOATS, reference=in_float32(partial(np.max, initial=-np.inf)),
-    cases=reduction_cases(), public=False,
+    ReduceAttrs, onnx="ReduceMax", dtypes=FLOATS, reference=in_float32(_largest_number), cases=reduction_cases(),
+    public=False,
 )  # fmt: skip
 def supremum(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
-    """The largest element of floats over axes, over all by default; NaN when one is NaN, and ``-inf`` over nothing.
+    """The largest number of floats over axes, over all by default: ``-inf`` where there is none, since NaN is none.
 
-    >>> evaluate(supremum(np.zeros((2, 0)), axis=1))
-    array([-inf, -inf])
+    >>> evaluate(supremum([[1.0, np.nan], [np.nan, np.nan]], axis=1))
+    array([  1., -inf])
     """
     x = as_node(x)
     axes = many_axes(axis, x)
@@ -162,7 +166,8 @@ def _(x: TensorType, axes: tuple[int, ...], keepdims: bool) -> TensorType:
 
 @supremum.numpy
 def _(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-    return np.asarray(np.max(x, axes, keepdims=keepdims, initial=-np.inf))
+    found = np.fmax.reduce(x, axes, keepdims=True, initial=-np.inf)
+    return np.asarray(found if keepdims else np.squeeze(found, axes))
 
 
 @supremum.vjp

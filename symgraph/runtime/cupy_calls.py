@@ -88,12 +88,13 @@ def _prod(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     return np.prod(x, axis, dtype=x.dtype, keepdims=keepdims)
 
 
-def _supremum(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-    """CuPy's ``max`` takes no ``initial``: where there is nothing, it is given an element."""
-    if 0 in [x.shape[n] for n in axis]:
-        x = np.empty_like(x, shape=[1 if n in axis else size for n, size in enumerate(x.shape)])
+def _supremum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """CuPy's ``max`` takes no ``initial``: where there is nothing, it is given an element. NaN is nothing."""
+    if 0 in [x.shape[n] for n in axes]:
+        x = np.empty_like(x, shape=[1 if n in axes else size for n, size in enumerate(x.shape)])
         x[...] = -np.inf
-    return np.max(x, axis, keepdims=keepdims)
+    numbers = np.where(np.isnan(x), x.dtype.type(-np.inf), x)
+    return _reduced(_in_float32(np.max))(numbers, axes, keepdims)
 
 
 def _reduced(function: Callable[..., Array]) -> Callable[..., Array]:
@@ -213,7 +214,7 @@ OF_CUPY: Mapping[Op, Callable[..., Any] | None] = {
     sum.op: _reduced(_in_float32(_sum)),
     prod.op: _reduced(_in_float32(_prod)),
     max.op: _reduced(_in_float32(np.max)),
-    supremum.op: _reduced(_in_float32(_supremum)),
+    supremum.op: _supremum,
     min.op: _reduced(_in_float32(np.min)),
     any.op: _reduced(np.any),
     all.op: _reduced(np.all),

@@ -86,6 +86,14 @@ def test_one_program_serves_all_sizes():
     assert () == f.value_inputs
 
 
+def test_the_largest_of_sizes_that_a_call_decides():
+    """NaN where one is, and -inf of nothing."""
+    f = sg.onnx.load(model([node("ReduceMax", "x", axes=[1], keepdims=0)], {"x": ("n", "m")}, opset=13))
+
+    np.testing.assert_array_equal(f(np.float32([[1, np.nan], [2, 3]])), [np.nan, 3])
+    np.testing.assert_array_equal(f(np.zeros((2, 0), "float32")), [-np.inf, -np.inf])
+
+
 def test_values_that_decide_sizes_get_a_program_each():
     f = sg.onnx.load(
         model([node("Reshape", "x s")], {"x": ("n", 4), "s": info("s", (2,), TensorProto.INT64)})

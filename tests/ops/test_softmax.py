@@ -1,4 +1,4 @@
-"""Softmax and its kin of nothing: of no exponentials the sum is 0 and its logarithm -inf."""
+"""Softmax and its kin of nothing: of no exponentials the sum is 0 and its logarithm -inf. And of NaN."""
 
 import numpy as np
 import pytest
@@ -115,3 +115,21 @@ def test_the_largest_of_nothing_raises_beside_a_softmax():
 def test_a_supremum_is_of_floats():
     with pytest.raises(DTypeError, match="no int32 is below all others"):
         supremum(sg.placeholder("int32", ("n",), name="x"))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_supremum_is_of_numbers(backend, axis):
+    """And where one of them is NaN, so is what it is for."""
+    x = sg.placeholder("float32", ("n", "m"), name="x")
+    array = np.random.default_rng(0).normal(size=(40, 70)).astype("float32")
+    array[3, :], array[:, 5], array[7, 9], array[20, 30] = np.nan, np.nan, np.inf, np.nan
+    top, shares, total = sg.function(
+        [x], [supremum(x, axis=axis), sg.softmax(x, axis=axis), sg.logsumexp(x, axis=axis)],
+        options=sg.Options(backend=backend),
+    )(array)  # fmt: skip
+    is_nan = np.isnan(array).any(axis=axis)
+
+    np.testing.assert_array_equal(top, np.fmax.reduce(array, axis, initial=-np.inf))
+    np.testing.assert_array_equal(np.isnan(total), is_nan)
+    assert np.isnan(np.compress(is_nan, shares, axis=1 - axis)).all()
