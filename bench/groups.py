@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,9 @@ def gradients(sizes: Sequence[int], dtypes: Sequence[str]) -> Iterator[Workload]
         for layers in ((64, 64, 64, 10), (784, 256, 256, 10)):
             for optimizer in ("SGD", "Adam"):
                 yield _step(layers, optimizer, dtype)
+    if "float32" in dtypes and find_spec("torch"):  # which tells the processor
+        step = _step((784, 256, 256, 10), "Adam", "float32")
+        yield replace(step, name="MLP 784-256-256-10, Adam, denormals as 0", flushes=True)
 
 
 def calls(sizes: Sequence[int], dtypes: Sequence[str]) -> Iterator[Workload]:

@@ -52,6 +52,8 @@ class Workload:
     """What its ratio to the best peer is to be, or its time in seconds."""
     tiny: Mapping[str, int] = field(default_factory=dict)
     """Sizes at which it takes no memory to speak of."""
+    flushes: bool = False
+    """Whether the processor is told to take denormal numbers as 0 meanwhile, whoever computes."""
 
     def arrays(self) -> dict[str, Array]:
         return {name: each.drawn(name, self.sizes, self.dtype) for name, each in self.inputs.items()}
