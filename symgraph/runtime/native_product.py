@@ -31,6 +31,9 @@ from symgraph.runtime.shares import Shares, shares
 
 Array = np.ndarray[Any, Any]
 
+_MOST_COPIED = 1 << 26
+"""Bytes of a weight that is held twice."""
+
 
 def is_product(step: Step) -> bool:
     """Whether a step multiplies matrices or vectors of float32 or float64."""
@@ -105,7 +108,7 @@ class NativeProduct:
     def _weight_in(self, a: Array, b: Array) -> Weight | None:
         """The weight, where its panels are read faster than it is itself, and give the same bits."""
         weight = self._weight
-        if weight is None or not weight.is_steady or a.ndim > 2 or not b.size:
+        if weight is None or not weight.is_steady or a.ndim > 2 or not 0 < b.nbytes <= _MOST_COPIED:
             return None
         is_row = a.ndim == 1 or len(a) == 1
         lies = b.strides[1] == b.itemsize

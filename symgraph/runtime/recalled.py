@@ -24,7 +24,7 @@ from symgraph.runtime.code import Function, Unit, code
 from symgraph.runtime.entry import Answer, State, Step, Watched, called, get_ready, is_ready
 from symgraph.runtime.fields import begin_of, lie_as_expected
 from symgraph.runtime.identity import identity, is_unchanged
-from symgraph.runtime.kept import Kept
+from symgraph.runtime.kept import Kept, lies_in_order
 from symgraph.runtime.memory import Memory
 from symgraph.runtime.panels import Weight
 from symgraph.runtime.recipes import Recipe, found, numbered, read, written
@@ -160,10 +160,12 @@ class Recalled:
             return None if made is None else (called(made, _not_so), made)
 
     def state(self, kept: Kept, answer: Answer, arrays: Sequence[Array]) -> State | None:
-        """What `entry.ll` needs for such calls; None where a weight changes often."""
+        """What `entry.ll` needs for such calls; None where a weight changes often, or lies otherwise."""
         recipe, trouble = self._recipe, np.zeros(1, np.int64)
         arena = Memory().arena(recipe.arena)
         sources = [*arrays, *recipe.constants]
+        if not all(lies_in_order(sources[x.slot]) for x in recipe.packed):
+            return None
         every = zip(recipe.packed, self._weights, strict=True)
         made = [w.panels(self._functions[x.function], sources[x.slot], x.lying) for x, w in every]
         panels = [each for each in made if each is not None]
