@@ -12,8 +12,9 @@ from symgraph.runtime import elf, panels, recipes
 from symgraph.runtime.code import code
 from symgraph.runtime.panels import Lying
 from tests.api.test_recalled import again, assert_same, is_planned, place
+from tests.runtime.test_panels import made
 
-__all__ = ["place"]
+__all__ = ["made", "place"]
 
 pytestmark = pytest.mark.skipif(
     not elf.is_known(), reason="programs are recalled where code loads without LLVM"
@@ -32,21 +33,10 @@ def right(values, a=GIVEN):
     return np.maximum(a @ values + 1, 0)
 
 
-@pytest.fixture
-def made(monkeypatch):
-    seen = []
-
-    def noticed(function, source, lying, make=panels._made):
-        seen.append(lying)
-        return make(function, source, lying)
-
-    monkeypatch.setattr(panels, "_made", noticed)
-    return seen
-
-
 @pytest.mark.parametrize("calls", [1, 6])
-def test_a_weight_is_copied(made, calls):
-    w = sg.variable(VALUES, name="w")
+@pytest.mark.parametrize("of", [sg.variable, sg.constant])
+def test_a_weight_is_copied(made, of, calls):
+    w = of(VALUES)
     expected, f = again(lambda: served(w), GIVEN, calls=calls)
     del made[:]
     panels._KNOWN.clear()
@@ -93,17 +83,6 @@ def test_in_a_session():
         assert_same(expected, run(GIVEN))
     w.value = VALUES * 2  # a session has its own
     assert_same(expected, run(GIVEN))
-
-
-def test_a_constant(made):
-    expected, f = again(lambda: served(sg.constant(VALUES)), GIVEN)
-    del made[:]
-    panels._KNOWN.clear()
-    for _ in range(6):
-        assert_same(expected, f(GIVEN))
-
-    assert not is_planned(f)
-    assert len(made) == 1
 
 
 BAD = {
