@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from symgraph.codegen.llvm_log import log_of_scaled
 from symgraph.codegen.llvm_memory import INT64
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.types import DType, dtype
@@ -41,6 +42,16 @@ class Scaled:
             found = body.mul(found, self._power(some))
             power = body.sub(power, some)
         return found
+
+    def sign(self, x: Pair) -> Register:
+        """1 or -1."""
+        body = self._body
+        one = body.constant(self._row, 1, 0)
+        return body.select(body.compare("lt", x[0], 0), body.neg(one), one)
+
+    def log(self, x: Pair) -> Register:
+        """The logarithm of the absolute value, also of what no number is."""
+        return log_of_scaled(self._body, self._body.abs(x[0]), x[1])
 
     def _power(self, n: Register) -> Register:
         """2 to the power of an integer for which there is such a number."""

@@ -24,9 +24,10 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from symgraph.codegen.llvm_determinants import Scaled
+from symgraph.codegen.llvm_determinants import Pair, Scaled
 from symgraph.codegen.llvm_elimination import Elimination
 from symgraph.codegen.llvm_memory import address
+from symgraph.codegen.llvm_parts import INF
 from symgraph.codegen.llvm_printer import Native
 from symgraph.codegen.llvm_rows import Matrix, Rows, lanes_of
 from symgraph.codegen.llvm_tiles import each, either, integer
@@ -40,7 +41,7 @@ SINGULAR = 5
 VECTORS = 4
 """Of a row that stay in registers while all rows above it go by."""
 
-What: TypeAlias = Literal["cholesky", "solve", "triangular", "inv", "det"]
+What: TypeAlias = Literal["cholesky", "solve", "triangular", "inv", "det", "slogdet"]
 
 
 class Factorization(NamedTuple):
@@ -55,6 +56,8 @@ class Factorization(NamedTuple):
     """Whether the diagonal of a triangular system counts as ones."""
     nan: bool = False
     """Whether a matrix without a result has NaN for it."""
+    items: tuple[int, ...] = ()
+    """Which parts of a result that is a tuple are written."""
 
     @property
     def read(self) -> int:
@@ -62,9 +65,14 @@ class Factorization(NamedTuple):
         return 2 if self.what in ("solve", "triangular") else 1
 
     @property
+    def written(self) -> int:
+        """How many are written."""
+        return len(self.items) or 1
+
+    @property
     def checks(self) -> bool:
         """Whether the table ends with the address of a word for trouble."""
-        return not (self.nan or self.unit or self.what == "det")
+        return not (self.nan or self.unit or self.what in ("det", "slogdet"))
 
 
 def room(form: Factorization, n: Dim, m: Dim, machine: Machine) -> Any:
@@ -91,13 +99,14 @@ class _Printer:
     def __init__(self, body: Body, form: Factorization, machine: Machine) -> None:
         self._body, self._form = body, form
         self._words = 0
-        self._arrays = [self._pointer() for _ in range(form.read + 1)]
+        self._arrays = [self._pointer() for _ in range(form.read + form.written)]
         begin = self._pointer()
         self._n, m = self._word(), self._word()
         self._m = self._n if form.what == "inv" else m
         """Right-hand sides."""
         self._strides = [(self._word(), self._word()) for _ in range(form.read)]
-        self._axes = [[self._word() for _ in range(form.read + 2)] for _ in range(form.axes)]
+        steps = form.read + form.written
+        self._axes = [[self._word() for _ in range(1 + steps)] for _ in range(form.axes)]
         self._trouble = self._pointer() if form.checks else ""
         self._zero = integer(0)
         lanes, size = lanes_of(form.row, machine), form.row.numpy.itemsize
@@ -114,17 +123,20 @@ class _Printer:
 
     def run(self) -> None:
         """One matrix after the other."""
-        write = {
+        writers: dict[What, Callable[..., None]] = {
             "cholesky": self._cholesky,
             "solve": self._solve,
             "triangular": self._triangular,
             "inv": self._solve,
             "det": self._det,
-        }[self._form.what]
+            "slogdet": self._slogdet,
+        }
+        write, count = writers[self._form.what], self._form.read
 
         def one(number: Register) -> None:
-            *read, out = self._places(number)
-            write([Matrix(at, *own) for at, own in zip(read, self._strides, strict=True)], out)
+            places = self._places(number)
+            read = [Matrix(at, *own) for at, own in zip(places[:count], self._strides, strict=True)]
+            write(read, *places[count:])
 
         each(self._body, integer("%begin"), integer("%end"), 1, one)
 
@@ -287,7 +299,21 @@ class _Printer:
     # Determinants
 
     def _det(self, read: Sequence[Matrix], out: str) -> None:
-        """The product of the pivots, each exchange of rows turning its sign."""
+        bad, scaled, product = self._pivots(read)
+        self._rows.put(self._body.select(bad, 0, scaled.number(product)), out, self._zero)
+
+    def _slogdet(self, read: Sequence[Matrix], *out: str) -> None:
+        """The logarithm is one of the whole product, which has a power of two beside it that does not overflow."""
+        body, (bad, scaled, product) = self._body, self._pivots(read)
+        for item, to in zip(self._form.items, out, strict=True):
+            if item == 0:
+                found = body.select(bad, 0, scaled.sign(product))
+            else:
+                found = body.select(bad, -INF, scaled.log(product))
+            self._rows.put(found, to, self._zero)
+
+    def _pivots(self, read: Sequence[Matrix]) -> tuple[Register, Scaled, Pair]:
+        """The product of the pivots, each exchange of rows turning its sign, and whether one of them is 0."""
         body, scaled = self._body, Scaled(self._body, self._rows.row)
         self._rows.copy_in(read[0], self._n, self._zero)
 
@@ -302,7 +328,7 @@ class _Printer:
             ]
 
         bad, number, power = Elimination(self._rows).run([body.constant(BOOL, 0, 0), *scaled.one], times)
-        self._rows.put(body.select(bad, 0, scaled.number((number, power))), out, self._zero)
+        return bad, scaled, (number, power)
 
     # Results
 

@@ -21,6 +21,13 @@ def log(body: Body, x: Register) -> Register:
     return _with_specials(body, x, _joined(body, e, near_one(body, f), "ln2"))
 
 
+def log_of_scaled(body: Body, x: Register, power: Register) -> Register:
+    """``log(x * 2**power)``, where the product may be too large or small for a number."""
+    e, f = split(body, x)
+    e = body.add(e, body.convert(power, x.row))
+    return _with_specials(body, x, _joined(body, e, near_one(body, f), "ln2"))
+
+
 def log2(body: Body, x: Register) -> Register:
     """Exact for powers of 2."""
     e, f = split(body, x)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 from symgraph.errors import ShapeError
 from symgraph.graph.binding import evaluate_dim
 from symgraph.graph.dims import Dim, Size
 from symgraph.graph.node import Node
 from symgraph.graph.types import TupleType
+from symgraph.ops import factorizations, inverses, solvers
 from symgraph.optimizations.cost import (
     BYTE,
     ENDLESS,
+    FACTORED,
     OPERATION,
     PRODUCT,
     PRODUCTS,
+    SOLVED,
     START,
     SizeOf,
     elements,
@@ -22,6 +26,15 @@ from symgraph.optimizations.cost import (
     typical,
 )
 from symgraph.optimizations.plan import Branch, Kernel, Loop, Step, View, inner_plans
+
+_ROW = 15.0
+"""Nanoseconds for a row of a matrix that is factored or solved with, however short: pivots and divisions wait for each
+other."""
+_ELIMINATED = frozenset(
+    {factorizations.cholesky.op, inverses.det.op, inverses.inv.op, inverses.slogdet.op, solvers.solve.op,
+     solvers.solve_triangular.op}
+)  # fmt: skip
+"""What goes through rows as products do."""
 
 
 def step_cost(step: Step, sizes: Mapping[Size, int] | None = None) -> float:
@@ -50,8 +63,22 @@ def step_cost(step: Step, sizes: Mapping[Size, int] | None = None) -> float:
         return START + max(sum(step_cost(each, sizes) for each in part.steps) for part in step.branches)
     nodes = step.nodes if isinstance(step, Kernel) else (step.node,)
     moved = sum(_bytes(x, of) for x in (*step.needs, *step.writes))
-    computed = sum(node_cost(node, of) * (PRODUCT if node.op in PRODUCTS else OPERATION) for node in nodes)
-    return START + BYTE * moved + computed
+    return START + BYTE * moved + sum(_computed(node, of) for node in nodes)
+
+
+def _computed(node: Node, of: SizeOf) -> float:
+    if node.op in _ELIMINATED:
+        return _eliminated(node, of)
+    return node_cost(node, of) * (PRODUCT if node.op in PRODUCTS else OPERATION)
+
+
+def _eliminated(node: Node, of: SizeOf) -> float:
+    """Each matrix by itself, also one that has right-hand sides in several members of a batch."""
+    n, sides = (of(x.shape[-1]) for x in (node.inputs[0], node.inputs[-1]))
+    made = node.type.items[0] if isinstance(node.type, TupleType) else node.tensor
+    count = prod(map(of, made.shape[: max(x.ndim for x in node.inputs) - 2]))
+    operations = FACTORED.get(node.op, 0.0) * n**3 + (2.0 * n * n * sides if node.op in SOLVED else 0.0)
+    return count * (_ROW * n + PRODUCT * operations)
 
 
 def _bytes(node: Node, of: SizeOf) -> int:

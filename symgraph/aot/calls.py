@@ -26,7 +26,7 @@ from symgraph.graph.dims import Dim, Size, symbol
 from symgraph.graph.node import Node, located
 from symgraph.graph.types import dtype
 from symgraph.optimizations.groups import EXTREMES
-from symgraph.optimizations.plan import Kernel
+from symgraph.optimizations.plan import Call, Kernel
 from symgraph.runtime.native_copies import copier
 from symgraph.runtime.native_linalg import factored
 from symgraph.runtime.native_recurrence import kernel_of
@@ -132,11 +132,11 @@ class Calls:
         table: list[str | Dim] = [*map(self.begin, arrays), "null", *sizes, *chain(*steps)]
         self.call(print_native(loops, layout, self.machine), table, sizes[0])
 
-    def factorization(self, node: Node, arrays: Sequence[Place]) -> None:
+    def factorization(self, step: Call, arrays: Sequence[Place]) -> None:
         """A step that factors matrices or solves systems with them, on what it reads and what it writes."""
-        form, tail, turns = factored(node, arrays)
+        form, tail, turns = factored(step, arrays)
         n, m = tail[:2]
-        for x in arrays[:-1]:
+        for x in arrays[: form.read]:
             self.lines.require_equal(x.shape[-2], n)
         checked = ["%trouble"] if form.checks else []
         own = self.own(room(form, n, m, self.machine))

@@ -32,8 +32,9 @@ from symgraph.ops.shape import reshape, squeeze
 from symgraph.ops.update import update
 from symgraph.optimizations.lives import IN_ORDER
 from symgraph.optimizations.plan import Branch, Kernel, Loop, Plan, Step, View, plan
+from symgraph.optimizations.several import with_several
 from symgraph.runtime.native_gather import read_at, written_at
-from symgraph.runtime.native_linalg import is_linalg
+from symgraph.runtime.native_linalg import gives_several, is_linalg
 from symgraph.runtime.native_product import is_product
 from symgraph.runtime.native_recurrence import is_recurrence
 from symgraph.runtime.picked import from_front, picks
@@ -48,7 +49,7 @@ class Steps:
 
     def add(self, made: Plan, given: Sequence[Place], results: Sequence[Place]) -> None:
         """The steps of a plan, from arrays to the places of its results, which lie in order."""
-        rooms = self.calls.rooms
+        made, rooms = with_several(made, gives_several), self.calls.rooms
         places = dict(zip(made.given, given, strict=True))
         own: dict[Node, Room] = {}
         views = {step.node for step in made.steps if isinstance(step, View)}
@@ -102,7 +103,7 @@ class Steps:
         elif is_recurrence(step):
             calls.recurrence(node, [*given, places[node]])
         elif is_linalg(step):
-            calls.factorization(node, [*given, places[node]])
+            calls.factorization(step, [*given, *(places[x] for x in step.writes)])
         elif picks(step, combines):
             self._pick(node, given, places[node])
         elif node.op is concat.op:

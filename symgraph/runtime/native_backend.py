@@ -14,6 +14,7 @@ from symgraph.codegen.llvm_printer import Native, module
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT
 from symgraph.optimizations.plan import Branch, Call, Kernel, Loop, Plan, Step, View
+from symgraph.optimizations.several import with_several
 from symgraph.optimizations.step_cost import step_cost
 from symgraph.options import DEFAULT
 from symgraph.runtime.code import Function, code
@@ -27,7 +28,7 @@ from symgraph.runtime.native_carried import NativeCarried, native_carried
 from symgraph.runtime.native_gather import NativeGather, is_gather
 from symgraph.runtime.native_inner import InnerCall, NativeBranch, NativeLoop, native_inner
 from symgraph.runtime.native_joins import NativeJoin, is_join
-from symgraph.runtime.native_linalg import NativeLinalg, is_linalg
+from symgraph.runtime.native_linalg import NativeLinalg, gives_several, is_linalg
 from symgraph.runtime.native_product import NativeProduct, WeightCall, is_product
 from symgraph.runtime.native_recurrence import NativeRecurrence, is_recurrence
 from symgraph.runtime.native_words import place_of
@@ -77,6 +78,7 @@ class NativeProgram(PlanProgram):
         self._keep, self._left_to_keep = keep, _MOST_KEPT
         self._recipes: WeakKeyDictionary[Prepared, Recipe] = WeakKeyDictionary()
         self._threads = threads = threads or processors()
+        plan = with_several(plan, gives_several)
         codes: dict[Step, KernelCode] = {}
         left: dict[Kernel, str] = {}
         weights = _weights(plan, steady) if limit is None else ()
@@ -95,7 +97,7 @@ class NativeProgram(PlanProgram):
             elif isinstance(step, Call) and is_recurrence(step):
                 codes[step] = NativeRecurrence(step)
             elif isinstance(step, Call) and is_linalg(step):
-                codes[step] = NativeLinalg(step)
+                codes[step] = NativeLinalg(step, threads)
         super().__init__(plan, codes, memory, left=left, donated=donated, limit=limit, is_part=is_part)
 
     def part(self, plan: Plan) -> NativeProgram:

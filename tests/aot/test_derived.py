@@ -41,7 +41,6 @@ OF_PYTHON = frozenset(
         "lu",
         "pinv",
         "qr",
-        "slogdet",
         "svd",
         "svdvals",
         "fftn",
@@ -51,7 +50,7 @@ OF_PYTHON = frozenset(
     ]
 )
 """Ops of which some or all uses are calls of Python's libraries."""
-OF_PYTHON_IF_COMPLEX = frozenset(["cholesky", "det", "inv", "solve", "solve_triangular"])
+OF_PYTHON_IF_COMPLEX = frozenset(["cholesky", "det", "inv", "slogdet", "solve", "solve_triangular"])
 """Ops of which those on complex matrices are."""
 
 

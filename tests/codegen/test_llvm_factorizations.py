@@ -14,8 +14,12 @@ import symgraph as sg
 from symgraph.codegen.llvm_factorizations import SINGULAR, print_factorization, room
 from symgraph.codegen.llvm_printer import module
 from symgraph.codegen.machine import Machine
+from symgraph.graph.op import ITEM
+from symgraph.optimizations.plan import Call
+from symgraph.optimizations.several import Several
 from symgraph.runtime.cpu import Loader, compiled, host
-from symgraph.runtime.native_linalg import LARGEST, factored
+from symgraph.runtime.native_backend import NativeProgram
+from symgraph.runtime.native_linalg import LARGEST, NativeLinalg, factored
 
 pytestmark = pytest.mark.cpu
 
@@ -71,6 +75,25 @@ def test_determinant(row, n):
         np.testing.assert_allclose(found, np.linalg.det(a.astype("float64")), rtol=4 * n * eps(row))
 
 
+@pytest.mark.parametrize("n", SIZES)
+def test_logarithm_of_a_determinant(row, n):
+    """As near as products come: each rounding counts once, however large or small the determinant is."""
+    for batch, scale in itertools.product(BATCHES, (1, 1e4, 1e-5)):
+        a = ((drawn(row, *batch, n, n) / max(n, 1) + np.eye(n)) * scale).astype(row)
+        sign, size = by_elimination(a)
+
+        np.testing.assert_array_equal(run(sign_of, a), sign)
+        assert (abs(run(log_of, a) - size) <= eps(row) * (4 * n + abs(size))).all()
+
+
+def test_a_determinant_near_1_has_a_logarithm_near_0(row):
+    """With all its digits, which a power of two beside it would take away."""
+    for x in (1 - eps(row), 1 + eps(row), 0.999, 1.001, 0.75, 1.5, 0.1, 3):
+        x = np.asarray(x, row)
+
+        np.testing.assert_allclose(run(log_of, x.reshape(1, 1)), np.log(np.float64(x)), rtol=2 * eps(row))
+
+
 def test_determinants_of_integers(row):
     rng = np.random.default_rng(1)
     for n in (1, 2, 3, 4, 5, 6, 7):
@@ -80,6 +103,15 @@ def test_determinants_of_integers(row):
             bound = 64 * n * eps(row) * float(np.prod(np.linalg.norm(a, axis=1)))
 
             assert abs(float(run(sg.linalg.det, a.astype(row))) - exact) <= bound, a
+
+
+@pytest.mark.parametrize("n", (129, 200))
+def test_matrices_of_medium_size(row, n):
+    a, p, b = drawn(row, n, n), positive(row, n, ()), drawn(row, n, 3)
+    check_cholesky(p, False)
+    check_solve(a, b)
+    check_inverse(a)
+    check_triangular(p, b, lower=True)
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -98,6 +130,7 @@ def test_strides(row, how):
             run(sg.linalg.det, laid(a, how)),
             run(sg.linalg.det, a if how != "one for all" else laid(a, how).copy()),
         )
+        same_bits(run(log_of, laid(a, how)), run(log_of, a if how != "one for all" else laid(a, how).copy()))
 
 
 def test_batches_are_broadcast(row):
@@ -166,6 +199,12 @@ def test_determinants_neither_overflow_nor_underflow_on_the_way(row):
     assert run(sg.linalg.det, np.eye(3, dtype=row) * large) == np.inf
     assert run(sg.linalg.det, -np.eye(3, dtype=row) * large) == -np.inf
     assert run(sg.linalg.det, np.eye(3, dtype=row) * tiny) == 0
+    for n, x in ((3, large), (40, -large), (3, tiny), (40, tiny)):
+        np.testing.assert_allclose(
+            run(log_of, np.eye(n, dtype=row) * x), n * np.log(abs(np.float64(x))), rtol=4 * eps(row)
+        )
+        assert run(sign_of, np.eye(n, dtype=row) * x) == 1
+    assert run(sign_of, -np.eye(3, dtype=row) * large) == -1
 
 
 # Strange numbers, and matrices without a result
@@ -182,6 +221,8 @@ def test_a_nan_comes_out(row):
             assert np.isnan(run(sg.linalg.solve, p, np.ones((n, 1), row))).any()
             assert np.isnan(run(sg.linalg.inv, p)).any()
             assert np.isnan(run(sg.linalg.det, p))
+            assert np.isnan(run(log_of, p))
+            assert abs(run(sign_of, p)) == 1
 
 
 def test_a_nan_beside_zeros_is_no_zero(row):
@@ -197,6 +238,8 @@ def test_infinity(row):
     np.testing.assert_array_equal(run(sg.linalg.cholesky, a), a)
     np.testing.assert_array_equal(run(sg.linalg.solve, a, np.ones((2, 1), row)), [[0], [1]])
     assert run(sg.linalg.det, a) == np.inf
+    assert run(log_of, -a) == np.inf
+    assert run(sign_of, -a) == 1
 
 
 def with_sides(a):
@@ -248,6 +291,8 @@ def test_the_determinant_of_a_singular_matrix_is_0(row):
         a[:, n // 2] = 0
 
         assert run(sg.linalg.det, a) == 0
+        assert run(sign_of, a) == 0
+        assert run(log_of, a) == -np.inf
 
 
 def test_nothing_is_singular_where_nothing_is_asked(row):
@@ -327,6 +372,44 @@ def test_every_call_tells_of_the_line(row):
             same_bits(f(*good), first)
 
 
+@pytest.mark.parametrize("asked", ([0], [1], [0, 1], [1, 0], [0, 1, 0]))
+def test_what_is_asked_of_a_determinant(row, asked):
+    """One step writes it all."""
+    a = sg.placeholder(row, ("k", "n", "n"), name="a")
+    parts = sg.linalg.slogdet(a)
+    f = sg.function([a], [parts[n] for n in asked])
+    program = NativeProgram(f.plan)
+    assert [NativeLinalg] == [type(program.codes.get(step)) for step in program.plan.steps]
+    for n, k in ((4, 3), (2, 0), (0, 2), (LARGEST, 1), (LARGEST + 1, 1)):
+        given = drawn(row, k, n, n)
+        expected = np.linalg.slogdet(given)
+        for _ in range(4):
+            for part, found in zip(asked, f(given), strict=True):
+                assert found.dtype == row
+                np.testing.assert_allclose(found, expected[part], rtol=2e-4 if row == "float32" else 1e-10)
+
+
+def test_a_tuple_that_is_a_result_is_numpys():
+    a = sg.placeholder("float64", (3, 3), name="a")
+    sign, size = sg.linalg.slogdet(a)
+    f = sg.function([a], [sign.inputs[0], size])
+    given = drawn("float64", 3, 3)
+    for _ in range(4):
+        pair, found = f(given)
+        assert (*pair, found) == (*np.linalg.slogdet(given), pair[1])
+
+
+def test_determinants_in_turns_of_a_loop():
+    x, c = sg.placeholder("float64", ("t", "n", "n"), name="x"), sg.placeholder("float64", (), name="c")
+    f = sg.function([x, c], sg.scan(lambda c, a: sg.linalg.slogdet(a * c), c, x)[0])
+    given = drawn("float64", 3, 2, 2)
+    expected = 1.5
+    for each in given:
+        expected = np.linalg.slogdet(each * expected)[0]
+    for _ in range(4):
+        assert f(given, 1.5) == expected
+
+
 def test_a_turn_of_a_loop_tells_of_the_line():
     x = sg.placeholder("float64", ("t", "n", "n"), name="x")
     f = sg.function([x], sg.scan(lambda c, a: (c + sg.linalg.det(a), sg.linalg.inv(a)), 0 * x[0, 0, 0], x)[1])
@@ -358,6 +441,26 @@ def test_sizes_that_do_not_fit():
         with pytest.raises(sg.SymgraphError):
             g(np.eye(2), np.ones((3, 2)))
         np.testing.assert_array_equal(g(np.eye(2), np.ones((2, 2))), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype", "n", "m", "is_own"),
+    [
+        (sg.linalg.solve, "float64", 128, 500, True),
+        (sg.linalg.solve, "float64", 300, LARGEST - 300, True),
+        (sg.linalg.solve, "float64", 300, LARGEST - 299, False),
+        (sg.linalg.solve, "float32", 128, 500, True),
+        (sg.linalg.solve, "float32", 129, 1, False),
+        (sg.linalg.solve_triangular, "float64", 128, 500, True),
+        (sg.linalg.solve_triangular, "float64", 129, 1, False),
+    ],
+)
+def test_which_systems_are_lapacks(op, dtype, n, m, is_own):
+    a, b = sg.placeholder(dtype, ("n", "n"), name="a"), sg.placeholder(dtype, ("n", "m"), name="b")
+    (made,) = NativeProgram(sg.function([a, b], op(a, b)).plan).codes.values()
+    arrays = [np.empty(shape, dtype) for shape in ((n, n), (n, m), (n, m))]
+
+    assert is_own == (made.printed_for(arrays, {}) is not None)
 
 
 def test_large_matrices_are_lapacks():
@@ -432,9 +535,8 @@ def form_of(function, arrays, **how):
     """What `factored` makes of a call on such arrays."""
     given = [sg.placeholder(x.dtype.name, x.shape) for x in arrays]
     node = function(*given, **how)
-    sizes = np.broadcast_shapes(*(x.shape[:-2] for x in arrays))
-    shape = sizes if function is sg.linalg.det else (*sizes, *arrays[-1].shape[-2:])
-    form, tail, turns = factored(node, [*arrays, np.empty(shape, arrays[0].dtype)])
+    step = Several(node.inputs[0], (node,)) if node.op is ITEM else Call(node)
+    form, tail, turns = factored(step, [*arrays, np.empty(tuple(map(int, node.shape)), arrays[0].dtype)])
     return form, node, tail, turns
 
 
@@ -470,7 +572,17 @@ def every(p, b):
         (sg.linalg.solve_triangular, (p, b)),
         (sg.linalg.inv, (p,)),
         (sg.linalg.det, (p,)),
+        (sign_of, (p,)),
+        (log_of, (p,)),
     )
+
+
+def sign_of(a):
+    return sg.linalg.slogdet(a).sign
+
+
+def log_of(a):
+    return sg.linalg.slogdet(a).logabsdet
 
 
 # What is true of results
@@ -573,3 +685,18 @@ def determinant(a):
     return sum(
         (-1) ** j * int(a[0, j]) * determinant(np.delete(a[1:], j, axis=1)) for j in range(len(a)) if a[0, j]
     )
+
+
+def by_elimination(a):
+    """The sign and the logarithm of a determinant, in long doubles."""
+    a, (*batch, n, _) = np.longdouble(a), a.shape
+    signs, sizes = np.ones(batch), np.zeros(batch, np.longdouble)
+    for place in np.ndindex(*batch):
+        x = a[place].copy()
+        for k in range(n):
+            pivot = k + abs(x[k:, k]).argmax()
+            signs[place] *= (1 if pivot == k else -1) * np.sign(x[pivot, k])
+            sizes[place] += np.log(abs(x[pivot, k]))
+            x[[k, pivot]] = x[[pivot, k]]
+            x[k + 1 :] -= x[k + 1 :, k : k + 1] / x[k, k] * x[k]
+    return signs, sizes

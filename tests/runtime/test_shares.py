@@ -10,7 +10,7 @@ from symgraph.graph.walk import toposort
 from symgraph.runtime import shares
 from symgraph.runtime.code import code
 from symgraph.runtime.pool import pool
-from tests.concurrency import by_threads, together
+from tests.concurrency import by_threads, noticing, together
 from tests.fuzz.drawing import draw_group
 
 x = sg.placeholder("float32", ("n", "k"), name="x")
@@ -28,6 +28,13 @@ PROGRAMS = {
     "gradient": sg.grad(sg.sum(sg.gelu(x @ sg.transpose(x)) ** 2), [x])[0],
     "turned": x.T[::-1] * 2 + y.T,
     "norms": sg.sqrt(sg.sum(sg.square(x - y), axis=1)) * sg.logsumexp(x, axis=1),
+}
+FACTORED = {
+    "cholesky": lambda a, b: [sg.linalg.cholesky(a)],
+    "solve": lambda a, b: [sg.linalg.solve(a, b)],
+    "triangular": lambda a, b: [sg.linalg.solve_triangular(a, b)],
+    "inverse": lambda a, b: [sg.linalg.inv(a) @ b],
+    "determinants": lambda a, b: [sg.linalg.det(a), *sg.linalg.slogdet(a), sg.sum(b)],
 }
 
 
@@ -62,6 +69,68 @@ def test_as_many_threads_as_one_likes(eager, name):
             code().settle()
             for one, other in zip(expected, f(*given), strict=True):
                 np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("row", ["float32", "float64"])
+@pytest.mark.parametrize("name", FACTORED)
+def test_matrices_of_a_batch(eager, name, row):
+    """Each thread has a room of its own; a matrix without a result is told of, whoever met it."""
+    rng = np.random.default_rng(0)
+    a = sg.placeholder(row, ("k", "j", "n", "n"), name="a")
+    b = sg.placeholder(row, ("j", "n", "m"), name="b")
+    outputs = FACTORED[name](a @ a.mT + sg.eye(a.shape[-1], dtype=row), b)
+    made = {
+        threads: sg.function([a, b], outputs, options=sg.Options(threads=threads)) for threads in (1, 2, 3, 7)
+    }
+    for k, j, n, m in [(1, 1, 3, 2), (3, 5, 9, 1), (40, 30, 4, 3), (7, 1, 33, 8), (0, 4, 3, 1), (2, 3, 0, 2)]:
+        given = rng.normal(size=(k, j, n, n)).astype(row), rng.normal(size=(j, n, m)).astype(row)
+        expected = made[1](*given)
+        for f in made.values():
+            for _ in range(3):
+                for one, other in zip(expected, f(*given), strict=True):
+                    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("place", [0, 1, 77, 199])
+def test_a_matrix_without_a_result_in_any_thread(eager, place):
+    a = sg.placeholder("float64", ("k", "n", "n"), name="a")
+    good = np.random.default_rng(0).normal(size=(200, 5, 5))
+    bad = good.copy()
+    bad[place] = 0
+    for threads in (1, 2, 5):
+        f = sg.function([a], sg.linalg.inv(a), options=sg.Options(threads=threads))
+        expected = f(good)
+        for _ in range(4):
+            with pytest.raises(sg.LinAlgError, match=rf"the matrix \[{place}\] is singular"):
+                f(bad)
+            np.testing.assert_array_equal(f(good), expected)
+
+
+def test_matrices_in_turns_of_a_loop(eager):
+    a = sg.placeholder("float64", ("t", "k", 4, 4), name="a")
+    total = sg.scan(lambda c, each: (c + sg.linalg.inv(each), None), 0 * a[0], a)[0]
+    good = np.random.default_rng(0).normal(size=(3, 50, 4, 4))
+    bad = good.copy()
+    bad[1, 33] = 0
+    expected = None
+    for threads in (1, 2, 5):
+        f = sg.function([a], total, options=sg.Options(threads=threads))
+        for _ in range(4):
+            found = f(good)
+            expected = found if expected is None else expected
+            np.testing.assert_array_equal(found, expected)
+            with pytest.raises(sg.LinAlgError, match="singular"):
+                f(bad)
+
+
+def test_batches_that_are_worth_it_are_shared(monkeypatch):
+    found = []
+    noticing(monkeypatch, lambda call, how: found.append(call._shared.threads))
+    for shape, expected in (((8, 8), 1), ((20, 8, 8), 1), ((1000, 8, 8), 3), ((4, 100, 100), 3)):
+        a = sg.placeholder("float64", shape, name="a")
+        f = sg.function([a], sg.linalg.inv(a), options=sg.Options(threads=3))
+        f(np.broadcast_to(np.eye(shape[-1]), shape).copy())
+        assert found.pop() == expected
 
 
 @pytest.mark.parametrize("group", range(4))
