@@ -1,10 +1,12 @@
-"""Kernels in which denormal numbers are 0, taken and given: x86 computes with them some thirty times slower."""
+"""Functions in which denormal numbers are 0, taken and given: x86 computes with them some thirty times slower."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache as once
 from typing import NamedTuple
 
+from symgraph.codegen.llvm_printer import Native
 from symgraph.codegen.machine import Machine
 
 
@@ -47,15 +49,27 @@ def flushes(machine: Machine) -> bool:
     return machine.flushes and _processor(machine) in _MODES
 
 
-def flushing(name: str, inside: str, machine: Machine) -> tuple[str, Sequence[str]]:
-    """The text of the function of a kernel that calls another, ``inside``, while denormal numbers are 0, and what it
-    declares. The thread computes after it as before."""
-    mode = _MODES[_processor(machine)]
-    call = f"call void @{inside}(ptr %table, i64 %begin, i64 %end)"
-    lines = "\n".join(f"  {line}" for line in (*mode.begin, call, *mode.end, "ret void"))
-    return (
-        f"define void @{name}(ptr %table, i64 %begin, i64 %end) #0 {{\nentry:\n{lines}\n}}\n",
-        mode.declared,
+def flushing(native: Native, machine: Machine) -> Native:
+    """The same function under another name, in which denormal numbers are 0, if that is wanted of the machine, and it
+    can be told; the thread computes after it as before."""
+    if not flushes(machine):
+        return native
+    mode, name, slow = _MODES[_processor(machine)], f"{native.name}_flushing", native.slow
+    inside, given = f"{name}_inside", "(ptr %table, i64 %begin, i64 %end)"
+    text = native.text.replace(f"@{native.name}", f"@{name}")
+    text = text.replace(
+        f"define void @{name}{given} #0", f"define internal void @{inside}{given} noinline #0"
+    )
+    lines = "\n".join(
+        f"  {line}" for line in (*mode.begin, f"call void @{inside}{given}", *mode.end, "ret void")
+    )
+    return Native(
+        name,
+        f"{text}\ndefine void @{name}{given} #0 {{\nentry:\n{lines}\n}}\n",
+        frozenset(
+            [*(line.replace(f"@{native.name}", f"@{name}") for line in native.declared), *mode.declared]
+        ),
+        None if slow is None else once(lambda: flushing(slow(), machine)),
     )
 
 

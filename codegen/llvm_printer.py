@@ -18,7 +18,6 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from symgraph.codegen import llvm_elements as elements
-from symgraph.codegen.denormals import flushes, flushing
 from symgraph.codegen.guards import Guard, Item, guarded, guards
 from symgraph.codegen.layout import Layout, Step, accesses
 from symgraph.codegen.llvm_memory import INT64, address, fence, only
@@ -104,15 +103,9 @@ class _Printer(Sweeps):
             fence(self._body)
         self._body.emit("ret void")
         lines = "\n".join([*(strip.line for strip in self._strips), *self._body.lines])
-        flush = flushes(self._machine)
-        said = f"{lines}{besides}{flush}"
-        name = name or f"kernel_{sha256(said.encode()).hexdigest()[:16]}"
-        if not flush:
-            return Native(name, _function(name, lines), frozenset(self._body.declared))
-        inside = f"{name}_inside"
-        outer, declared = flushing(name, inside, self._machine)
-        text = f"{_function(inside, lines, 'internal ', 'noinline ')}{outer}"
-        return Native(name, text, frozenset([*self._body.declared, *declared]))
+        name = name or f"kernel_{sha256(f'{lines}{besides}'.encode()).hexdigest()[:16]}"
+        text = f"define void @{name}(ptr %table, i64 %begin, i64 %end) #0 {{\nentry:\n{lines}\n}}\n"
+        return Native(name, text, frozenset(self._body.declared))
 
     # The table
 
@@ -289,10 +282,6 @@ class _Printer(Sweeps):
 
     def _before_sweeps(self) -> list[Statement]:
         return list(itertools.takewhile(lambda x: not isinstance(x, tuple), self._sections))  # type: ignore[arg-type]
-
-
-def _function(name: str, lines: str, linkage: str = "", how: str = "") -> str:
-    return f"define {linkage}void @{name}(ptr %table, i64 %begin, i64 %end) {how}#0 {{\nentry:\n{lines}\n}}\n"
 
 
 def _turned(kernel: LoopKernel, layout: Layout) -> Turned | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.codegen.aliasing import in_place
+from symgraph.codegen.denormals import flushing
 from symgraph.codegen.layout import Layout, is_upright
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import Reduce, statements
@@ -143,7 +144,8 @@ class NativeKernel:
 
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:
-            self._printed[layout] = print_native(self.loops, layout, self._machine, quick=True)
+            native = print_native(self.loops, layout, host(), quick=True)
+            self._printed[layout] = flushing(native, self._machine)
         return self._printed[layout]
 
 

@@ -72,9 +72,9 @@ class NativeProgram(PlanProgram):
         steady: Collection[Node] = (),
         keep: Callable[[Recipe, Sequence[Function]], None] | None = None,
     ) -> None:
-        """It ``flushes`` if its kernels may take denormal numbers as 0. What is ``steady`` is given the same array in
+        """It ``flushes`` if its functions may take denormal numbers as 0. What is ``steady`` is given the same array in
         many calls, and that is never written."""
-        self._flushes, machine = flushes, replace(host(), flushes=flushes)
+        self._machine = machine = replace(host(), flushes=flushes)
         self._keep, self._left_to_keep = keep, _MOST_KEPT
         self._recipes: WeakKeyDictionary[Prepared, Recipe] = WeakKeyDictionary()
         self._threads = threads = threads or processors()
@@ -89,19 +89,19 @@ class NativeProgram(PlanProgram):
                 if (why := unsaid(made.loops)) is not None:
                     codes[step], left[step] = _of_numpy(step), why
             elif isinstance(step, Call) and is_product(step):
-                codes[step] = NativeProduct(step, threads, is_weight=step.node.inputs[1] in weights)
+                codes[step] = NativeProduct(step, threads, machine, is_weight=step.node.inputs[1] in weights)
             elif isinstance(step, Call) and is_gather(step):
-                codes[step] = NativeGather(step, threads)
+                codes[step] = NativeGather(step, threads, machine)
             elif isinstance(step, Call) and is_join(step):
                 codes[step] = NativeJoin(step)
             elif isinstance(step, Call) and is_recurrence(step):
-                codes[step] = NativeRecurrence(step)
+                codes[step] = NativeRecurrence(step, machine)
             elif isinstance(step, Call) and is_linalg(step):
-                codes[step] = NativeLinalg(step, threads)
+                codes[step] = NativeLinalg(step, threads, machine)
         super().__init__(plan, codes, memory, left=left, donated=donated, limit=limit, is_part=is_part)
 
     def part(self, plan: Plan) -> NativeProgram:
-        return NativeProgram(plan, threads=self._threads, is_part=True, flushes=self._flushes)
+        return NativeProgram(plan, threads=self._threads, is_part=True, flushes=self._machine.flushes)
 
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
         """All kernels are compiled together."""
@@ -209,7 +209,7 @@ class NativeProgram(PlanProgram):
 
     def _inner(self, step: Loop | Branch) -> KernelCode:
         turns = partial(native_inner, self, step)
-        one = native_carried(step, self._threads, turns) if isinstance(step, Loop) else None
+        one = native_carried(step, self._threads, turns, self._machine) if isinstance(step, Loop) else None
         return one or turns()
 
     def assembly(self) -> str:

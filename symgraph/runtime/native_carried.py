@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from symgraph.codegen.carried import NUMBER, Carried, carried
+from symgraph.codegen.denormals import flushing
 from symgraph.codegen.layout import Layout
 from symgraph.codegen.llvm_printer import Native, print_native
+from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectorized import carries_well, lanes_of
 from symgraph.errors import SymgraphError
 from symgraph.graph.binding import evaluate_dim
@@ -56,21 +58,23 @@ _NEAR, _LEAST = 1 << 18, 16
 done for some elements before the next have one, and come to places in memory that lie far apart."""
 
 
-def native_carried(step: Loop, threads: int, by_turns: ByTurns) -> NativeCarried | None:
+def native_carried(
+    step: Loop, threads: int, by_turns: ByTurns, machine: Machine | None = None
+) -> NativeCarried | None:
     """A loop that is one kernel; None where it is none, or there is no machine code for it."""
     made = carried(step)
     if isinstance(made, str) or unsaid(made.loops) is not None:
         return None
-    return NativeCarried(step, made, threads, by_turns)
+    return NativeCarried(step, made, threads, by_turns, machine or host())
 
 
 class NativeCarried:
     """A loop as one kernel, with a function for each layout that was met; where it is quicker, turn by turn."""
 
-    def __init__(self, step: Loop, made: Carried, threads: int, by_turns: ByTurns) -> None:
+    def __init__(self, step: Loop, made: Carried, threads: int, by_turns: ByTurns, machine: Machine) -> None:
         assert isinstance(step.node.attrs, LoopAttrs)
         self.step, self.attrs, self.loops, self.reads = step, step.node.attrs, made.loops, made.reads
-        self.threads = threads
+        self.threads, self._machine = threads, machine
         self.nodes: tuple[Node, ...] = (*step.node.inputs, *step.items)
         items = {x.attrs.index: n for n, x in enumerate(step.items, len(step.node.inputs))}  # type: ignore[union-attr]
         carries = range(self.attrs.carries)
@@ -129,7 +133,7 @@ class NativeCarried:
     def native(self, layout: Layout) -> Native:
         """The text for a layout."""
         if layout not in self._printed:
-            self._printed[layout] = print_native(self.loops, layout, host())
+            self._printed[layout] = flushing(print_native(self.loops, layout, host()), self._machine)
         return self._printed[layout]
 
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from symgraph.codegen.denormals import flushing
 from symgraph.codegen.layout import Step as Stride
 from symgraph.codegen.llvm_gather import Indices, Loops, Move, combines, moved_as, print_move
 from symgraph.codegen.llvm_printer import Native
+from symgraph.codegen.machine import Machine
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.graph.evaluate import attributes_of
@@ -50,8 +52,9 @@ def is_gather(step: Step) -> bool:
 class NativeGather:
     """A step that reads or writes by indices."""
 
-    def __init__(self, step: Call, threads: int = 1) -> None:
-        self.step, self.node, self._threads = step, step.node, threads
+    def __init__(self, step: Call, threads: int = 1, machine: Machine | None = None) -> None:
+        self.step, self.node = step, step.node
+        self._threads, self._machine = threads, machine or host()
         self.nodes = (*step.node.inputs, step.node)
         self.functions: set[Function] = set()
         self._attributes = attributes_of(step.node)
@@ -94,7 +97,7 @@ class NativeGather:
         return list(self._printed.values())
 
     def _native(self, move: Move) -> Native:
-        native = print_move(move, host())
+        native = flushing(print_move(move, host()), self._machine)
         return self._printed.setdefault(native.name, native)
 
     def _moved(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> tuple[Move, list[int], int]:

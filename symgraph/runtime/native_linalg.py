@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.codegen.denormals import flushing
 from symgraph.codegen.llvm_factorizations import Factorization, What, print_factorization, room
 from symgraph.codegen.llvm_printer import Native
+from symgraph.codegen.machine import Machine
 from symgraph.errors import LinAlgError
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Dim, Size, same
@@ -68,8 +70,9 @@ def gives_several(node: Node) -> bool:
 class NativeLinalg:
     """A step that factors the matrices of a batch, or solves systems with them."""
 
-    def __init__(self, step: Call, threads: int = 1) -> None:
-        self.step, self.node, self._threads = step, step.node, threads
+    def __init__(self, step: Call, threads: int = 1, machine: Machine | None = None) -> None:
+        self.step, self.node = step, step.node
+        self._threads, self._machine = threads, machine or host()
         self.nodes = (*step.node.inputs, *step.writes)
         self.functions: set[Function] = set()
         self._printed: dict[Factorization, Native] = {}
@@ -114,7 +117,8 @@ class NativeLinalg:
         return list(self._printed.values())
 
     def _native(self, form: Factorization) -> Native:
-        return self._printed.setdefault(form, print_factorization(form, host()))
+        native = flushing(print_factorization(form, host()), self._machine)
+        return self._printed.setdefault(form, native)
 
     def _shares(self, form: Factorization, n: int, m: int, turns: int, sizes: Mapping[Size, int]) -> Shares:
         found = shares(self.step, sizes, self._threads, turns, room(form, n, m, host()))

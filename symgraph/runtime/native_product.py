@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.codegen.denormals import flushing
 from symgraph.codegen.llvm_matmul import blocks, print_matmul, room
 from symgraph.codegen.llvm_panels import bytes_of_panels, is_wide, panels, print_product
 from symgraph.codegen.llvm_printer import Native
+from symgraph.codegen.machine import Machine
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size
 from symgraph.graph.types import FLOAT32, FLOAT64, DType, dtype
@@ -45,8 +47,10 @@ class NativeProduct:
     from the right may be a matrix that ``is_weight``: a variable that the program does not change, a constant, or a
     view of one."""
 
-    def __init__(self, step: Call, threads: int = 1, *, is_weight: bool = False) -> None:
-        self.step, self._threads = step, threads
+    def __init__(
+        self, step: Call, threads: int = 1, machine: Machine | None = None, *, is_weight: bool = False
+    ) -> None:
+        self.step, self._threads, self._machine = step, threads, machine or host()
         self.nodes = (*step.node.inputs, step.node)
         self.functions: set[Function] = set()
         self._weight = Weight() if is_weight and len(step.node.inputs[1].shape) == 2 else None
@@ -76,16 +80,16 @@ class NativeProduct:
             shared = self._shares(m, n, k, blocks(m), sizes)
 
             def plain() -> NativeCall:
-                function = self._function(_printed(self.step.node.row, many))
+                function = self._function(self._plain(many))
                 return NativeCall(function, 3, tail, blocks(m), room, shared, fails=False, chunks=1)
 
             weight = self._weight_in(a, b)
             if weight is None:
                 return plain()
-            function = self._function(_from_panels(self.step.node.row))
+            function = self._function(self._from_panels())
             packed = NativeCall(function, 3, [*tail, 0], blocks(m), room, shared, fails=False)
             return WeightCall(weight, packed, plain)
-        function = self._function(_printed(self.step.node.row, many))
+        function = self._function(self._plain(many))
         counts, steps = _groups(a, b, c)
         if len(counts) > 2:
             return _by_numpy
@@ -97,8 +101,8 @@ class NativeProduct:
         """One text serves all products of a dtype, and one those of batches."""
         a, b, _ = _stacked(*arrays)
         if self._weight_in(a, b) is not None:
-            return _from_panels(self.step.node.row)
-        return _printed(self.step.node.row, a.ndim > 2 or b.ndim > 2)
+            return self._from_panels()
+        return self._plain(a.ndim > 2 or b.ndim > 2)
 
     def texts(self) -> list[Native]:
         """That of its products."""
@@ -114,6 +118,12 @@ class NativeProduct:
         lies = b.strides[1] == b.itemsize
         is_worth = lies and is_wide(b.shape[1], self.step.node.row, host()) if is_row else b.shape[1] > 1
         return weight if is_worth else None
+
+    def _plain(self, many: bool) -> Native:
+        return _printed(self.step.node.row, many, self._machine)
+
+    def _from_panels(self) -> Native:
+        return _of_panels(self.step.node.row, self._machine)
 
     def _function(self, native: Native) -> Function:
         (function,) = code().functions([native])
@@ -203,10 +213,10 @@ def _groups(a: Array, b: Array, c: Array) -> tuple[list[int], list[list[int]]]:
 
 
 @cache
-def _printed(row: DType, many: bool) -> Native:
-    return print_matmul(row, host(), many=many, quick=True)
+def _printed(row: DType, many: bool, machine: Machine) -> Native:
+    return flushing(print_matmul(row, host(), many=many, quick=True), machine)
 
 
 @cache
-def _from_panels(row: DType) -> Native:
-    return print_product(row, host())
+def _of_panels(row: DType, machine: Machine) -> Native:
+    return flushing(print_product(row, host()), machine)

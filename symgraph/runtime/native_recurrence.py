@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.codegen.denormals import flushing
 from symgraph.codegen.layout import Layout
 from symgraph.codegen.llvm_memory import computed_in
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import LoopKernel
+from symgraph.codegen.machine import Machine
 from symgraph.codegen.recurrences import RECURRENCES, recurrence
 from symgraph.graph.dims import Size
 from symgraph.graph.node import Node
@@ -45,8 +47,8 @@ def kernel_of(node: Node) -> LoopKernel:
 class NativeRecurrence:
     """A step that goes along an axis, with a function for each layout that was met."""
 
-    def __init__(self, step: Call) -> None:
-        self.step, self.node = step, step.node
+    def __init__(self, step: Call, machine: Machine | None = None) -> None:
+        self.step, self.node, self._machine = step, step.node, machine or host()
         self.nodes = (*step.node.inputs, step.node)
         self.loops = kernel_of(step.node)
         self._names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
@@ -98,5 +100,5 @@ class NativeRecurrence:
 
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:
-            self._printed[layout] = print_native(self.loops, layout, host())
+            self._printed[layout] = flushing(print_native(self.loops, layout, host()), self._machine)
         return self._printed[layout]

@@ -41,8 +41,8 @@ def made(monkeypatch):
     monkeypatch.setattr(native_carried, "carries_well", lambda *_: True)
     original = native_backend.native_carried
 
-    def ask(step, threads, by_turns):
-        one = original(step, threads, by_turns)
+    def ask(*given):
+        one = original(*given)
         found.extend([one] if one is not None else [])
         return one
 

@@ -9,6 +9,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.codegen.denormals import flushes, flushing
+from symgraph.codegen.llvm_printer import Native, module
 from symgraph.runtime.cpu import host, machine_of, object_file
 
 
@@ -36,6 +37,43 @@ def test_under_fast_math_they_are_0_and_nowhere_else(dtype, threads):
     assert (f(np.full(3, least * 4, dtype)) == least * 3).all()
 
 
+SMALL = np.float32(np.finfo("float32").tiny)
+HALF = sg.constant(np.eye(9, dtype="float32") / 2)
+STEPS = {
+    "product": lambda x: x[:, None] * 0.5 @ sg.constant(np.full((1, 40), 0.5, "float32")),
+    "batch of products": lambda x: x.reshape((3, 3, 1)) @ sg.constant(np.full((3, 1, 4), 0.25, "float32")),
+    "update": lambda x: (x * 4).at[[0, 0, 1]].add(-x[:3] * 2.2),
+    "running product": lambda x: sg.cumulative_prod(sg.concat([x[:1], sg.constant(np.float32([0.25, 1]))])),
+    "carried loop": lambda x: sg.scan(lambda c, _: (c * 0.5, c), x, length=4)[1],
+    "loop turn by turn": lambda x: sg.scan(lambda c, _: (c @ HALF, c), x, length=4)[1],
+    "determinant": lambda x: sg.linalg.det(sg.diag(sg.stack([x[0], 0.25 + 0 * x[0]]))),
+}  # fmt: skip
+"""What makes denormal numbers of the least that are none."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_flushes_under_fast_math(step):
+    x = sg.placeholder("float32", (9,), name="x")
+    given, y = np.full(9, 2 * SMALL), STEPS[step](x)
+    kept, flushed = (sg.function([x], y, options=sg.Options(fast_math=fast)) for fast in (False, True))
+    for _ in range(4):
+        assert has_denormals(kept(given))
+        assert has_denormals(flushed(given)) != flushes(host_that_flushes())
+
+
+def has_denormals(x):
+    return bool(((x != 0) & (np.abs(x) < SMALL)).any())
+
+
+def test_what_a_program_asks_for_is_shown():
+    x = sg.placeholder("float32", (64, 64), name="x")
+    texts = [
+        sg.function([x], x @ x, options=sg.Options(fast_math=fast)).source("llvm") for fast in (False, True)
+    ]
+
+    assert [False, flushes(host_that_flushes())] == ["_flushing" in text for text in texts]
+
+
 def host_that_flushes():
     return replace(host(), flushes=True)
 
@@ -45,8 +83,8 @@ def host_that_flushes():
 )
 def test_a_thread_can_be_told_on_other_systems_too(triple):
     machine = machine_of(None if triple.startswith("x86") else "generic", triple)
-    text, declared = flushing("kernel", "inside", machine)
-    inside = "define internal void @inside(ptr %table, i64 %begin, i64 %end) noinline #0 {\nentry:\n  ret void\n}\n"
-    attributes = f"attributes #0 = {{ {machine.attributes} }}\n"
+    text = "define void @kernel(ptr %table, i64 %begin, i64 %end) #0 {\nentry:\n  ret void\n}\n"
+    native = flushing(Native("kernel", text, frozenset()), replace(machine, flushes=True))
 
-    assert object_file(inside + text + "\n".join(declared) + "\n" + attributes, machine)
+    assert "kernel_flushing" == native.name
+    assert object_file(module([native], machine), machine)
