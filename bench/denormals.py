@@ -1,4 +1,4 @@
-"""What denormal numbers cost: an average that decays, of 100,000 elements, as it is and under ``fast_math``.
+"""What denormal numbers cost: an average that decays, of 100,000 elements, as it is and with ``flush_denormals``.
 
 python bench/denormals.py
 """
@@ -24,8 +24,8 @@ def main() -> None:
         least = np.finfo(dtype).tiny
         rows: dict[str, Callable[[np.ndarray], np.ndarray]] = {"NumPy": lambda x: x * x.dtype.type(0.9)}
         for fast in (False, True):
-            options = sg.Options(threads=1, fast_math=fast)
-            rows["fast_math" if fast else "symgraph"] = sg.function([x], 0.9 * x, options=options)
+            options = sg.Options(threads=1, flush_denormals=fast)
+            rows["flushed" if fast else "symgraph"] = sg.function([x], 0.9 * x, options=options)
         for name, call in rows.items():
             times = [microseconds(call, np.full(SIZE, value, dtype)) for value in (1.0, least / 16)]
             print(f"{dtype + ', ' + name:24}" + "".join(f"{each:10.1f}" for each in times))

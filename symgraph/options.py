@@ -36,9 +36,11 @@ class Options:
     """The settings of one function or session; part of every cache key, so two equal ones mean the same code.
 
     ``watch`` raises on the first NaN, naming the line that made it.
-    ``fast_math`` allows rules that are true of real numbers and not of all floats: ``x * 0`` is 0, of infinity too.
-    Kernels of machine code may take denormal numbers as 0, with which many processors are some twenty times slower:
-    what decays in training, as Adam's averages do where a gradient is 0, becomes denormal in the end.
+    ``fast_math`` allows rules that are true of real numbers and not of all floats: ``x * 0`` is 0, of infinity too; and
+    what ``flush_denormals`` allows.
+    ``flush_denormals`` lets machine code for the processor take denormal numbers as 0, as JAX always does: many
+    processors are some twenty times slower with them, and gradients that vanish and averages that decay, as Adam's do
+    where a gradient is 0, become denormal in the end.
     ``memory_limit`` is how many bytes a call may take above arguments, variables and results: values are computed again
     instead of kept where that is needed, and ``f.memory(...)`` says how much work that is.
     ``rules`` are rules of the user's own, tried after all others.
@@ -59,9 +61,10 @@ class Options:
     device: str = "cpu"
     backend: str | None = None
     threads: int | None = None
+    flush_denormals: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("watch", "fast_math", "verify"):
+        for name in ("watch", "fast_math", "verify", "flush_denormals"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ArgumentError(f"Options: {name} is {value!r}; it must be True or False")
@@ -84,3 +87,8 @@ class Options:
         if not isinstance(self.rules, Iterable) or any(not hasattr(each, "keeps") for each in self.rules):
             raise ArgumentError(f"Options: rules is {self.rules!r}; it must be rules made by sg.rule")
         object.__setattr__(self, "rules", tuple(self.rules))
+
+    @property
+    def flushes(self) -> bool:
+        """Whether denormal numbers may be 0."""
+        return self.fast_math or self.flush_denormals

@@ -108,7 +108,7 @@ class Executor:
                 donated=self._donated,
                 limit=limit,
                 threads=self._options.threads,
-                flushes=self._options.fast_math,
+                flushes=self._options.flushes,
                 steady=self._steady,
                 keep=None if self._shelf is None else self._shelf.keep,
             )

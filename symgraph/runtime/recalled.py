@@ -115,7 +115,7 @@ def shelf(program: Graph, options: Options) -> Shelf | None:
     except Unsaid:
         return None
     threads = options.threads or len(os.sched_getaffinity(0))
-    decided = (identity(), content, options.fast_math, options.memory_limit, threads)
+    decided = (identity(), content, options.fast_math, options.flushes, options.memory_limit, threads)
     return Shelf(f"recipes {digest(in_bytes(decided)).hex()}", program, Cache(folder()))
 
 

@@ -1,4 +1,4 @@
-"""Denormal numbers: kept as NumPy keeps them, and 0 where ``fast_math`` allows it."""
+"""Denormal numbers: kept as NumPy keeps them, and 0 where ``flush_denormals`` or ``fast_math`` allows it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def test_denormal_numbers_are_kept(dtype):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_under_fast_math_they_are_0_and_nowhere_else(dtype, threads):
-    f, least = decay(dtype, fast_math=True, threads=threads), np.finfo(dtype).tiny
+def test_where_they_may_be_0_they_are_and_nowhere_else(dtype, threads):
+    f, least = decay(dtype, flush_denormals=True, threads=threads), np.finfo(dtype).tiny
     many = np.full(1 << 20, least / 2, dtype)
     for _ in range(4):  # with and without Python, and with the better code
         found = f(many)
@@ -51,14 +51,18 @@ STEPS = {
 """What makes denormal numbers of the least that are none."""
 
 
+WAYS: list[dict[str, bool]] = [{}, {"flush_denormals": True}, {"fast_math": True}]
+
+
 @pytest.mark.parametrize("step", STEPS)
-def test_every_step_flushes_under_fast_math(step):
+def test_every_step_flushes(step):
     x = sg.placeholder("float32", (9,), name="x")
     given, y = np.full(9, 2 * SMALL), STEPS[step](x)
-    kept, flushed = (sg.function([x], y, options=sg.Options(fast_math=fast)) for fast in (False, True))
+    kept, *both = (sg.function([x], y, options=sg.Options(**more)) for more in WAYS)
     for _ in range(4):
         assert has_denormals(kept(given))
-        assert has_denormals(flushed(given)) != flushes(host_that_flushes())
+        for flushed in both:
+            assert has_denormals(flushed(given)) != flushes(host_that_flushes())
 
 
 def has_denormals(x):
