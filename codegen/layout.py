@@ -4,11 +4,19 @@ they are too large for the caches."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from symgraph.codegen.loops import Load, LoopKernel, Store, carries, columns_of, of_kernel, statements
+from symgraph.codegen.loops import (
+    Load,
+    LoopKernel,
+    Store,
+    carries,
+    columns_of,
+    of_form,
+    of_kernel,
+    statements,
+)
 from symgraph.graph.dims import Dim, Size, symbols
 
 
@@ -22,13 +30,15 @@ class Step(Enum):
     FAR = 2
     """As many bytes as the call says."""
 
+    # Layouts have hundreds of them, and are looked up: an Enum's own is Python code.
+    __hash__ = object.__hash__
 
-@dataclass(frozen=True, slots=True)
-class Access:
+
+class Access(NamedTuple):
     """An array of a kernel, by its name, and an index that it is read or written at."""
 
     param: str
-    index: tuple[Dim, ...]
+    index: tuple[Dim, ...]  # type: ignore[assignment]  # which hides a tuple's own
 
 
 class Layout(NamedTuple):
@@ -69,6 +79,13 @@ def accesses(kernel: LoopKernel) -> tuple[Access, ...]:
     return tuple(dict.fromkeys(found))
 
 
+@of_kernel
+def axes_of(kernel: LoopKernel) -> tuple[tuple[int | None, ...], ...]:
+    """For each of `accesses` which loop each of its indices follows, as `axis_of` says."""
+    variables = [loop.variable for loop in (*kernel.rows, *columns_of(kernel))]
+    return tuple([tuple([axis_of(dim, variables) for dim in access.index]) for access in accesses(kernel)])
+
+
 def axis_of(dim: Dim, variables: Sequence[Size]) -> int | None:
     """Which loop an index follows; None where it follows none."""
     if isinstance(dim, int):
@@ -84,7 +101,7 @@ FEW = 8
 """Rows that are known to be no longer are worked on side by side."""
 
 
-@of_kernel
+@of_form
 def is_upright(kernel: LoopKernel) -> bool:
     """Whether neighbours in memory are neighbouring rows, in most arrays that lie along rows and columns; or rows are
     known to be short, or carry something."""

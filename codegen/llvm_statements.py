@@ -111,7 +111,7 @@ class Statements:
 
     def _computed(self, each: Compute) -> Element:
         """What an op gives; less is to do where more is known of its operands."""
-        lanes = max((self._lanes_of(x) for x in each.args), default=0)
+        lanes = max([self._lanes_of(x) for x in each.args], default=0)
         args = [self._operand(x, lanes) for x in each.args]
         rows = [x.row for x in each.args]
         first, rest = args[0], self._scope.rests.get((each.op, each.args[1:]))

@@ -68,18 +68,20 @@ class Number:
 
     row: DType
     value: Any
+    _bits: tuple[DType, bytes] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        bits = self.row, np.asarray(self.value, self.row.numpy).tobytes()
+        object.__setattr__(self, "_bits", bits)
 
     def __str__(self) -> str:
         return spell_constant(constant(self.value, self.row), {})
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Number) and self._bits() == other._bits()
+        return isinstance(other, Number) and self._bits == other._bits
 
     def __hash__(self) -> int:
-        return hash(self._bits())
-
-    def _bits(self) -> tuple[DType, bytes]:
-        return self.row, np.asarray(self.value, self.row.numpy).tobytes()
+        return hash(self._bits)
 
 
 class Value(NamedTuple):
@@ -251,6 +253,20 @@ def common(kernel: LoopKernel) -> Common:
     params = [param.type.dtype for param in (*kernel.reads, *kernel.writes)]
     key = len(kernel.reads), *params, *map(form, kernel.once), kernel.rows, *map(forms, kernel.body)
     return _common.setdefault(key, Common())
+
+
+def of_form(find: Callable[[LoopKernel], Found]) -> Callable[[LoopKernel], Found]:
+    """The same for what is asked of kernels whatever names and lines they have: it is found once for all of a form."""
+
+    @wraps(find)
+    def ask(kernel: LoopKernel) -> Found:
+        known = common(kernel).known
+        if find not in known:
+            known[find] = find(kernel)
+        found: Found = known[find]
+        return found
+
+    return ask
 
 
 @of_kernel

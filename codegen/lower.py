@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -127,8 +128,9 @@ class _Lowering:
         args = tuple([self._operand(read, mine, place) for read in self._reads[node]])
         reduces = node in self._kernel.over
         key = (node.op, None if reduces else node.attrs, args, place)
-        if key in self._computed:  # a sum that keeps its axes, and one that does not
-            self._values[node] = self._computed[key]
+        known = self._computed.get(key)
+        if known is not None:  # a sum that keeps its axes, and one that does not
+            self._values[node] = known
             return
         target = self._name(node)
         if reduces:
@@ -140,8 +142,9 @@ class _Lowering:
 
     def _operand(self, read: Read, mine: Axes, place: Where) -> Operand:
         source = read.source
-        if source in self._values:
-            return self._values[source]
+        known = self._values.get(source)
+        if known is not None:
+            return known
         if source not in self._numbers:
             self._numbers[source] = _number(source)
         number = self._numbers[source]
@@ -196,7 +199,8 @@ def _loops(kernel: Kernel, shapes: list[tuple[Dim, ...]]) -> tuple[dict[int, Loo
     """A loop for each axis, whose variable no size is called like."""
     sizes = [*kernel.rows.values(), *kernel.columns.values(), *(dim for shape in shapes for dim in shape)]
     taken = {str(x) for dim in sizes if isinstance(dim, Size) for x in symbols(dim)}
-    every = (letter + number for number in ("", *map(str, range(1, 100))) for letter in "ijlpqrstuv")
+    numbers = itertools.chain([""], map(str, itertools.count(1)))
+    every = (letter + number for number in numbers for letter in "ijlpqrstuv")
     names = (name for name in every if name not in taken)
 
     def loops(axes: Mapping[int, Dim]) -> dict[int, Loop]:

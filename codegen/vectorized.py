@@ -21,6 +21,7 @@ from symgraph.codegen.loops import (
     Value,
     carries,
     makers,
+    of_form,
     of_kernel,
     operands,
     statements,
@@ -87,7 +88,7 @@ class _Shape(NamedTuple):
     """Those of a single statement."""
 
 
-@of_kernel
+@of_form
 def _shape(kernel: LoopKernel) -> _Shape:
     every = [x for x, _, _ in statements(kernel)]
     rows = {x.param.type.dtype if isinstance(x, Store) else x.target.row for x in every}
@@ -140,7 +141,7 @@ def carries_well(kernel: LoopKernel, machine: Machine, elements: int) -> bool:
     return vectors * shape.work >= _WAITING * _recurrence(kernel)
 
 
-@of_kernel
+@of_form
 def _recurrence(kernel: LoopKernel) -> float:
     """The operations from what a turn is given to what it gives, of which each waits for the one before."""
     behind: dict[str, float] = {x.target.name: 0.0 for x in carries(kernel)}
@@ -160,14 +161,14 @@ def _beside(kernel: LoopKernel, registers: int) -> int:
     return vectors
 
 
-@of_kernel
+@of_form
 def _is_chain(kernel: LoopKernel) -> bool:
     """Whether most operations wait for the one before, and there are few numbers at a time."""
     depth, most = _dependence(kernel)
     return depth >= _CHAIN * _shape(kernel).work and most <= _ALIVE
 
 
-@of_kernel
+@of_form
 def _dependence(kernel: LoopKernel) -> tuple[float, int]:
     """The most operations of which each waits for the one before, and how many numbers there are at a time."""
     depths: dict[str, float] = {}
@@ -187,7 +188,7 @@ def _dependence(kernel: LoopKernel) -> tuple[float, int]:
     return max(depths.values(), default=0.0), most
 
 
-@of_kernel
+@of_form
 def has_own_rest(kernel: LoopKernel) -> bool:
     """Whether the last turn, which is no whole vector, is code of its own: any branch in the others costs time where
     memory is waited for, and keeps quick code from using registers. What is dear is long, and not compiled twice."""

@@ -80,8 +80,9 @@ class Body:
     def named(self, text: str) -> str:
         """A new name for what a line gives."""
         self._count += 1
-        self.emit(f"%v{self._count} = {text}")
-        return f"%v{self._count}"
+        name = f"%v{self._count}"
+        self.lines.append(f"  {name} = {text}")
+        return name
 
     def label(self, what: str) -> str:
         """A new name for a block."""
@@ -344,12 +345,11 @@ class Body:
     def intrinsic(self, name: str, *args: Value) -> Register:
         """``llvm.name`` of operands of one type, which it gives."""
         first = next(x for x in args if isinstance(x, Register))
-        operands = [self.like(x, first) for x in args]
-        function = f"@llvm.{name}.{suffix(first.row, first.lanes)}"
-        types = ", ".join([first.type] * len(args))
-        self.declared.add(f"declare {first.type} {function}({types})")
-        given = ", ".join(f"{x.type} {x.text}" for x in operands)
-        return Register(self.named(f"call {first.type} {function}({given})"), first.row, first.lanes)
+        type_, row, lanes = first.type, first.row, first.lanes
+        function, declaration = _intrinsic(name, row, lanes, len(args))
+        self.declared.add(declaration)
+        given = ", ".join([f"{type_} {self.like(x, first).text}" for x in args])
+        return Register(self.named(f"call {type_} {function}({given})"), row, lanes)
 
     # Integers, and the bits of floats
 
@@ -449,7 +449,7 @@ class Body:
         first = x if isinstance(x, Register) else y
         assert isinstance(first, Register), "two numbers have no type"
         a, b = self.like(x, first), self.like(y, first)
-        assert a.type == b.type, f"{a.type} meets {b.type}"
+        assert (a.row is b.row and a.lanes == b.lanes) or a.type == b.type, f"{a.type} meets {b.type}"
         return a, b
 
     def _binary(self, of_floats: str, signed: str, unsigned: str, x: Value, y: Value) -> Register:
@@ -516,6 +516,13 @@ def type_of(row: DType, lanes: int) -> str:
 
 
 @cache
+def _intrinsic(name: str, row: DType, lanes: int, arity: int) -> tuple[str, str]:
+    """A function of LLVM's for operands of one type, and its declaration."""
+    function, type_ = f"@llvm.{name}.{suffix(row, lanes)}", type_of(row, lanes)
+    return function, f"declare {type_} {function}({', '.join([type_] * arity)})"
+
+
+@cache
 def suffix(row: DType, lanes: int) -> str:
     """How the names of intrinsics end."""
     short = f"f{row.bits}" if row.is_float else "i1" if row is BOOL else f"i{row.bits}"
@@ -529,7 +536,7 @@ def literal(row: DType, value: float | int) -> str:
             pattern = np.asarray(value, row.numpy).view(np.uint16)[()]
             return f"0x{'R' if row.name == 'bfloat16' else 'H'}{pattern:04X}"
         number = float(row.numpy.type(value))  # a float is written as the double that it is
-        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+        return f"0x{struct.pack('>d', number).hex().upper()}"
     if row is BOOL:
         return "1" if value else "0"
     return str(int(value))

@@ -40,6 +40,11 @@ def seen_through(x: Node) -> Read:
     return Read(x, axes)
 
 
+def is_source(x: Node) -> bool:
+    """Whether readers see the value itself, through no moves."""
+    return x.op not in _MOVES
+
+
 def aligned(read: Read, rank: int, reader: int) -> Read:
     """The read of an operand with ``rank`` axes, by an elementwise op whose result has ``reader`` axes."""
     shift = reader - rank

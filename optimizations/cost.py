@@ -83,6 +83,8 @@ def node_cost(node: Node, of: SizeOf | None = None) -> float:
     of = of or typical
     if not node.inputs or node.op in (ITEM, PACK):
         return 0.0
+    if node.op.elementwise:
+        return weight(node.op, len(node.inputs)) * elements(node, of)
     if node.op in MOVES:
         return _PLAIN * elements(node, of) if len(node.inputs) > 1 else 0.0
     if node.op in PRODUCTS:
@@ -92,8 +94,6 @@ def node_cost(node: Node, of: SizeOf | None = None) -> float:
     if node.op in TRANSFORMS:
         count = max(elements(node, of), elements(node.inputs[0], of))
         return 5.0 * count * max(1.0, math.log2(count))
-    if node.op.elementwise:
-        return weight(node.op, len(node.inputs)) * elements(node, of)
     if isinstance(node.attrs, LoopAttrs):
         turns = of(node.attrs.length) if node.attrs.length is not None else ENDLESS
         return turns * sum(node_cost(part, of) for part in node.attrs.body.nodes())

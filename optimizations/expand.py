@@ -21,12 +21,13 @@ def expanded(roots: Iterable[Node]) -> list[Node]:
     ['abs', 'add', 'exp', 'log1p', 'maximum', 'negative']
     """
     given = roots = list(roots)
-    while any(map(_is_composite, toposort(roots))):
-        roots = transform(roots, lambda node: expand(node) if _is_composite(node) else node)
+    while any(map(is_composite, toposort(roots))):
+        roots = transform(roots, lambda node: expand(node) if is_composite(node) else node)
     return _with_one_largest(rewrite(roots, EXPANDED)) if roots is not given else roots
 
 
-def _is_composite(node: Node) -> bool:
+def is_composite(node: Node) -> bool:
+    """Whether a node has no meaning but its body's."""
     return node.op.numpy is None and node.op.body is not None
 
 

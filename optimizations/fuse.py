@@ -10,7 +10,7 @@ outside waits in between (greedy fusion as in XLA's; the test for cycles keeps t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 
 from symgraph.graph.dims import Dim
@@ -115,24 +115,37 @@ class _Fusion:
         if len(reads) > 1:
             found = {read.source: read for read in reads}
             reads = sorted(found.values(), key=lambda read: -read.source.ndim)
-        if not (reads and self._join(node, reads[0])):
+        done = self._joined(node, reads)
+        if self._group.get(node) is None:
             self._add(node)
-        for read in reads:
+        for read in reads[done:]:
             self._take_in(node, read)
         self._number(node)
 
+    def _joined(self, node: Node, reads: Sequence[Read]) -> int:
+        """Add a node to the first kernel of those it reads that is not too large already, if `_join` does; how many
+        of the reads are dealt with then."""
+        for done, read in enumerate(reads):
+            kernel = self._group[read.source]
+            if not kernel.is_kernel:
+                return done
+            why = _too_large(kernel.sources, self._deps[node], len(kernel.members) + 1)
+            if why is None:
+                return done + self._join(node, read)
+            self._why[read.source, node] = why
+        return len(reads)
+
     def _join(self, node: Node, read: Read) -> bool:
-        """Add a node to a kernel that it reads, where it lies as what it reads does; whether that can be.
+        """Add a node to a kernel that it reads and that has room for it, where it lies as what it reads does; whether
+        that can be.
 
         `_take_in` comes to the same, of a kernel of this node alone and by way of more questions.
         """
         source, kernel = read.source, self._group[read.source]
         deps = self._deps[node]
-        if not 1 < len(kernel.members) < MOST_NODES or not kernel.is_kernel or node.op in REDUCTIONS:
+        if len(kernel.members) == 1 or node.op in REDUCTIONS:
             return False
         if node.shape != source.shape or read.axes != own_axes(node.shape):
-            return False
-        if len(kernel.sources) + len(deps) > MOST_ARRAYS and len(kernel.sources.union(deps)) > MOST_ARRAYS:
             return False
         before = 0
         outside = []
@@ -202,9 +215,28 @@ class _Fusion:
             self._check_size(producer, reader)
             if self._waits_between(producer, reader):
                 raise Misfit("another step between them needs the one and is needed by the other")
-            self._merge(reader, producer, _pairs(reader, node, producer, read))
+            if not self._absorb(node, read):
+                self._merge(reader, producer, _pairs(reader, node, producer, read))
         except Misfit as misfit:
             self._why[read.source, node] = str(misfit)
+
+    def _absorb(self, node: Node, read: Read) -> bool:
+        """Add the one node of a kernel to the kernel that reads it, where it lies as its reader does; whether that can
+        be. `_merge` comes to the same by way of more questions."""
+        source, along = read.source, self._group[node].along[node]
+        reader, producer = self._group[node], self._group[source]
+        if len(producer.members) > 1 or producer.reduces or node in reader.over:
+            return False
+        if node.shape != source.shape or read.axes != own_axes(node.shape):
+            return False
+        for each in self._that_read(reader, producer):
+            mine = reader.over[each] if each in reader.over else reader.along[each]
+            if any(x.source is source and x.along(mine) != along for x in self._reads[each]):
+                return False
+        reader.members.append(source)
+        reader.along[source], reader.reads[source] = along, self._reads[source]
+        self._unite(reader, producer)
+        return True
 
     def _merge(self, reader: Group, producer: Group, pairs: dict[int, int]) -> None:
         """Make one kernel of two; ``pairs`` says which axes of the producer are which of the reader."""
@@ -263,15 +295,16 @@ class _Fusion:
             return True
         bits = producer.bits
         first = bits & -bits  # most steps run after nothing that new, and a comparison is quick
-        inputs = {self._group.get(x) for x in reader.sources} - {None, producer}
-        return any(group.before >= first and group.before & bits for group in inputs if group)
+        for x in reader.sources:
+            group = self._group.get(x)
+            if group is not None and group.before >= first and group is not producer and group.before & bits:
+                return True
+        return False
 
     def _check_size(self, first: Group, second: Group) -> None:
-        most = len(first.sources) + len(second.sources)
-        if most > MOST_ARRAYS and len(first.sources | second.sources) > MOST_ARRAYS:
-            raise Misfit(f"together they read more than {MOST_ARRAYS} arrays")
-        if len(first.members) + len(second.members) > MOST_NODES:
-            raise Misfit(f"together they have more than {MOST_NODES} operations")
+        why = _too_large(first.sources, second.sources, len(first.members) + len(second.members))
+        if why is not None:
+            raise Misfit(why)
 
     def _check(
         self,
@@ -372,13 +405,24 @@ class _Fusion:
     def _cuts(self, between: Mapping[tuple[Group, Group], str]) -> Iterator[Cut]:
         """The values that pass between kernels; ``between`` says why two are not one."""
         for node, group in self._group.items():
-            for source in dict.fromkeys(self._deps[node]):
+            for source in dict.fromkeys(self._deps[node]) if group.is_kernel else ():
                 other = self._group.get(source)
                 if other is None or other is group or source in group.along:
                     continue
-                if group.is_kernel and other.is_kernel:
+                if other.is_kernel:
                     why = self._why.get((source, node)) or between.get((other, group))
                     yield Cut(source, node, why or "their kernels could not be one")
+
+
+_MANY_ARRAYS = f"together they read more than {MOST_ARRAYS} arrays"
+_MANY_NODES = f"together they have more than {MOST_NODES} operations"
+
+
+def _too_large(first: set[Node], second: Collection[Node], members: int) -> str | None:
+    """Why two kernels that read these are not one of so many members; None where they can be."""
+    if len(first) + len(second) > MOST_ARRAYS and len(first.union(second)) > MOST_ARRAYS:
+        return _MANY_ARRAYS
+    return _MANY_NODES if members > MOST_NODES else None
 
 
 def _pairs(reader: Group, node: Node, producer: Group, read: Read) -> dict[int, int]:

@@ -13,7 +13,7 @@ from symgraph.graph.op import CONSTANT, PLACEHOLDER, VARIABLE
 from symgraph.graph.types import TupleType
 from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum, supremum
 from symgraph.ops.shape import reshape
-from symgraph.optimizations.alignment import Axes, Read, aligned, seen_through
+from symgraph.optimizations.alignment import Axes, Read, aligned, is_source, seen_through
 from symgraph.optimizations.pattern import MOVES
 
 LEAVES = (PLACEHOLDER, VARIABLE, CONSTANT)
@@ -76,8 +76,14 @@ def reads_of(node: Node) -> tuple[Read, ...]:
     """What a member of a kernel reads, along the axes of its result, or of its argument if it is a reduction."""
     if node.op in REDUCTIONS:
         return (seen_through(argument(node)),)
-    rank = node.ndim
-    return tuple([aligned(seen_through(x), x.ndim, rank) for x in node.inputs])
+    shape = node.shape
+    axes, rank = own_axes(shape), len(shape)
+    return tuple(
+        [
+            Read(x, axes) if x.shape is shape and is_source(x) else aligned(seen_through(x), x.ndim, rank)
+            for x in node.inputs
+        ]
+    )
 
 
 def argument(node: Node) -> Node:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from symgraph.graph import constants
 from symgraph.graph.constants import uniform
 from symgraph.graph.dims import same
 from symgraph.graph.node import Node, make
-from symgraph.graph.op import CONSTANT, OPS, PLACEHOLDER, Op, constant, placeholder
+from symgraph.graph.op import CONSTANT, OPS, PLACEHOLDER, constant, placeholder
 from symgraph.graph.types import DType
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.index import index
@@ -60,35 +60,19 @@ def match(pattern: Node, node: Node, once: Callable[[Node], bool] = lambda node:
     return None if nodes is None else Match(node, nodes, once)
 
 
-class Screen(NamedTuple):
-    """What the inputs of a node must be for a pattern to match: a look before the real comparison."""
-
-    ops: tuple[Op | None, ...]
-    commutative: bool
-
-    def passes(self, node: Node) -> bool:
-        """False when the node cannot match."""
-        given, wanted = node.inputs, self.ops
-        if len(given) != len(wanted):
-            return False
-        return all(map(_can_be, given, wanted)) or (
-            self.commutative and all(map(_can_be, given, wanted[::-1]))
-        )
-
-
-def screen(pattern: Node) -> Screen:
-    """The ops of the pattern's inputs; None for a wildcard."""
-    ops = tuple(None if part.op is PLACEHOLDER else part.op for part in pattern.inputs)
-    return Screen(ops, pattern.op.commutative)
-
-
-def _can_be(node: Node, wanted: Op | None) -> bool:
-    return wanted is None or node.op is wanted or node.op in MOVES
+def may_match(pattern: Node, node: Node) -> bool:
+    """False where the ops of the inputs tell that the node does not read as the pattern: a look before `match`."""
+    given, wanted = node.inputs, pattern.inputs
+    if len(given) != len(wanted):
+        return False
+    return all(map(_reads_as, wanted, given)) or (
+        pattern.op.commutative and all(map(_reads_as, wanted[::-1], given))
+    )
 
 
 def may_have_number(node: Node) -> bool:
     """Whether an input can hold one number everywhere, by the inputs' ops."""
-    return any(_can_be(x, CONSTANT) for x in node.inputs)
+    return any(x.op is CONSTANT or x.op in MOVES for x in node.inputs)
 
 
 def fill(pattern: Node, order: Sequence[Node], found: Match, row: DType, written: DType) -> Node:

@@ -33,18 +33,18 @@ def picked_first(roots: Iterable[Node]) -> list[Node]:
     """
     roots = list(roots)
     order = toposort(roots)
-    if not any(map(_picks_few, order)):
+    if not any(map(picks_few, order)):
         return roots
     needed_whole = set(roots)
     for node in order:
-        if not is_computed(node) and not _picks_few(node):
+        if not is_computed(node) and not picks_few(node):
             needed_whole.update(node.inputs)
     return transform(
-        roots, lambda node: _picked(node) if _picks_few(node) and node.inputs[0] not in needed_whole else node
+        roots, lambda node: _picked(node) if picks_few(node) and node.inputs[0] not in needed_whole else node
     )
 
 
-def _picks_few(node: Node) -> bool:
+def picks_few(node: Node) -> bool:
     """Whether each axis of a computed value has an array of its own, of as many axes, and few elements are left."""
     if node.op is not index.op or len(node.inputs) == 1 or not _goes_on(node.inputs[0]):
         return False

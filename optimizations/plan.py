@@ -19,11 +19,11 @@ from symgraph.ops.index import index
 from symgraph.ops.keys import Slice
 from symgraph.ops.shape import reshape, transpose
 from symgraph.optimizations.alignment import Axes, Read
-from symgraph.optimizations.expand import expanded
+from symgraph.optimizations.expand import expanded, is_composite
 from symgraph.optimizations.fuse import apart, fused
 from symgraph.optimizations.groups import Cut, Group, is_view
 from symgraph.optimizations.inner import apart_from, is_item
-from symgraph.optimizations.picks import picked_first
+from symgraph.optimizations.picks import picked_first, picks_few
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,7 +195,9 @@ def verify_plan(made: Plan) -> None:
 def _planned(
     program: Graph, given: tuple[Node, ...], fuse: bool, libraries: bool, *, inner: bool = False
 ) -> Plan:
-    results = tuple(picked_first(expanded(program.roots)))
+    results = program.roots
+    if any(is_composite(node) or picks_few(node) for node in program.nodes()):
+        results = tuple(picked_first(expanded(results)))
     if inner:
         results = apart_from(results)
     groups, cuts = fused(results, libraries=libraries) if fuse else (apart(results), [])

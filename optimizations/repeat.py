@@ -39,8 +39,11 @@ class _Moves:
         for group in groups:
             for source in group.sources:
                 self._readers.setdefault(source, {})[group] = []
+            along = group.along
             for node, reads in group.reads.items():
-                self._note(group, node, reads)
+                for read in reads:
+                    if read.source not in along:
+                        self._readers[read.source][group].append(node)
 
     def run(self) -> list[Group]:
         for group in self._groups:
@@ -68,6 +71,11 @@ class _Moves:
 
     def _move(self, value: Node, group: Group) -> None:
         readers = self._readers[value]
+        stays = self._counts[value] > 0
+        times = len(readers) - (not stays)
+        most = BYTE * (_bytes(value) * (len(readers) + 1))
+        if OPERATION * node_cost(value) * times > most:  # whatever else would be computed again
+            return
         cone = self._cone(value, group)
         if cone is None or not all(reader.is_kernel for reader in readers):
             return
@@ -77,8 +85,7 @@ class _Moves:
             return
         saved = _bytes(value) * (len(readers) + 1)
         saved -= sum(_bytes(leaf) for reader in readers for leaf in cone.leaves if leaf not in reader.sources)
-        stays = self._counts[value] > 0
-        work = sum(map(node_cost, cone.nodes)) * (len(readers) - (not stays))
+        work = sum(map(node_cost, cone.nodes)) * times
         if saved <= 0 or OPERATION * work > BYTE * saved:
             return
         del self._readers[value]

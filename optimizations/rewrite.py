@@ -10,7 +10,7 @@ from symgraph.errors import GraphError
 from symgraph.graph.collector import paused
 from symgraph.graph.dims import Dim, Size
 from symgraph.graph.graph import Graph, Update, graph
-from symgraph.graph.node import Node, make
+from symgraph.graph.node import Node, make, settle
 from symgraph.graph.origin import inherit
 from symgraph.graph.walk import rebuild, rename_sizes
 from symgraph.ops.control import INNER
@@ -32,9 +32,7 @@ def rewriting(*sets: Rules) -> Callable[[Graph, list[Fired]], Graph]:
     table = sets[0] if len(sets) == 1 else rules("+".join(each.name for each in sets), *sets)
 
     def run(program: Graph, log: list[Fired]) -> Graph:
-        ops = {x.op for x in program.nodes()}
-        concerned = None in table.roots or not table.roots.isdisjoint(ops) or not INNER.isdisjoint(ops)
-        roots = rewrite(program.roots, table, log=log) if concerned else list(program.roots)
+        roots = rewrite(program.roots, table, log=log) if _concerns(table, program) else list(program.roots)
         count = len(program.outputs)
         values = zip(program.updates, roots[count:], strict=True)
         updates = [Update(each.variable, value) for each, value in values if value is not each.variable]
@@ -44,6 +42,17 @@ def rewriting(*sets: Rules) -> Callable[[Graph, list[Fired]], Graph]:
         return graph(program.inputs, roots[:count], updates, program.name)
 
     return run
+
+
+def _concerns(table: Rules, program: Graph) -> bool:
+    """Whether some rule may hold for a node of a program, or of a graph that one holds."""
+    nodes = program.nodes()
+    ops = {x.op for x in nodes}
+    if not INNER.isdisjoint(ops):
+        return True
+    if None not in table.roots and table.roots.isdisjoint(ops):
+        return False
+    return any(table.left(node).of(node) for node in nodes)
 
 
 def rewrite(
@@ -142,9 +151,19 @@ class _Work:
         if node.op in INNER and (attrs := with_graphs(node.attrs, self._inside)) is not node.attrs:
             with inherit(node.origin):
                 return make(node.op, node.inputs, attrs)
-        for rule in self._table.of(node):
-            after = rule.apply(node, self.uses.once)
-            if after is not None and (rule.keeps is SHARPER or not self.uses.grows(node, after, self._final)):
+        return self._ruled(node)
+
+    def _ruled(self, node: Node) -> Node:
+        """What the first rule that holds makes of a node. Rules that were seen to hold in no program are not tried."""
+        left, uses = self._table.left(node), self.uses
+        if not left.rules:
+            return node
+        uses.asked = False
+        for rule in left.of(node):
+            after = rule.apply(node, uses.once)
+            if after is not None and (rule.keeps is SHARPER or not uses.grows(node, after, self._final)):
                 self._log.append(Fired(rule, node, after))
                 return after
+        if not uses.asked:
+            settle(node, self._table)
         return node

@@ -15,7 +15,7 @@ from symgraph.graph.types import DType
 from symgraph.graph.walk import toposort
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.declare import ALL, FLOATS, INTEGERS
-from symgraph.optimizations.pattern import Match, Screen, fill, match, screen
+from symgraph.optimizations.pattern import Match, fill, match, may_match
 
 
 class Keeps(enum.Enum):
@@ -50,10 +50,6 @@ class Rule:
         return self.left.op if isinstance(self.left, Node) else self.left
 
     @cached_property
-    def _screen(self) -> Screen | None:
-        return screen(self.left) if isinstance(self.left, Node) else None
-
-    @cached_property
     def _order(self) -> Sequence[Node]:
         return toposort([self.right]) if isinstance(self.right, Node) else ()
 
@@ -77,7 +73,9 @@ class Rule:
 
     def can_hold(self, node: Node) -> bool:
         """False when the ops of the node and of its inputs tell that the rule does not hold."""
-        return (self._screen is None or self._screen.passes(node)) and (self.ops is None or self.ops(node))
+        if isinstance(self.left, Node) and not may_match(self.left, node):
+            return False
+        return self.ops is None or self.ops(node)
 
     def apply(self, node: Node, once: Callable[[Node], bool] = lambda node: True) -> Node | None:
         """What the rule makes of a node, of the same type; None where it does not hold.
@@ -149,19 +147,32 @@ _DTYPES = {"float": FLOATS, "int": INTEGERS, "uint": INTEGERS, "bool": ("bool",)
 """Those of a rule by the kind of dtype in which its pattern is written."""
 
 
-_KNOWN = 1 << 12
-"""How many combinations of ops a set of rules remembers."""
+_KNOWN, _SETS = 1 << 12, 1 << 6
+"""How many combinations of ops a set of rules remembers, and how many other sets."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rules:
     """Rules in the order in which they are tried."""
 
     name: str
     rules: tuple[Rule, ...]
-    _known: dict[tuple[Op, ...], list[Rule]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _known: dict[tuple[Op, ...], list[Rule]] = field(default_factory=dict, init=False, repr=False)
+    _left: dict[Rules, Rules] = field(default_factory=dict, init=False, repr=False)
+
+    def left(self, node: Node) -> Rules:
+        """Those that are not known to leave a node as it is."""
+        known = node.settled
+        if not isinstance(known, Rules):
+            return self
+        found = self._left.get(known)
+        if found is None:
+            if len(self._left) >= _SETS:
+                self._left.clear()
+            tried = set(known)
+            rest = tuple([rule for rule in self.rules if rule not in tried])
+            found = self._left[known] = Rules(f"{self.name} but {known.name}", rest)
+        return found
 
     @property
     def roots(self) -> KeysView[Op | None]:

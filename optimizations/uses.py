@@ -21,19 +21,25 @@ class Uses:
         self._count: dict[Node, int] | None = None
         self.declined = False
         """Whether anything was left undone because a node has other readers."""
+        self.asked = False
+        """Whether a rule has asked about readers since this was set to False."""
 
     def once(self, node: Node) -> bool:
         """Whether no more than one node reads this one."""
+        self.asked = True
         alone = self._counted().get(self._now(node), 0) <= 1
         self.declined |= not alone
         return alone
 
     def grows(self, before: Node, after: Node, known: Container[Node]) -> bool:
         """Whether ``after`` costs more than what vanishes with ``before``; the nodes in ``known`` are there already."""
+        if after in known:
+            return False
         made = [node for node in toposort([after], stop=known) if node not in known]
         spent, saved = sum(map(node_cost, made)), node_cost(before)
         if spent <= saved:
             return False
+        self.asked = True
         count = self._counted()
         read = {x for node in made for x in node.deps}
         vanishing = [x for x in set(before.deps) if x not in read]
@@ -64,14 +70,15 @@ class Uses:
 
     def _add(self, node: Node, readers: int) -> None:
         assert self._count is not None
-        waiting = [(node, readers)]
+        count, now = self._count, self._now
+        waiting = [node]
         while waiting:
-            node, readers = waiting.pop()
-            node = self._now(node)
-            known = self._count.get(node, 0)
-            self._count[node] = known + readers
+            node = now(waiting.pop())
+            known = count.get(node, 0)
+            count[node] = known + readers
             if not known:
-                waiting += [(x, 1) for x in set(node.deps)]
+                waiting += set(node.deps)
+            readers = 1  # of what it reads
 
     def _drop(self, node: Node) -> None:
         assert self._count is not None

@@ -79,7 +79,7 @@ def _written_down(made: Sequence[Node], nodes: Sequence[Node]) -> bytes | None:
     lines = {id(node.origin): n for n, node in enumerate(nodes) if node.origin is not None}
     kinds = {node.attrs: n for n, node in enumerate(nodes) if node.attrs is not None}
     rows = []
-    for node in toposort(made):
+    for node in toposort(made, stop=numbers):
         if node in numbers:
             continue
         if node.op.binds_sizes or not is_ours(node.op) or id(node.origin) not in lines:

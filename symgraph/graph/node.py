@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from weakref import WeakValueDictionary
@@ -29,7 +29,8 @@ class Node(Operators):
     Nodes are made by ``make`` alone, which returns the node that exists already where there is one: comparing
     two nodes is ``is``, and ``==`` is free to mean the elementwise comparison.
     ``deps`` is what must run before: the inputs, and whatever decides the data-dependent sizes in ``attrs``.
-    ``origin`` is the user's line that made it first; it takes no part in what is equal.
+    ``origin`` is the user's line that made it first, and ``settled`` the rules that were found to leave it as it is,
+    whatever else a program reads; these take no part in what is equal.
     """
 
     op: Op
@@ -38,6 +39,7 @@ class Node(Operators):
     type: Type
     deps: tuple[Node, ...]
     origin: Origin | None
+    settled: object = field(default=None, init=False)
 
     @property
     def shape(self) -> tuple[Dim, ...]:
@@ -137,7 +139,7 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
     """
     # Ids, because comparing keys must never compare nodes with ``==``, and because the collector skips tuples of ints.
     key = (id(op), attrs, *map(id, inputs))
-    node = _live.get(key)
+    node = _known(key)
     if node is not None:
         if _recorders:
             _record(node)
@@ -147,7 +149,7 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
     except SymgraphError as error:
         raise located(error, inputs, call_text(op, inputs)) from None
     with _making:
-        node = _live.get(key)
+        node = _known(key)
         if node is None:
             node = Node(op, inputs, attrs, type, _with_sources(inputs, attrs), here())
             if op.binds_sizes:
@@ -156,6 +158,12 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
     if _recorders:
         _record(node)
     return node
+
+
+def _known(key: Any) -> Node | None:
+    """The live node for a key: `WeakValueDictionary.get` without the exception that it catches for one that is new."""
+    ref = _live.data.get(key)  # type: ignore[attr-defined]
+    return None if ref is None else ref()
 
 
 @contextmanager
@@ -180,6 +188,11 @@ def _record(node: Node) -> None:
 def live() -> list[Node]:
     """Every node that ``make`` has made and something still holds."""
     return [node for ref in _live.valuerefs() if (node := ref()) is not None]
+
+
+def settle(node: Node, rules: object) -> None:
+    """Note that these rules leave a node as it is in every program."""
+    object.__setattr__(node, "settled", rules)
 
 
 def made_here(node: Node) -> Node:

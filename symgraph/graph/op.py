@@ -65,7 +65,7 @@ class Attrs:
 
     def symbols(self) -> frozenset[Size]:
         """Every symbol in the sizes among the values."""
-        return _symbols_in(tuple(self.fields().values()))
+        return _symbols_in(self._values(self))
 
     def map_sizes(self, change: Callable[[Size], Dim]) -> Attrs:
         """These attributes with every symbolic size replaced; itself when there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from operator import attrgetter
+from operator import attrgetter, is_
 
 from symgraph.graph.binding import substitute_dim
 from symgraph.graph.dims import Dim, Size
@@ -68,7 +68,7 @@ def rebuild(node: Node, inputs: tuple[Node, ...], sizes: Mapping[Size, Dim] | No
     attrs = node.attrs
     if sizes and attrs is not None:
         attrs = attrs.map_sizes(lambda size: substitute_dim(size, sizes))
-    if attrs is node.attrs and all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+    if attrs is node.attrs and all(map(is_, inputs, node.inputs)):
         return node
     with inherit(node.origin):
         return make(node.op, inputs, attrs)

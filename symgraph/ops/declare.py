@@ -121,7 +121,7 @@ class Function(Generic[P, R]):
     def is_macro(self) -> bool:
         return self._op is None
 
-    @property
+    @cached_property
     def op(self) -> Op:
         """What its nodes apply."""
         assert self._op is not None, f"{self.name} is a macro"
@@ -333,14 +333,18 @@ def cast_to(x: Node, row: DType) -> Node:
 
 def _elementwise_infer(find: Callable[..., Loop]) -> Callable[..., TensorType]:
     def infer(*types: TensorType) -> TensorType:
-        given = tuple(type.dtype for type in types)
+        given = tuple([type.dtype for type in types])
         takes, gives = find(*given)
         if takes != given:
             raise DTypeError(
                 f"takes {', '.join(row.name for row in takes)}; a node does not promote its inputs"
             )
-        shape = broadcast_shapes(*[type.shape for type in types])
         first = types[0]
+        shape = first.shape
+        for type in types:
+            if type.shape is not shape:
+                shape = broadcast_shapes(*[type.shape for type in types])
+                break
         return first if shape is first.shape and gives is first.dtype else TensorType(gives, shape)
 
     return infer

@@ -144,7 +144,7 @@ class NativeKernel:
 
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:
-            native = print_native(self.loops, layout, host(), quick=True)
+            native = print_native(self.loops, layout, self._machine, quick=True)
             self._printed[layout] = flushing(native, self._machine)
         return self._printed[layout]
 

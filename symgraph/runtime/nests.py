@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Protocol
 
-from symgraph.codegen.layout import Access, Layout, Step, accesses, axis_of, is_upright
+from symgraph.codegen.layout import Layout, Step, accesses, axes_of, is_upright
 from symgraph.codegen.llvm_transposes import turned
-from symgraph.codegen.loops import LoopKernel, columns_of
+from symgraph.codegen.loops import LoopKernel
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.row_blocks import blocks
 from symgraph.codegen.streams import SHARE, streams
 from symgraph.codegen.vectorized import lanes_of
-from symgraph.graph.dims import Size, dim_min
+from symgraph.graph.dims import dim_min
 
 
 class Lying(Protocol):
@@ -60,9 +60,11 @@ def arranged(
     """The layout for arrays of these shapes and strides, the sizes of its loops, and the bytes that a turn of each goes
     in each access. Arrays of sizes that are not known are taken to fit the caches."""
     sizes = [*rows, *columns]
-    variables = [loop.variable for loop in (*kernel.rows, *columns_of(kernel))]
     found = accesses(kernel)
-    strides = [_strides(access, arrays[access.param], variables, sizes) for access in found]
+    strides = [
+        _strides(axes, arrays[access.param], sizes)
+        for access, axes in zip(found, axes_of(kernel), strict=True)
+    ]
     turns, steps, count = collapsed(sizes, strides, len(rows))
     each = (
         tuple(_step(stride, arrays[access.param].itemsize) for stride in own)
@@ -129,13 +131,12 @@ def _step(stride: int, itemsize: int) -> Step:
     return Step.NONE if stride == 0 else Step.UNIT if stride == itemsize else Step.FAR
 
 
-def _strides(access: Access, array: Lying, variables: Sequence[Size], sizes: Sequence[int]) -> list[int]:
+def _strides(axes: Sequence[int | None], array: Lying, sizes: Sequence[int]) -> list[int]:
     """The bytes that a turn of each loop goes; where there is one turn, as in an array in order: so that what is one
     loop for other sizes is one for these."""
-    found = [0] * len(variables)
+    found = [0] * len(sizes)
     inner = array.itemsize
-    for dim, size, stride in reversed(list(zip(access.index, array.shape, array.strides, strict=True))):
-        axis = axis_of(dim, variables)
+    for axis, size, stride in reversed(list(zip(axes, array.shape, array.strides, strict=True))):
         if axis is not None:
             if size != 1:
                 found[axis] = stretched(stride, size, sizes[axis])

@@ -3,7 +3,7 @@
 import gc
 
 import symgraph as sg
-from symgraph.codegen.loops import common, statements
+from symgraph.codegen.loops import common, of_form, statements
 from symgraph.codegen.lower import lower
 from symgraph.graph.graph import graph
 from symgraph.optimizations.plan import plan
@@ -48,3 +48,17 @@ def test_what_was_found_out_does_not_tell_kernels_apart():
 
     assert one == other
     assert hash(one) == hash(other)
+
+
+def test_what_is_asked_of_a_form_is_found_once_for_all_kernels_of_it():
+    found = []
+
+    @of_form
+    def count(kernel):
+        found.append(kernel)
+        return len(statements(kernel))
+
+    one, other = loops_of("x"), loops_of("y")
+
+    assert count(one) == count(other) == len(statements(one))
+    assert found == [one]
