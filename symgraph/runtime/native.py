@@ -56,6 +56,8 @@ class NativeKernel:
         self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place(self.loops)))
         self._lanes = lanes_of(self.loops, self._machine)
         self._printed: dict[Layout, Native] = {}
+        self._known: tuple[Any, tuple[Layout, list[int], list[list[int]]]] | None = None
+        """What arrays that lie somehow were arranged as at last."""
         self.functions: set[Function] = set()
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
@@ -117,7 +119,17 @@ class NativeKernel:
     def _arranged(
         self, arrays: Sequence[Array], sizes: Mapping[Size, int]
     ) -> tuple[Layout, list[int], list[list[int]]]:
-        """The layout, the sizes of its loops, and the bytes that a turn of each goes in each access."""
+        """The layout, the sizes of its loops, and the bytes that a turn of each goes in each access; found once where
+        it is asked twice."""
+        key = tuple([(x.shape, x.strides) for x in arrays]), tuple(sizes.items())
+        known = self._known
+        if known is None or known[0] != key:
+            self._known = known = key, self._laid(arrays, sizes)
+        return known[1]
+
+    def _laid(
+        self, arrays: Sequence[Array], sizes: Mapping[Size, int]
+    ) -> tuple[Layout, list[int], list[list[int]]]:
         rows, columns = self.space(sizes)
         found = arranged(self.loops, dict(zip(self.names, arrays, strict=True)), rows, columns)
         shared = self._threads_of_blocks(sizes, rows, columns) > 1

@@ -226,7 +226,12 @@ def _weights(plan: Plan, steady: Collection[Node]) -> set[Node]:
 
 
 def _is_heavy(prepared: Prepared) -> bool:
-    return sum(step_cost(turn.step, prepared.sizes) for turn in prepared.storage.turns) > _HEAVY
+    cost = 0.0
+    for turn in prepared.storage.turns:
+        cost += step_cost(turn.step, prepared.sizes)
+        if cost > _HEAVY:  # and whatever comes after
+            return True
+    return False
 
 
 def _of_numpy(kernel: Kernel) -> KernelCode:
