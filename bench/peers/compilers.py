@@ -14,9 +14,6 @@ class Symgraph:
 
     def __init__(self, threads: int) -> None:
         self._sg = importlib.import_module("symgraph")
-        with importlib.import_module("symgraph.graph.collector").paused():  # as its first function would
-            importlib.import_module("symgraph.runtime.native_backend")
-        self._code = importlib.import_module("symgraph.runtime.code")
         self.version = self._sg.__version__
 
     def ready(self, workload: Any, arrays: Mapping[str, Array]) -> Ready:
@@ -37,7 +34,7 @@ class Symgraph:
 
     def settle(self) -> None:
         """Better code takes the place of the first, once a function has been called some times."""
-        self._code.code().settle()
+        importlib.import_module("symgraph.runtime.code").code().settle()
 
     def _names(self) -> Names:
         sg = self._sg
