@@ -26,6 +26,7 @@ from symgraph.runtime.inner import BranchStep, LoopStep
 from symgraph.runtime.memory import Arena
 from symgraph.runtime.native import NativeCall
 from symgraph.runtime.native_copies import copy
+from symgraph.runtime.native_product import WeightCall
 from symgraph.runtime.native_words import LAST, Base, Fixed, Lane, Lying, Outer, Words, place_of
 from symgraph.runtime.pool import pool
 from symgraph.runtime.prepared import KernelCall, Prepared, Rehearsal
@@ -70,6 +71,11 @@ class _Part:
         for turn, lying in rehearsal.turns:
             call = turn.call(lying, self.prepared.sizes)
             places = [_based(x, arrays, bases) for x in lying]
+            if isinstance(
+                call, WeightCall
+            ):  # of a constant, which lies in memory of the program, as its copy does
+                call, lying, panels = call.on(lying)
+                words.keep(panels)
             if isinstance(call, NativeCall | InnerCall) and not call.fails:
                 lane.add(words, call, lying, places, at)
             else:

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import symgraph as sg
+from symgraph.runtime import native_words
 
 LLVM = sg.Options(backend="llvm")
 
@@ -19,6 +20,7 @@ LONG = """
 import signal, sys, time
 import numpy as np
 import symgraph as sg
+from symgraph.runtime import native_words
 
 size = int(sys.argv[1])
 x, n = sg.placeholder("float64", (size,), name="x"), sg.placeholder("int64", (), name="n")
@@ -153,3 +155,18 @@ def test_sizes_change_without_a_new_compilation():
         np.testing.assert_array_equal(carry, np.full(k, float(n)))
         np.testing.assert_array_equal(sums, np.arange(n) * float(k))
     assert time.perf_counter() - start < 30
+
+
+@pytest.mark.parametrize("size", [8, 64, 130])
+def test_products_with_constants_are_no_steps_of_pythons(size, monkeypatch):
+    def refused(*_):
+        raise AssertionError("a step of Python's in a loop")
+
+    monkeypatch.setattr(native_words.Lane, "add_python", refused)
+    rng = np.random.default_rng(size)
+    w, given = np.linalg.qr(rng.normal(size=(size, size)))[0], rng.normal(size=(5, size))
+    x = sg.placeholder("float64", (5, size), name="x")
+    for weight, matrix in ((sg.constant(w), w), (sg.constant(w).T, w.T), (sg.constant(w)[::-1], w[::-1])):
+        f = sg.function([x], sg.fori_loop(0, 7, lambda i, h, weight=weight: h @ weight, x), options=LLVM)
+        for _ in range(4):
+            np.testing.assert_allclose(f(given), given @ np.linalg.matrix_power(matrix, 7), atol=1e-10)
