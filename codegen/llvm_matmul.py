@@ -24,7 +24,7 @@ infinity come out as IEEE 754 has it, and what has no terms is 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache as once
 from hashlib import sha256
 from typing import Any
@@ -46,16 +46,18 @@ def print_matmul(row: DType, machine: Machine, *, many: bool = False, quick: boo
     The one of ``many`` products takes a range of them. Its table goes on with 8 bytes for each of these: how many there
     are in a group, the bytes from an A, B and C of a group to the next, and those from a group to the next.
     """
-    text, declared = _text(row, machine, many=many, quick=quick)
-    name = f"matmul_{sha256(text.encode()).hexdigest()[:16]}"
-    first = named(name, text, declared)
-    if not quick:
-        return first
-    return first._replace(slow=once(lambda: named(name, *_text(row, machine, many=many, quick=False))))
+    return named(lambda quick: _text(row, machine, many=many, quick=quick), quick=quick)
 
 
-def named(name: str, text: str, declared: Iterable[str]) -> Native:
-    """Functions whose names begin with "matmul" under names that begin otherwise."""
+def named(texts: Callable[[bool], tuple[str, frozenset[str]]], *, quick: bool) -> Native:
+    """The functions of a text, which begin with "matmul", under names that follow from it; ``quick`` is the one that is
+    compiled soonest, with the other to come."""
+    first = texts(quick)
+    name = f"matmul_{sha256(first[0].encode()).hexdigest()[:16]}"
+    return _named(name, *first)._replace(slow=once(lambda: _named(name, *texts(False))) if quick else None)
+
+
+def _named(name: str, text: str, declared: Iterable[str]) -> Native:
     lines = frozenset(line.replace("@matmul", f"@{name}") for line in declared)
     return Native(name, text.replace("@matmul", f"@{name}"), lines)
 

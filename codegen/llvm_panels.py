@@ -9,9 +9,6 @@ range.
 
 from __future__ import annotations
 
-from functools import cache as once
-from hashlib import sha256
-
 from symgraph.codegen.llvm_gemm import BLOCKS, DEPTH, Blocks
 from symgraph.codegen.llvm_matmul import RANGE, joined, named, rows_of, word
 from symgraph.codegen.llvm_memory import address
@@ -25,10 +22,7 @@ from symgraph.graph.types import DType
 def print_product(row: DType, machine: Machine) -> Native:
     """The function for a product with more than one column, called for a range of blocks of rows as that of
     `print_matmul` is, or for a range of panels to make; what runs at first is the text that is compiled soonest."""
-    text, declared = _text(row, machine, quick=True)
-    name = f"matmul_{sha256(text.encode()).hexdigest()[:16]}"
-    slow = once(lambda: named(name, *_text(row, machine, quick=False)))
-    return named(name, text, declared)._replace(slow=slow)
+    return named(lambda quick: _text(row, machine, quick=quick), quick=True)
 
 
 def is_wide(n: int, row: DType, machine: Machine) -> bool:

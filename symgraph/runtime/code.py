@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import threading
 import weakref
@@ -24,6 +25,8 @@ FIRST, BEST = 0, 2
 """Levels of LLVM's code generation: of what runs at once, and of what takes its place. Both compute the same bits."""
 
 
+CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+"""How Python calls a function: with the address of its table, and the range of its first loop."""
 _QUIET, _LEFT = 0.5, 64
 """Seconds without another task after which there is leisure; and so many tasks are left for it: the latest."""
 

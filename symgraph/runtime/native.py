@@ -27,7 +27,7 @@ from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.memory import aligned
 from symgraph.optimizations.plan import Kernel
 from symgraph.optimizations.step_cost import step_cost
-from symgraph.runtime.code import Function, code
+from symgraph.runtime.code import CALL, Function, code
 from symgraph.runtime.cpu import host
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.memory import Arena
@@ -36,7 +36,6 @@ from symgraph.runtime.pool import pool
 from symgraph.runtime.shares import LONG, Shares, shares, sharing
 
 Array = np.ndarray[Any, Any]
-_CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
 
 class NativeKernel:
@@ -191,7 +190,7 @@ class NativeCall:
         meets: tuple[int, int] | None = None,
     ) -> None:
         self.function, self.fails, self.checks, self._room = function, fails, checks, room
-        self._address, self._call = 0, _CALL(0)
+        self._address, self._call = 0, CALL(0)
         self.turns = turns
         """Of the first loop."""
         chunk = shared.chunk(turns, chunks) if chunks is not None else shared.chunk(turns)
@@ -229,7 +228,7 @@ class NativeCall:
         else:
             if self._address != address:
                 # In this order: another thread that finds the address has what calls it.
-                self._call = _CALL(address)
+                self._call = CALL(address)
                 self._address = address
             self._call(ctypes.addressof(tables), 0, self.turns)
         if trouble.value:

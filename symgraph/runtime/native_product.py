@@ -88,7 +88,7 @@ class NativeProduct:
                 return plain()
             function = self._function(self._from_panels())
             packed = NativeCall(function, 3, [*tail, 0], blocks(m), room, shared, fails=False)
-            return WeightCall(weight, packed, plain)
+            return WeightCall(weight, packed, plain, _lying(b))
         function = self._function(self._plain(many))
         counts, steps = _groups(a, b, c)
         if len(counts) > 2:
@@ -137,8 +137,10 @@ class NativeProduct:
 class WeightCall:
     """A product with a weight: of its panels for as long as it is steady."""
 
-    def __init__(self, weight: Weight, packed: NativeCall, plain: Callable[[], NativeCall]) -> None:
-        self.weight, self.packed = weight, packed
+    def __init__(
+        self, weight: Weight, packed: NativeCall, plain: Callable[[], NativeCall], lying: Lying
+    ) -> None:
+        self.weight, self.packed, self._lying = weight, packed, lying
         """The second takes panels' memory in the place of the matrix."""
         self._make = plain
 
@@ -149,32 +151,33 @@ class WeightCall:
     def on(
         self, arrays: Sequence[Array], place: tuple[Array, int] | None = None
     ) -> tuple[NativeCall, Sequence[Array], Panels | None]:
-        """What runs, and on which arrays. The matrix lies as the second of them, at a ``place``: in this array, so many
-        bytes after its beginning."""
+        """What runs, and on which arrays. The matrix is the second of them, or lies so at a ``place``: in this array,
+        so many bytes after its beginning."""
         a, b, c = arrays
-        source = None
-        if place is not None:
-            source, begin = place
-            b = np.ndarray(b.shape, b.dtype, source, begin, b.strides)
-        source = _owner(b) if source is None else source
-        found = self.weight.panels(self.packed.function, source, lying_at(b, begin_of(b) - begin_of(source)))
+        source, begin = _place(b) if place is None else place
+        found = self.weight.panels(self.packed.function, source, self.lying_at(begin))
         return (self.plain, arrays, None) if found is None else (self.packed, (a, found.memory, c), found)
+
+    def lying_at(self, begin: int) -> Lying:
+        """The matrix, beginning with some byte of an array."""
+        return self._lying._replace(begin=begin)
 
     def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
         call, arrays, _ = self.on(arrays)
         call(arrays, arena)
 
 
-def lying_at(b: Array, begin: int) -> Lying:
-    """A matrix that begins with some byte of an array."""
+def _lying(b: Array) -> Lying:
+    """A matrix by itself."""
     (k, n), (down, across) = b.shape, b.strides
     row, machine = dtype(b.dtype), host()
-    return Lying(begin, n, k, down, across, panels(n, row, machine), bytes_of_panels(n, k, row, machine))
+    return Lying(0, n, k, down, across, panels(n, row, machine), bytes_of_panels(n, k, row, machine))
 
 
-def _owner(x: Array) -> Array:
-    """The array that has the memory of a view."""
-    return x if is_own(x) or not isinstance(x.base, np.ndarray) else x.base
+def _place(x: Array) -> tuple[Array, int]:
+    """The array that has the memory of a view, and the bytes before the view's."""
+    owner = x if is_own(x) or not isinstance(x.base, np.ndarray) else x.base
+    return owner, begin_of(x) - begin_of(owner)
 
 
 def _by_numpy(arrays: Sequence[Array], arena: Arena) -> None:

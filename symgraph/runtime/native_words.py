@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from symgraph.runtime.code import Function
+from symgraph.runtime.code import CALL, Function
 from symgraph.runtime.memory import Arena
 from symgraph.runtime.pool import pool
 from symgraph.runtime.prepared import KernelCall
@@ -20,7 +20,6 @@ Array = np.ndarray[Any, Any]
 _INTERRUPTED, _FAILED = 3, 4
 """What the word for trouble says where Python's code was interrupted, and where it failed. 1 is an index out of bounds,
 and 2 an exception that is set."""
-_STEP = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
 
 class Last(threading.local):
@@ -235,6 +234,6 @@ def _thunk(words: Words, call: KernelCall, lying: Sequence[Lying]) -> int:
         except BaseException:
             ctypes.c_int64.from_address(words.trouble).value = _INTERRUPTED
 
-    made = _STEP(run)
+    made = CALL(run)
     words.keep(made)
     return ctypes.cast(made, ctypes.c_void_p).value or 0

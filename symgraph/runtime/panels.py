@@ -12,13 +12,12 @@ from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
-from symgraph.runtime.code import Function
+from symgraph.runtime.code import CALL, Function
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.memory import Pages
 
 Array = np.ndarray[Any, Any]
 
-_CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 _WORTH, _EARLY = 8, 2
 """So many products have to come before a weight changes, if it is to be copied after that; and so often it may change
 earlier, as one does that is loaded after a first try."""
@@ -41,10 +40,10 @@ class Lying(NamedTuple):
 class Panels:
     """The copy of a matrix that lies in an array."""
 
-    __slots__ = ("__weakref__", "memory", "source")
+    __slots__ = ("__weakref__", "lying", "memory", "source")
 
-    def __init__(self, source: Array, memory: Array) -> None:
-        self.source, self.memory = source, memory
+    def __init__(self, source: Array, lying: Lying, memory: Array) -> None:
+        self.source, self.lying, self.memory = source, lying, memory
 
 
 _KNOWN: WeakValueDictionary[tuple[int, str, Lying], Panels] = WeakValueDictionary()
@@ -66,8 +65,8 @@ def _made(function: Function, source: Array, lying: Lying) -> Panels:
     pages.fill(0)
     memory = pages.array((size,), np.dtype(np.uint8))
     words = (0, begin_of(memory), 0, 0, 0, n, k, 0, 0, down, across, 0, begin_of(source) + begin)
-    _CALL(function.address)((ctypes.c_int64 * len(words))(*words), 0, panels)
-    return Panels(source, memory)
+    CALL(function.address)((ctypes.c_int64 * len(words))(*words), 0, panels)
+    return Panels(source, lying, memory)
 
 
 class Reader(Protocol):
@@ -83,7 +82,6 @@ class Weight:
 
     def __init__(self) -> None:
         self._known: Panels | None = None
-        self._lying: Lying | None = None
         self._asked = 0
         """How often, since it changed."""
         self.readers: WeakSet[Reader] = WeakSet()
@@ -101,13 +99,13 @@ class Weight:
         if not self.is_steady:
             return None
         known = self._known
-        if known is None or known.source is not source or self._lying != lying:
+        if known is None or known.source is not source or known.lying != lying:
             uses = self._asked + sum(reader.calls for reader in self.readers)
             self._early += known is not None and uses < _WORTH
             if not self.is_steady:
                 self._known = None
                 return None
             self._known = known = _panels(function, source, lying)
-            self._lying, self._asked, self.readers = lying, 0, WeakSet()
+            self._asked, self.readers = 0, WeakSet()
         self._asked += 1
         return known

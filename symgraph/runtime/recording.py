@@ -13,7 +13,7 @@ from symgraph.errors import SymgraphError
 from symgraph.runtime.entry import Form
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.native import NativeCall
-from symgraph.runtime.native_product import WeightCall, lying_at
+from symgraph.runtime.native_product import WeightCall
 from symgraph.runtime.prepared import Prepared, Rehearsal
 from symgraph.runtime.recipes import (
     ARENA,
@@ -75,7 +75,7 @@ def recipe_of(
             if places[1] is None:
                 return None
             slot, begin = _slot(places[1], len(arguments))
-            packed.append(Packed(call.packed.function.name, slot, lying_at(lying[1], begin)))
+            packed.append(Packed(call.packed.function.name, slot, call.lying_at(begin)))
             places[1], call = address(PANELS + len(packed) - 1), call.packed
         if not isinstance(call, NativeCall) or call.fails:
             return None

@@ -163,7 +163,7 @@ def test_no_thread_meets_a_call_that_another_is_getting_ready(monkeypatch):
     native = pytest.importorskip("symgraph.runtime.native", exc_type=ImportError)
     x = sg.placeholder("float64", ("n",), name="x")
     f = sg.function([x], sg.tanh(x) * 2, options=sg.Options(backend="llvm"))
-    made, others = native._CALL, []
+    made, others = native.CALL, []
 
     def slowly(address):
         found = made(address)
@@ -172,7 +172,7 @@ def test_no_thread_meets_a_call_that_another_is_getting_ready(monkeypatch):
             others[0] = f(np.ones(3))
         return found
 
-    monkeypatch.setattr(native, "_CALL", slowly)
+    monkeypatch.setattr(native, "CALL", slowly)
     np.testing.assert_array_equal(f(np.ones(3)), others[0])
 
 
