@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from symgraph.codegen.x86 import assembled, is_known
 from symgraph.errors import ArgumentError
 from symgraph.runtime import elf
 from symgraph.runtime.cache import Cache, folder
@@ -29,6 +30,7 @@ def _llvm() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
     return llvm
 
 
@@ -97,6 +99,8 @@ def compiled(text: str, level: int = 0) -> bytes:
 
     Raises RuntimeError for text that is no module.
     """
+    if level == 0 and is_known(host()):
+        text = assembled(text)
     with _parsed(text) as module:
         code: bytes = _target_machine(host(), level).emit_object(module)
     return code

@@ -1,0 +1,121 @@
+"""Which register every value has: linear scan over the lines in which it is needed.
+
+Poletto and Sarkar, Linear Scan Register Allocation (TOPLAS 21, 1999): a value has one place from its first line to its
+last; where there are too few registers, the one that is needed longest lies in the stack all the time, and so does what
+a call does not keep.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from symgraph.codegen.x86_selection import Jump, Label, Selection
+from symgraph.codegen.x86_values import ARGUMENTS, GENERAL, KEPT, MASK, VECTOR
+
+SCRATCH = {VECTOR: (29, 30, 31), MASK: (5, 6, 7), GENERAL: (0, 7, 8)}
+"""Registers of each kind through which values of the stack go; general ones are always free for it."""
+STACK = 64
+"""The first place of the stack; those before are registers."""
+_COUNTS = {VECTOR: 32, MASK: 8, GENERAL: 15}
+_FRAME = 14
+_NO_MASK = 0
+"""That number says that an instruction has none."""
+
+
+class Places(NamedTuple):
+    """Where values lie."""
+
+    of: Sequence[int]
+    """By the value's number: a register of its kind, or a place in the stack."""
+    kept: Sequence[int]
+    """The general registers among them that a function has to give back."""
+    stack: int
+    """How many places of the stack there are."""
+
+
+def places(selection: Selection, arguments: Sequence[int], *, is_framed: bool) -> Places:
+    """Of all values; so many of the first are arguments."""
+    ends = _ends(selection)
+    without = {VECTOR: (), MASK: (_NO_MASK,), GENERAL: SCRATCH[GENERAL] + (_FRAME,) * is_framed}
+    found, is_spilled = _scan(selection, ends, arguments, without)
+    if is_spilled:
+        without = {kind: (*own, *SCRATCH[kind]) for kind, own in without.items()}
+        found, _ = _scan(selection, ends, arguments, without)
+    return found
+
+
+def _ends(selection: Selection) -> list[int]:
+    """The last line that needs each value: what is needed in a loop and was there before is needed to its end."""
+    ends, begins = selection.ends, selection.begins
+    labels = dict[str, int]()
+    loops = []
+    for place, line in enumerate(selection.lines):
+        if type(line) is Label:
+            labels[line.name] = place
+        elif type(line) is Jump:
+            for label in (line.first, line.second):
+                for meeting in selection.meetings.get(label, ()):
+                    number = selection.coming(meeting, line.block)
+                    if number is not None and ends[number] < place:
+                        ends[number] = place
+                if label in labels:
+                    loops.append((labels[label], place))
+    for head, tail in loops:
+        for number, end in enumerate(ends):
+            if head <= end < tail and begins[number] < head:
+                ends[number] = tail
+    return ends
+
+
+def _scan(
+    selection: Selection, ends: Sequence[int], arguments: Sequence[int], without: Mapping[int, tuple[int, ...]]
+) -> tuple[Places, bool]:
+    """Where all values lie, and whether one of vectors or masks is in the stack."""
+    kinds, copies, calls = selection.kinds, selection.copies, selection.calls
+    free = {
+        kind: [n for n in reversed(range(count)) if n not in without[kind]] for kind, count in _COUNTS.items()
+    }
+    holders = [dict[int, int](), dict[int, int](), dict[int, int]()]
+    """By kind and register, the last value there."""
+    ending: list[list[int]] = [[] for _ in range(len(selection.lines) + 2)]
+    of = [-1] * len(kinds)
+    following, stack = 0, STACK
+    for number, begin in enumerate(selection.begins):
+        while following <= begin:
+            for past in ending[following]:
+                if of[past] < STACK:
+                    free[kinds[past]].append(of[past])
+            following += 1
+        kind, end, own = kinds[number], ends[number], free[kinds[number]]
+        n = bisect(calls, begin) if calls else 0
+        if calls and n < len(calls) and calls[n] < end:  # a call comes between
+            kept = [register for register in own if register >= KEPT] if kind == GENERAL else []
+            if not kept:
+                of[number], stack = stack, stack + 1
+                continue
+            register = kept[-1]
+            own.remove(register)
+        else:
+            wanted = of[copies[number]] if number in copies else -1
+            if number < len(arguments):
+                wanted = ARGUMENTS[number] if number < len(ARGUMENTS) else -1
+            if wanted in own:
+                own.remove(wanted)
+                register = wanted
+            elif own:
+                register = own.pop()
+            else:
+                longest = max(holders[kind].values(), key=ends.__getitem__)
+                if ends[longest] <= end:
+                    of[number], stack = stack, stack + 1
+                    continue
+                register = of[longest]
+                of[longest], stack = stack, stack + 1
+        of[number] = register
+        holders[kind][register] = number
+        ending[end].append(number)
+    kept = sorted({of[n] for n, kind in enumerate(kinds) if kind == GENERAL and KEPT <= of[n] < STACK})
+    is_spilled = any(of[n] >= STACK for n, kind in enumerate(kinds) if kind != GENERAL)
+    return Places(of, kept, stack - STACK), is_spilled and SCRATCH[VECTOR][0] not in without[VECTOR]

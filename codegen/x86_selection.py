@@ -1,0 +1,383 @@
+"""A function as instructions of x86 whose operands are values: what the rules of `x86_rules.py` select, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from symgraph.codegen.x86_values import (
+    GENERAL,
+    MASK,
+    R8,
+    R64,
+    VECTOR,
+    XMM,
+    YMM,
+    ZMM,
+    K,
+    Names,
+    Operand,
+    Type,
+    Unknown,
+    Value,
+    numbers_in,
+    pattern,
+)
+
+
+class Label(NamedTuple):
+    name: str
+
+
+class Jump(NamedTuple):
+    """The end of a block: to the first label where a condition holds, else to the second."""
+
+    condition: str
+    """As jumps are called, after the flags; nothing where there is one way."""
+    block: str
+    first: str
+    second: str
+
+
+class Call(NamedTuple):
+    """Of another function, with integers and addresses."""
+
+    name: str
+
+
+class Leave(NamedTuple):
+    """The end of the function."""
+
+
+class Meeting(NamedTuple):
+    """A register that holds another value for each block that is come from."""
+
+    number: int
+    part: int
+    type: Type
+    ways: Mapping[str, str]
+
+
+Line: TypeAlias = "str | Label | Jump | Call | Leave"
+"""An instruction with places for its operands; or what is more than one."""
+
+
+class Constants:
+    """What a module keeps in memory: patterns of bits by their width in bytes, and their labels."""
+
+    def __init__(self) -> None:
+        self._labels: dict[tuple[int, int], str] = {}
+
+    def label(self, bits: int, width: int) -> str:
+        known = self._labels.get((bits, width))
+        if known is None:
+            known = self._labels[bits, width] = f".L{len(self._labels)}"
+        return known
+
+    def lines(self) -> list[str]:
+        """The widest first, so that all are aligned."""
+        lines = [".p2align 6"] if self._labels else []
+        for (bits, width), label in sorted(self._labels.items(), key=lambda item: -item[0][1]):
+            if width <= 8:
+                lines.append(f"{label}: .{'quad' if width == 8 else 'long'} {bits}")
+            else:
+                words = (bits >> 64 * n & (1 << 64) - 1 for n in range(width // 8))
+                lines.append(f"{label}: .quad {', '.join(map(str, words))}")
+        return lines
+
+
+class Selection:
+    """What was selected so far. A value lies in one register; a name stands for the values of its parts."""
+
+    def __init__(self, constants: Constants) -> None:
+        self.lines: list[Line] = []
+        self.operands: list[tuple[Operand, ...]] = []
+        """Of each line."""
+        self.kinds: list[int] = []
+        """Of each value's register."""
+        self.begins: list[int] = []
+        """The line that gives each value."""
+        self.ends: list[int] = []
+        """And the last that needs it."""
+        self.copies: dict[int, int] = {}
+        """Values that begin as a copy of another."""
+        self.meetings: dict[str, list[Meeting]] = {}
+        """By the label."""
+        self.calls: list[int] = []
+        """Lines."""
+        self.firsts: set[str] = set()
+        """Names of vectors of which one lane is known."""
+        self.compared = ("", "")
+        """The name whose bit was compared last, and the jump that asks for it."""
+        self._block = "entry"
+        self._values: dict[str, list[Value]] = {}
+        self._places: dict[str, tuple[str, int]] = {}
+        """Names of addresses that are so many bytes after others."""
+        self._constants = constants
+
+    # Instructions
+
+    def made(self, kind: int, text: str, names: Names, *operands: Operand) -> Value:
+        """A new value, which an instruction gives."""
+        lines, kinds, ends = self.lines, self.kinds, self.ends
+        place, value = len(lines), (len(kinds), names)
+        for operand in operands:
+            if type(operand) is tuple:
+                ends[operand[0]] = place
+        lines.append(text)
+        self.operands.append((value, *operands))
+        kinds.append(kind)
+        self.begins.append(place)
+        ends.append(place + 1)
+        return value
+
+    def change(self, text: str, *operands: Operand) -> None:
+        """An instruction that gives nothing new, but may change its first operand."""
+        ends, place = self.ends, len(self.lines)
+        for operand in operands:
+            if type(operand) is tuple:
+                ends[operand[0]] = place
+        self.lines.append(text)
+        self.operands.append(operands)
+
+    def new(self, type_: Type) -> Value:
+        """A value that the line before this one gives: a label, or the beginning."""
+        number, place = len(self.kinds), len(self.lines) - 1
+        self.kinds.append(type_.kind)
+        self.begins.append(place)
+        self.ends.append(place + 1)
+        return number, type_.names
+
+    def copied(self, x: Operand, type_: Type) -> Value:
+        """A copy of a vector, which may be changed."""
+        made = self.made(VECTOR, COPY_OF_VECTOR, type_.names, x)
+        if type(x) is tuple:
+            self.copies[made[0]] = x[0]
+        return made
+
+    def copied_general(self, x: str, type_: Type) -> Value:
+        """A copy of an integer, which may be changed."""
+        if x[0] != "%":
+            return self.loaded(x, type_)
+        source = self.one(x, type_.whole)
+        made = self.made(GENERAL, COPY_OF_GENERAL, type_.whole, source)
+        self.copies[made[0]] = source[0]
+        return made
+
+    # Values
+
+    def give(self, name: str, parts: Sequence[Value]) -> None:
+        """What a name stands for."""
+        self._values[name] = [*parts]
+
+    def values(self, name: str) -> list[Value]:
+        """Of the parts, as they were given."""
+        found = self._values.get(name)
+        if found is None:
+            if name not in self._places:
+                raise Unknown(name)
+            base, offset = self.address(name)
+            found = [self.made(GENERAL, "lea {}, [{} + {}]", R64, base, str(offset))]
+            self._values[name] = found
+        return found
+
+    def one(self, name: str, names: Names) -> Value:
+        """The only part, or the first."""
+        return self.values(name)[0][0], names
+
+    def registers(self, name: str, type_: Type) -> Sequence[Value]:
+        """Of a vector or a float, part by part; a constant goes to one."""
+        if name[0] == "<":
+            places = self.listed(numbers_in(name), type_)
+            return [self.made(VECTOR, "vmovups {}, {}", type_.names, each) for each in places]
+        if name[0] != "%":
+            return [self.constant(name, type_)] * type_.parts
+        found, names = self.values(name), type_.names
+        return found if found[0][1] is names else [(number, names) for number, _ in found]
+
+    def sources(self, name: str, type_: Type) -> Sequence[Operand]:
+        """As `registers`, but a constant stays in memory: for an instruction's last operand."""
+        if name[0] == "%":
+            return self.registers(name, type_)
+        if name[0] == "<":
+            return self.listed(numbers_in(name), type_)
+        return [self.memory(pattern(name, type_), type_)] * type_.parts
+
+    def general(self, name: str, type_: Type) -> Value:
+        """An integer in a register."""
+        return self.one(name, type_.whole) if name[0] == "%" else self.loaded(name, type_)
+
+    def source(self, name: str, type_: Type) -> Operand:
+        """An integer: a register, or a number that an instruction has room for."""
+        if name[0] == "%":
+            return self.one(name, type_.whole)
+        return name if name.lstrip("-").isdigit() and is_near(int(name)) else self.loaded(name, type_)
+
+    # Addresses
+
+    def place(self, name: str, base: str, offset: int) -> None:
+        """An address that is so many bytes after another."""
+        base, before = self._places.get(base, (base, 0))
+        self._places[name] = base, before + offset
+
+    def address(self, name: str) -> tuple[Value, int]:
+        """A register, and so many bytes after it."""
+        base, offset = self._places.get(name, (name, 0))
+        return self.one(base, R64), offset
+
+    # Constants
+
+    def constant(self, text: str, type_: Type) -> Value:
+        """A constant in a register of vectors."""
+        bits = pattern(text, type_)
+        if not bits:
+            return self.made(VECTOR, ZERO, XMM)[0], type_.names
+        return self.made(VECTOR, _from_memory(type_), type_.names, self.in_memory(bits, type_.bits))
+
+    def loaded(self, text: str, type_: Type) -> Value:
+        """A constant integer in a register."""
+        if text[0] == "@":
+            return self.made(GENERAL, f"lea {{}}, [rip + {text[1:]}]", R64)
+        return self.made(GENERAL, f"mov {{}}, {pattern(text, type_)}", type_.whole)
+
+    def memory(self, bits: int, type_: Type) -> str:
+        """A constant that an instruction reads in every lane, or once."""
+        if not type_.lanes:
+            return self.in_memory(bits, type_.bits)
+        if type_.bits < 32:
+            return self.listed([bits] * type_.lanes, type_)[0]
+        return f"{self.in_memory(bits, type_.bits)}{{1to{_WIDE[type_.names] // type_.bits}}}"
+
+    def in_memory(self, bits: int, width: int) -> str:
+        """A constant of 32 or 64 bits, where it lies."""
+        return f"{'dword' if width == 32 else 'qword'} ptr [rip + {self._constants.label(bits, width // 8)}]"
+
+    def listed(self, lanes: Sequence[int], type_: Type) -> list[str]:
+        """A constant with a number for each lane, part by part."""
+        each = len(lanes) // type_.parts
+        places = []
+        for n in range(type_.parts):
+            whole = sum((x & (1 << type_.bits) - 1) << type_.bits * i for i, x in enumerate(lanes[n * each : (n + 1) * each]))
+            size = _WIDE[type_.names] // 8
+            places.append(f"{_PTR[size]} ptr [rip + {self._constants.label(whole, size)}]")
+        return places
+
+    # Masks
+
+    def masks(self, name: str, parts: int, type_: Type) -> list[Value]:
+        """Those of so many parts of a vector."""
+        if name[0] != "%":
+            return [self.made(MASK, mask_of(name), K)] * parts
+        found = self.values(name)
+        if len(found) == parts:
+            return found
+        one, lanes = self.packed(name, type_), type_.lanes // parts
+        return [one, *(self.made(MASK, f"kshiftrq {{}}, {{}}, {n * lanes}", K, one) for n in range(1, parts))]
+
+    def packed(self, name: str, type_: Type) -> Value:
+        """One mask for all parts."""
+        found = self.values(name)
+        lanes = type_.lanes // len(found)
+        while len(found) > 1:
+            text = f"kunpck{_UNPACKED[lanes]} {{}}, {{}}, {{}}"
+            pairs = zip(found[::2], found[1::2], strict=True)
+            found = [self.made(MASK, text, K, high, low) for low, high in pairs]
+            lanes *= 2
+        return found[0]
+
+    # Blocks
+
+    def begin(self, label: str) -> None:
+        """The lines from here on stand under a label."""
+        self._add(Label(label))
+        self._block = label
+
+    def jump(self, condition: str, first: str, second: str) -> None:
+        """Where the bit of a condition is set to the first label, else to the second."""
+        jump = ""
+        if condition:
+            last = self.lines[-1]
+            if condition[0] != "%":
+                raise Unknown(condition)
+            if self.compared[0] == condition and isinstance(last, str) and last.startswith("set"):
+                jump = self.compared[1]
+            else:
+                self.change("test {0}, {0}", self.one(condition, R8))
+                jump = "ne"
+        self._add(Jump(jump, self._block, first, second))
+
+    def call(self, name: str, arguments: Sequence[Operand]) -> None:
+        self.calls.append(len(self.lines))
+        for argument in arguments:
+            if type(argument) is tuple:
+                self.ends[argument[0]] = len(self.lines)
+        self._add(Call(name), *arguments)
+
+    def leave(self) -> None:
+        self._add(Leave())
+
+    def _add(self, line: Line, *operands: Operand) -> None:
+        self.lines.append(line)
+        self.operands.append(operands)
+
+    def meet(self, name: str, type_: Type, ways: Mapping[str, str]) -> None:
+        """A name that stands for another value for each block that is come from. It stands at the head of a block."""
+        values = [self.new(type_) for _ in range(type_.parts)]
+        self.give(name, values)
+        self.meetings.setdefault(self._block, []).extend(
+            Meeting(number, part, type_, ways) for part, (number, _) in enumerate(values)
+        )
+
+    def coming(self, meeting: Meeting, block: str) -> int | None:
+        """The value that meets another for who comes from a block; None for a constant."""
+        name = meeting.ways[block]
+        if name[0] != "%":
+            return None
+        found = self._values.get(name)
+        if found is None or len(found) <= meeting.part:
+            raise Unknown(name)
+        return found[meeting.part][0]
+
+    def set(self, register: int, meeting: Meeting, block: str) -> str:
+        """What brings the constant of a block to a register."""
+        text, type_ = meeting.ways[block], meeting.type
+        if type_.kind == MASK:
+            return mask_of(text).format(K[register])
+        bits = pattern(text, type_)
+        if type_.kind == GENERAL:
+            return f"mov {type_.whole[register]}, {bits}"
+        if not bits:
+            return ZERO.format(XMM[register])
+        return _from_memory(type_).format(type_.names[register], self.in_memory(bits, type_.bits))
+
+
+COPY_OF_VECTOR, COPY_OF_GENERAL = "vmovaps {}, {}", "mov {}, {}"
+"""What is left out where both are one register."""
+ZERO = "vxorps {0}, {0}, {0}"
+_WIDE = {ZMM: 512, YMM: 256, XMM: 128}
+_PTR = {64: "zmmword", 32: "ymmword", 16: "xmmword"}
+_UNPACKED = {8: "bw", 16: "wd", 32: "dq"}
+
+
+def is_near(number: int) -> bool:
+    """Whether instructions have room for an integer."""
+    return -(1 << 31) <= number < 1 << 31
+
+
+def is_set(text: str) -> bool:
+    """Of a constant bit, or of one in all lanes."""
+    return text.removesuffix(")").rpartition(" ")[2] in ("1", "true", "-1")
+
+
+def mask_of(text: str) -> str:
+    """The instruction that makes a constant mask."""
+    return "kxnorq {0}, {0}, {0}" if is_set(text) else "kxorq {0}, {0}, {0}"
+
+
+def _from_memory(type_: Type) -> str:
+    """The instruction that brings a constant from memory to a register of vectors."""
+    if not type_.lanes:
+        return "vmovss {}, {}" if type_.bits == 32 else "vmovsd {}, {}"
+    if type_.bits < 32:
+        raise Unknown(type_.text)
+    return f"vpbroadcast{type_.letter} {{}}, {{}}"
