@@ -9,7 +9,7 @@ line that is not known here is LLVM's to compile, and so is the better code that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.x86_registers import SCRATCH, STACK, places
@@ -17,19 +17,29 @@ from symgraph.codegen.x86_rules import select
 from symgraph.codegen.x86_selection import (
     COPY_OF_GENERAL,
     COPY_OF_VECTOR,
-    Call,
     Constants,
     Jump,
     Label,
-    Leave,
     Selection,
 )
-from symgraph.codegen.x86_values import ARGUMENTS, GENERAL, MASK, R64, VECTOR, ZMM, K, Operand, Unknown, type_of
+from symgraph.codegen.x86_values import (
+    ARGUMENTS,
+    GENERAL,
+    MASK,
+    R64,
+    VECTOR,
+    ZMM,
+    K,
+    Operand,
+    Unknown,
+    type_of,
+)
 
-_HEAD = re.compile(r"define (internal )?void @([\w.]+)\(([^)]*)\) #0 \{")
+_HEAD = re.compile(r"define void @(\w+)\(ptr (%\w+), i64 (%\w+), i64 (%\w+)\) #0 \{")
+_HEADER = (".text", ".intel_syntax noprefix")
+_DENSE = 0.25
+"""Where less of a text is about vectors, LLVM needs no longer for it: what is single, it selects quickly."""
 _DEFINED = re.compile(r"^(?=define )", re.MULTILINE)
-_ZEROS = re.compile(r"^@([\w.]+) = private constant \[(\d+) x (float|double)\] zeroinitializer$", re.MULTILINE)
-_CALLED = re.compile(r"(?:call|invoke) [^@\n]*@([\w.]+)\(")
 _HOW = {VECTOR: ("vmovups", ZMM), MASK: ("kmovq", K), GENERAL: ("mov", R64)}
 """How a register of each kind is copied to and from the stack, as a whole."""
 _MOVE = {VECTOR: "vmovaps", MASK: "kmovq", GENERAL: "mov"}
@@ -38,88 +48,54 @@ _SWAP = {VECTOR: "vpxorq {0}, {0}, {1}", MASK: "kxorq {0}, {0}, {1}", GENERAL: "
 
 
 def is_known(machine: Machine) -> bool:
-    """Whether functions for a machine may be made here: it has masks, and is called as Linux calls."""
-    return machine.masks and machine.triple.startswith("x86_64") and "linux" in machine.triple
+    """Whether functions for a machine may be made here: it has masks, shifts by registers, and Linux's calls."""
+    is_x86 = machine.triple.startswith("x86_64") and "linux" in machine.triple
+    return is_x86 and machine.masks and "+bmi2" in machine.features
 
 
 def assembled(module: str) -> str:
     """The text of a module in which all functions that are known here are assembly."""
     before, *pieces = _DEFINED.split(module)
-    constants, found = Constants(), dict[str, list[str]]()
-    texts = {_name(piece): piece for piece in pieces}
-    for n, (name, piece) in enumerate(texts.items()):
+    constants, lines, rest = Constants(), list[str](), [before]
+    for n, piece in enumerate(pieces):
+        text, _, after = piece.partition("\n}\n")
         try:
-            found[name] = _function(piece.partition("\n}\n")[0], constants, f".L{n}_")
+            lines += _function(text, constants, f".L{n}_")
+            rest.append(after)
         except Unknown:
-            continue
-    for name in _mixed(texts, found):
-        del found[name]
-    if not found:
+            rest.append(piece)
+    if not lines:
         return module
-    rest = (piece.partition("\n}\n")[2] if name in found else piece for name, piece in texts.items())
-    zeros = (
-        line
-        for name, count, type_ in _ZEROS.findall(module)
-        for line in (".p2align 6", f"{name}:", f".zero {int(count) * type_of(type_).bits // 8}")
-    )
-    lines = [".text", ".intel_syntax noprefix", *(line for own in found.values() for line in own)]
-    assembly = "\n".join(f'module asm "{line}"' for line in (*lines, *constants.lines(), *zeros))
-    return f"{before}{''.join(rest)}\n{assembly}\n"
-
-
-def _name(piece: str) -> str:
-    begin = piece.index("@") + 1
-    return piece[begin : piece.index("(", begin)]
-
-
-def _mixed(texts: Mapping[str, str], known: Mapping[str, object]) -> set[str]:
-    """Functions that are known here and call others that are not, or are called by such: they stay together."""
-    calls = {name: {each for each in _CALLED.findall(text) if each in texts} for name, text in texts.items()}
-    out = {name for name in texts if name not in known}
-    while True:
-        more = {
-            name
-            for caller, called in calls.items()
-            for name in (caller, *called)
-            if name not in out and (caller in out or called & out)
-        }
-        if not more:
-            return {name for name in out if name in known}
-        out |= more
+    assembly = "\n".join(f'module asm "{line}"' for line in (*_HEADER, *lines, *constants.lines()))
+    return f"{''.join(rest)}\n{assembly}\n"
 
 
 def _function(text: str, constants: Constants, prefix: str) -> list[str]:
-    """Raises Unknown for one that has a line which is not known."""
+    """Raises Unknown for one that has a line which is not known, or of which LLVM makes code as soon."""
     head, *lines = text.split("\n")
     found = _HEAD.fullmatch(head)
-    if found is None:
+    if found is None or sum("<" in line for line in lines) < _DENSE * len(lines):
         raise Unknown(head)
-    linkage, name, parameters = found.groups()
+    name, *given = found.groups()
     selection = Selection(constants)
-    arguments = []
-    for parameter in parameters.split(", "):
-        type_, given = parameter.split(" ")
-        value = selection.new(type_of(type_))
-        if type_ not in ("ptr", "i64"):
-            raise Unknown(head)
-        selection.give(given, [value])
-        arguments.append(value[0])
+    arguments = [selection.new(type_of("i64")) for _ in given]
+    for each, value in zip(given, arguments, strict=True):
+        selection.give(each, [value])
     for line in lines:
         if line[0] == " ":
             select(selection, line)
         elif line != "entry:":
             selection.begin(line[:-1])
-    shown = [] if linkage else [f".globl {name}", f".type {name},@function"]
-    return [*shown, ".p2align 4", f"{name}:", *_Printer(selection, arguments, prefix).lines()]
+    printer = _Printer(selection, len(arguments), prefix)
+    return [f".globl {name}", f".type {name},@function", ".p2align 4", f"{name}:", *printer.lines()]
 
 
 class _Printer:
     """The text of a function whose values have places."""
 
-    def __init__(self, selection: Selection, arguments: Sequence[int], prefix: str) -> None:
+    def __init__(self, selection: Selection, arguments: int, prefix: str) -> None:
         self._selection, self._prefix, self._arguments = selection, prefix, arguments
-        self._is_framed = bool(selection.calls) or len(arguments) > len(ARGUMENTS)
-        self._places = places(selection, arguments, is_framed=self._is_framed)
+        self._places = places(selection, arguments)
         self._of = self._places.of
         self._extra = 0
 
@@ -129,7 +105,7 @@ class _Printer:
         for place, (line, operands) in enumerate(zip(lines, self._selection.operands, strict=True)):
             if type(line) is str:
                 try:
-                    texts = [x if type(x) is str else x[1][of[x[0]]] for x in operands]
+                    texts = [x if isinstance(x, str) else x[1][of[x[0]]] for x in operands]
                 except IndexError:  # it is in the stack
                     yield from self._through_scratch(place, line, operands)
                     continue
@@ -140,43 +116,27 @@ class _Printer:
             elif type(line) is Jump:
                 following = lines[place + 1] if place + 1 < len(lines) else None
                 yield from self._jump(line, following.name if type(following) is Label else "")
-            elif type(line) is Call:
-                yield from self._call(line.name, operands)
             else:
                 yield from self._leave()
 
     # The frame
 
     def _enter(self) -> Iterator[str]:
-        if self._is_framed:
-            yield "push rbp"
-            yield "mov rbp, rsp"
         yield from (f"push {R64[each]}" for each in self._places.kept)
         if self._places.stack:
             yield f"sub rsp, {64 * self._places.stack}"
-        given = [(self._of[number], n) for n, number in enumerate(self._arguments)]
-        in_registers = {to: ARGUMENTS[n] for to, n in given[: len(ARGUMENTS)] if to != ARGUMENTS[n]}
-        yield from self._moved(GENERAL, in_registers)
-        for to, n in given[len(ARGUMENTS) :]:
-            between = R64[to] if to < STACK else R64[SCRATCH[GENERAL][0]]
-            yield f"mov {between}, [rbp + {16 + 8 * (n - len(ARGUMENTS))}]"
-            if to >= STACK:
-                yield f"mov {self._slot(to)}, {between}"
+        given = zip(self._of[: self._arguments], ARGUMENTS, strict=True)
+        yield from self._moved(GENERAL, {to: source for to, source in given if to != source})
 
     def _leave(self) -> Iterator[str]:
         if self._places.stack:
             yield f"add rsp, {64 * self._places.stack}"
         yield from (f"pop {R64[each]}" for each in reversed(self._places.kept))
-        if self._is_framed:
-            yield "pop rbp"
         yield "vzeroupper"
         yield "ret"
 
     def _slot(self, place: int) -> str:
-        offset = 64 * (place - STACK)
-        if self._is_framed:  # while arguments are pushed the stack's end moves
-            return f"[rbp - {8 * len(self._places.kept) + 64 * self._places.stack - offset}]"
-        return f"[rsp + {offset}]"
+        return f"[rsp + {64 * (place - STACK)}]"
 
     def _through_scratch(self, place: int, text: str, operands: Sequence[Operand]) -> Iterator[str]:
         """An instruction of which operands lie in the stack: they go to registers before, and the first one back."""
@@ -203,21 +163,6 @@ class _Printer:
             texts.append(names[register])
         yield text.format(*texts)
         yield from after
-
-    def _call(self, name: str, arguments: Sequence[Operand]) -> Iterator[str]:
-        """Integers and addresses in registers, and those past the sixth in the stack."""
-        of, count = self._of, len(ARGUMENTS)
-        for x in reversed(arguments[count:]):
-            place = -1 if isinstance(x, str) else of[x[0]]
-            text = x if isinstance(x, str) else R64[place] if place < STACK else f"qword ptr {self._slot(place)}"
-            yield f"push {text}"
-        given = list(zip(ARGUMENTS, arguments))
-        values = {to: of[x[0]] for to, x in given if not isinstance(x, str)}
-        yield from self._moved(GENERAL, {to: place for to, place in values.items() if to != place})
-        yield from (f"mov {R64[to]}, {x}" for to, x in given if isinstance(x, str))
-        yield f"call {name}"
-        if len(arguments) > count:
-            yield f"add rsp, {8 * (len(arguments) - count)}"
 
     # Edges between blocks
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
-from symgraph.codegen.x86_selection import Selection
+from symgraph.codegen.x86_selection import Maker, Rule, Selection
 from symgraph.codegen.x86_values import VECTOR, XMM, YMM, ZMM, Type, Unknown, numbers_in, type_of
-
-Rule: TypeAlias = "Callable[[Selection, Sequence[str]], None]"
 
 
 def _insert(form: str, types: list[Type]) -> Rule:
@@ -25,7 +22,10 @@ def _insert(form: str, types: list[Type]) -> Rule:
         if type_.is_float:
             s.give(to, s.registers(x, scalar))
         else:
-            s.give(to, [s.made(VECTOR, move, XMM, s.one(x, scalar.names) if x[0] == "%" else s.loaded(x, scalar))])
+            s.give(
+                to,
+                [s.made(VECTOR, move, XMM, s.one(x, scalar.names) if x[0] == "%" else s.loaded(x, scalar))],
+            )
         s.firsts.add(to)
 
     return rule
@@ -86,7 +86,11 @@ def _shuffle(form: str, types: list[Type]) -> Rule:
 def _spread(type_: Type) -> str:
     if type_.names is XMM and type_.bits == 64:  # for which there is no other
         return "vmovddup {}, {}"
-    return f"vbroadcasts{type_.suffix[1]} {{}}, {{}}" if type_.is_float else f"vpbroadcast{type_.letter} {{}}, {{}}"
+    return (
+        f"vbroadcasts{type_.suffix[1]} {{}}, {{}}"
+        if type_.is_float
+        else f"vpbroadcast{type_.letter} {{}}, {{}}"
+    )
 
 
 def _half(s: Selection, x: str, type_: Type, *, second: bool) -> Sequence[tuple[int, tuple[str, ...]]]:
@@ -100,7 +104,9 @@ def _half(s: Selection, x: str, type_: Type, *, second: bool) -> Sequence[tuple[
     return [s.made(VECTOR, text, to, (parts[0][0], names))]
 
 
-def _permuted(s: Selection, x: str, y: str, places: Sequence[int], type_: Type) -> tuple[int, tuple[str, ...]]:
+def _permuted(
+    s: Selection, x: str, y: str, places: Sequence[int], type_: Type
+) -> tuple[int, tuple[str, ...]]:
     """``vpermi2ps zmm0, zmm1, zmm2``: by the places, which the result takes the register of."""
     numbers = type_of(f"<{type_.lanes} x i{type_.bits}>")
     (listed,) = s.listed(places, numbers)
@@ -111,7 +117,7 @@ def _permuted(s: Selection, x: str, y: str, places: Sequence[int], type_: Type) 
     return made
 
 
-LANES: dict[str, Callable[[str, list[Type]], Rule]] = {
+LANES: dict[str, Maker] = {
     "insertelement": _insert,
     "extractelement": _extract,
     "shufflevector": _shuffle,

@@ -1,13 +1,11 @@
 """Which register every value has: linear scan over the lines in which it is needed.
 
 Poletto and Sarkar, Linear Scan Register Allocation (TOPLAS 21, 1999): a value has one place from its first line to its
-last; where there are too few registers, the one that is needed longest lies in the stack all the time, and so does what
-a call does not keep.
+last; where there are too few registers, the one that is needed longest lies in the stack all the time.
 """
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,7 +17,6 @@ SCRATCH = {VECTOR: (29, 30, 31), MASK: (5, 6, 7), GENERAL: (0, 7, 8)}
 STACK = 64
 """The first place of the stack; those before are registers."""
 _COUNTS = {VECTOR: 32, MASK: 8, GENERAL: 15}
-_FRAME = 14
 _NO_MASK = 0
 """That number says that an instruction has none."""
 
@@ -35,10 +32,10 @@ class Places(NamedTuple):
     """How many places of the stack there are."""
 
 
-def places(selection: Selection, arguments: Sequence[int], *, is_framed: bool) -> Places:
+def places(selection: Selection, arguments: int) -> Places:
     """Of all values; so many of the first are arguments."""
     ends = _ends(selection)
-    without = {VECTOR: (), MASK: (_NO_MASK,), GENERAL: SCRATCH[GENERAL] + (_FRAME,) * is_framed}
+    without: dict[int, tuple[int, ...]] = {VECTOR: (), MASK: (_NO_MASK,), GENERAL: SCRATCH[GENERAL]}
     found, is_spilled = _scan(selection, ends, arguments, without)
     if is_spilled:
         without = {kind: (*own, *SCRATCH[kind]) for kind, own in without.items()}
@@ -70,10 +67,10 @@ def _ends(selection: Selection) -> list[int]:
 
 
 def _scan(
-    selection: Selection, ends: Sequence[int], arguments: Sequence[int], without: Mapping[int, tuple[int, ...]]
+    selection: Selection, ends: Sequence[int], arguments: int, without: Mapping[int, tuple[int, ...]]
 ) -> tuple[Places, bool]:
     """Where all values lie, and whether one of vectors or masks is in the stack."""
-    kinds, copies, calls = selection.kinds, selection.copies, selection.calls
+    kinds, copies = selection.kinds, selection.copies
     free = {
         kind: [n for n in reversed(range(count)) if n not in without[kind]] for kind, count in _COUNTS.items()
     }
@@ -89,30 +86,19 @@ def _scan(
                     free[kinds[past]].append(of[past])
             following += 1
         kind, end, own = kinds[number], ends[number], free[kinds[number]]
-        n = bisect(calls, begin) if calls else 0
-        if calls and n < len(calls) and calls[n] < end:  # a call comes between
-            kept = [register for register in own if register >= KEPT] if kind == GENERAL else []
-            if not kept:
+        wanted = ARGUMENTS[number] if number < arguments else of[copies[number]] if number in copies else -1
+        if wanted in own:
+            own.remove(wanted)
+            register = wanted
+        elif own:
+            register = own.pop()
+        else:
+            longest = max(holders[kind].values(), key=ends.__getitem__)
+            if ends[longest] <= end:
                 of[number], stack = stack, stack + 1
                 continue
-            register = kept[-1]
-            own.remove(register)
-        else:
-            wanted = of[copies[number]] if number in copies else -1
-            if number < len(arguments):
-                wanted = ARGUMENTS[number] if number < len(ARGUMENTS) else -1
-            if wanted in own:
-                own.remove(wanted)
-                register = wanted
-            elif own:
-                register = own.pop()
-            else:
-                longest = max(holders[kind].values(), key=ends.__getitem__)
-                if ends[longest] <= end:
-                    of[number], stack = stack, stack + 1
-                    continue
-                register = of[longest]
-                of[longest], stack = stack, stack + 1
+            register = of[longest]
+            of[longest], stack = stack, stack + 1
         of[number] = register
         holders[kind][register] = number
         ending[end].append(number)

@@ -1,8 +1,8 @@
-"""A function as instructions of x86 whose operands are values: what the rules of `x86_rules.py` select, line by line."""
+"""A function as instructions of x86 whose operands are values: what rules select, line by line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from symgraph.codegen.x86_values import (
@@ -39,12 +39,6 @@ class Jump(NamedTuple):
     second: str
 
 
-class Call(NamedTuple):
-    """Of another function, with integers and addresses."""
-
-    name: str
-
-
 class Leave(NamedTuple):
     """The end of the function."""
 
@@ -58,7 +52,7 @@ class Meeting(NamedTuple):
     ways: Mapping[str, str]
 
 
-Line: TypeAlias = "str | Label | Jump | Call | Leave"
+Line: TypeAlias = "str | Label | Jump | Leave"
 """An instruction with places for its operands; or what is more than one."""
 
 
@@ -67,6 +61,8 @@ class Constants:
 
     def __init__(self) -> None:
         self._labels: dict[tuple[int, int], str] = {}
+        self.sources: dict[tuple[str, Type], list[str]] = {}
+        """What instructions read, part by part, for a constant as lines write it."""
 
     def label(self, bits: int, width: int) -> str:
         known = self._labels.get((bits, width))
@@ -103,8 +99,6 @@ class Selection:
         """Values that begin as a copy of another."""
         self.meetings: dict[str, list[Meeting]] = {}
         """By the label."""
-        self.calls: list[int] = []
-        """Lines."""
         self.firsts: set[str] = set()
         """Names of vectors of which one lane is known."""
         self.compared = ("", "")
@@ -199,9 +193,14 @@ class Selection:
         """As `registers`, but a constant stays in memory: for an instruction's last operand."""
         if name[0] == "%":
             return self.registers(name, type_)
-        if name[0] == "<":
-            return self.listed(numbers_in(name), type_)
-        return [self.memory(pattern(name, type_), type_)] * type_.parts
+        known = self._constants.sources.get((name, type_))
+        if known is None:
+            if name[0] == "<":
+                known = self.listed(numbers_in(name), type_)
+            else:
+                known = [self.memory(pattern(name, type_), type_)] * type_.parts
+            self._constants.sources[name, type_] = known
+        return known
 
     def general(self, name: str, type_: Type) -> Value:
         """An integer in a register."""
@@ -236,8 +235,6 @@ class Selection:
 
     def loaded(self, text: str, type_: Type) -> Value:
         """A constant integer in a register."""
-        if text[0] == "@":
-            return self.made(GENERAL, f"lea {{}}, [rip + {text[1:]}]", R64)
         return self.made(GENERAL, f"mov {{}}, {pattern(text, type_)}", type_.whole)
 
     def memory(self, bits: int, type_: Type) -> str:
@@ -257,7 +254,10 @@ class Selection:
         each = len(lanes) // type_.parts
         places = []
         for n in range(type_.parts):
-            whole = sum((x & (1 << type_.bits) - 1) << type_.bits * i for i, x in enumerate(lanes[n * each : (n + 1) * each]))
+            whole = sum(
+                (x & (1 << type_.bits) - 1) << type_.bits * i
+                for i, x in enumerate(lanes[n * each : (n + 1) * each])
+            )
             size = _WIDE[type_.names] // 8
             places.append(f"{_PTR[size]} ptr [rip + {self._constants.label(whole, size)}]")
         return places
@@ -306,19 +306,12 @@ class Selection:
                 jump = "ne"
         self._add(Jump(jump, self._block, first, second))
 
-    def call(self, name: str, arguments: Sequence[Operand]) -> None:
-        self.calls.append(len(self.lines))
-        for argument in arguments:
-            if type(argument) is tuple:
-                self.ends[argument[0]] = len(self.lines)
-        self._add(Call(name), *arguments)
-
     def leave(self) -> None:
         self._add(Leave())
 
-    def _add(self, line: Line, *operands: Operand) -> None:
+    def _add(self, line: Line) -> None:
         self.lines.append(line)
-        self.operands.append(operands)
+        self.operands.append(())
 
     def meet(self, name: str, type_: Type, ways: Mapping[str, str]) -> None:
         """A name that stands for another value for each block that is come from. It stands at the head of a block."""
@@ -381,3 +374,24 @@ def _from_memory(type_: Type) -> str:
     if type_.bits < 32:
         raise Unknown(type_.text)
     return f"vpbroadcast{type_.letter} {{}}, {{}}"
+
+
+Rule: TypeAlias = "Callable[[Selection, Sequence[str]], None]"
+"""Selects what a line with these names and numbers does."""
+
+Maker: TypeAlias = "Callable[[str, list[Type]], Rule]"
+"""Gives the rule of a form that names these types; raises Unknown where there is none."""
+
+
+def of_two(text: str, type_: Type, *, commutes: bool) -> Rule:
+    """Of vectors or floats; the second may be in memory."""
+    names = type_.names
+
+    def rule(s: Selection, given: Sequence[str]) -> None:
+        to, x, y = given
+        if commutes and x[0] != "%":
+            x, y = y, x
+        firsts, seconds = s.registers(x, type_), s.sources(y, type_)
+        s.give(to, [s.made(VECTOR, text, names, *pair) for pair in zip(firsts, seconds, strict=True)])
+
+    return rule

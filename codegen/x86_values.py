@@ -121,3 +121,10 @@ def numbers_in(text: str) -> tuple[int, ...]:
     if not found or not all(each.lstrip("-").isdigit() for each in found):
         raise Unknown(text)
     return tuple(map(int, found))
+
+
+def only(types: list[Type], form: str, *, floats: bool = False) -> Type:
+    """The one type of a form."""
+    if len(set(types)) != 1 or (floats and not types[0].is_float):
+        raise Unknown(form)
+    return types[0]

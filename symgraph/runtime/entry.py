@@ -228,6 +228,8 @@ class Entry:
         self._slow, self._learn = slow, learn
         self._states: dict[tuple[tuple[int, ...], ...], State] = {}
         """By the shapes of arguments; the last is tried first."""
+        self._lock = threading.Lock()
+        """Nobody else changes the states meanwhile, or how they are linked."""
         self._seen: dict[tuple[tuple[int, ...], ...], int] = {}
         self._cell = np.array([0, id(slow)], np.int64)
         self._call: Callable[..., Any] | None = None
@@ -255,8 +257,9 @@ class Entry:
         state = self._learn(values) if count == 2 else None
         if state is None:
             return False
-        self._states[shapes] = state
-        self._link()
+        with self._lock:
+            self._states[shapes] = state
+            self._link()
         if self._call is None:
             assert _NATIVE.method is not None
             self._call = _function(_NATIVE.method, self._cell, self)
@@ -264,11 +267,12 @@ class Entry:
 
     def _give_up(self, shapes: tuple[tuple[int, ...], ...]) -> None:
         """The state for arguments of these shapes, if it is outdated: there will be another at once."""
-        state = self._states.get(shapes)
-        if state is not None and state.is_outdated() and not state.is_busy:
-            del self._states[shapes]
-            self._link()
-            self._seen[shapes] = 1
+        with self._lock:
+            state = self._states.get(shapes)
+            if state is not None and state.is_outdated() and not state.is_busy:
+                del self._states[shapes]
+                self._link()
+                self._seen[shapes] = 1
 
     def _link(self) -> None:
         """Calls try one state after the other."""
