@@ -78,24 +78,23 @@ def _function(text: str, constants: Constants, prefix: str) -> list[str]:
         raise Unknown(head)
     name, *given = found.groups()
     selection = Selection(constants)
-    arguments = [selection.new(type_of("i64")) for _ in given]
-    for each, value in zip(given, arguments, strict=True):
-        selection.give(each, [value])
+    for argument in given:
+        selection.give(argument, [selection.new(type_of("i64"))])
     for line in lines:
         if line[0] == " ":
             select(selection, line)
         elif line != "entry:":
             selection.begin(line[:-1])
-    printer = _Printer(selection, len(arguments), prefix)
+    printer = _Printer(selection, prefix)
     return [f".globl {name}", f".type {name},@function", ".p2align 4", f"{name}:", *printer.lines()]
 
 
 class _Printer:
     """The text of a function whose values have places."""
 
-    def __init__(self, selection: Selection, arguments: int, prefix: str) -> None:
-        self._selection, self._prefix, self._arguments = selection, prefix, arguments
-        self._places = places(selection, arguments)
+    def __init__(self, selection: Selection, prefix: str) -> None:
+        self._selection, self._prefix = selection, prefix
+        self._places = places(selection)
         self._of = self._places.of
         self._extra = 0
 
@@ -125,7 +124,7 @@ class _Printer:
         yield from (f"push {R64[each]}" for each in self._places.kept)
         if self._places.stack:
             yield f"sub rsp, {64 * self._places.stack}"
-        given = zip(self._of[: self._arguments], ARGUMENTS, strict=True)
+        given = zip(self._of, ARGUMENTS, strict=False)  # the first values
         yield from self._moved(GENERAL, {to: source for to, source in given if to != source})
 
     def _leave(self) -> Iterator[str]:

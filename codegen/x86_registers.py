@@ -32,14 +32,14 @@ class Places(NamedTuple):
     """How many places of the stack there are."""
 
 
-def places(selection: Selection, arguments: int) -> Places:
-    """Of all values; so many of the first are arguments."""
+def places(selection: Selection) -> Places:
+    """Of all values; the first are the arguments."""
     ends = _ends(selection)
     without: dict[int, tuple[int, ...]] = {VECTOR: (), MASK: (_NO_MASK,), GENERAL: SCRATCH[GENERAL]}
-    found, is_spilled = _scan(selection, ends, arguments, without)
+    found, is_spilled = _scan(selection, ends, without)
     if is_spilled:
         without = {kind: (*own, *SCRATCH[kind]) for kind, own in without.items()}
-        found, _ = _scan(selection, ends, arguments, without)
+        found, _ = _scan(selection, ends, without)
     return found
 
 
@@ -67,7 +67,7 @@ def _ends(selection: Selection) -> list[int]:
 
 
 def _scan(
-    selection: Selection, ends: Sequence[int], arguments: int, without: Mapping[int, tuple[int, ...]]
+    selection: Selection, ends: Sequence[int], without: Mapping[int, tuple[int, ...]]
 ) -> tuple[Places, bool]:
     """Where all values lie, and whether one of vectors or masks is in the stack."""
     kinds, copies = selection.kinds, selection.copies
@@ -86,7 +86,9 @@ def _scan(
                     free[kinds[past]].append(of[past])
             following += 1
         kind, end, own = kinds[number], ends[number], free[kinds[number]]
-        wanted = ARGUMENTS[number] if number < arguments else of[copies[number]] if number in copies else -1
+        wanted = (
+            ARGUMENTS[number] if number < len(ARGUMENTS) else of[copies[number]] if number in copies else -1
+        )
         if wanted in own:
             own.remove(wanted)
             register = wanted

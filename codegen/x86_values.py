@@ -41,8 +41,8 @@ R64 = ("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "rbx", "r12"
 KEPT = 9
 """How many come before these."""
 R32, R16, R8 = (tuple(_narrow(name, place) for name in R64) for place in range(3))
-ARGUMENTS = tuple(R64.index(name) for name in ("rdi", "rsi", "rdx", "rcx", "r8", "r9"))
-"""Where the first integers and addresses are that a function is given."""
+ARGUMENTS = tuple(R64.index(name) for name in ("rdi", "rsi", "rdx"))
+"""Where what functions are given is: the table, and the range."""
 
 _TYPE = re.compile(r"<(\d+) x (\w+)>|\b(float|double|ptr|half|bfloat|i\d+)\b")
 _BITS = {"float": 32, "double": 64, "ptr": 64}

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from symgraph.codegen.x86 import assembled, is_known
 from symgraph.errors import ArgumentError
 from symgraph.runtime import elf
 from symgraph.runtime.cache import Cache, folder
@@ -99,11 +98,18 @@ def compiled(text: str, level: int = 0) -> bytes:
 
     Raises RuntimeError for text that is no module.
     """
-    if level == 0 and is_known(host()):
-        text = assembled(text)
+    if level == 0:
+        text = _selected(text)
     with _parsed(text) as module:
         code: bytes = _target_machine(host(), level).emit_object(module)
     return code
+
+
+def _selected(text: str) -> str:
+    """A module in which there is less to select for LLVM."""
+    from symgraph.codegen.x86 import assembled, is_known
+
+    return assembled(text) if is_known(host()) else text
 
 
 def machine_of(cpu: str | None, triple: str | None) -> Machine:
