@@ -37,7 +37,7 @@ from symgraph.codegen.x86_values import (
 
 _HEAD = re.compile(r"define void @(\w+)\(ptr (%\w+), i64 (%\w+), i64 (%\w+)\) #0 \{")
 _HEADER = (".text", ".intel_syntax noprefix")
-_DENSE = 0.25
+_DENSE = 0.15
 """Where less of a text is about vectors, LLVM needs no longer for it: what is single, it selects quickly."""
 _DEFINED = re.compile(r"^(?=define )", re.MULTILINE)
 _HOW = {VECTOR: ("vmovups", ZMM), MASK: ("kmovq", K), GENERAL: ("mov", R64)}
