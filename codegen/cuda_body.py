@@ -127,13 +127,14 @@ class CudaBody(Body):
         return mask.text
 
     def loop(
-        self, start: Value, stop: Register, step: int, carried: Sequence[Register], turn: Turn
+        self, start: Value, stop: Register, step: Value, carried: Sequence[Register], turn: Turn
     ) -> list[Register]:
+        by = step.text if isinstance(step, Register) else step
         state = [self.variable(x.row, x.text) for x in carried]
         self._count += 1
         number = Register(f"i{self._count}", stop.row, 0)
         first, name = self.like(start, stop).text, number.text
-        head = f"for ({c_type(stop.row)} {name} = {first}; {name} < {stop.text}; {name} += {step})"
+        head = f"for ({c_type(stop.row)} {name} = {first}; {name} < {stop.text}; {name} += {by})"
         with self.nested(head):
             new = [self._kept(x) for x in turn(number, state)]
             for to, x in zip(state, new, strict=True):

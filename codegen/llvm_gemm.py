@@ -63,6 +63,8 @@ class Blocks:
         self._c = Matrix("%c", integer("%c_down"), size)
         self._near = body.compare("eq", self._a.across, size)
         self._room_a = address(body, "%room", tile.bytes)
+        self._most: Register | int = WIDTH
+        """Columns of a block."""
         self._decide()
 
     def _decide(self) -> None:
@@ -81,7 +83,7 @@ class Blocks:
     def _columns(self, j: Register) -> None:
         """Some columns of C."""
         body = self._body
-        self._j, self._width = j, body.intrinsic("smin", body.sub(self._n, j), WIDTH)
+        self._j, self._width = j, body.intrinsic("smin", body.sub(self._n, j), self._most)
         terms = body.intrinsic("smax", self._k, 1)  # where there are none, one turn makes zeros
         each(body, 0, terms, DEPTH, self._terms)
 

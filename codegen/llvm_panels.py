@@ -3,13 +3,20 @@
 A panel has as many columns of B as a tile of C, row after row, so that a tile reads its memory from the beginning to
 the end. The panels of `DEPTH` rows stand one after the other, and then those of the next rows; columns past the last
 are what was there. Sums are those of `llvm_matmul.py`, bit for bit, and so is the table, in which the address of the
-panels stands where B's is, and which goes on with one word: 0, or B's address. With that a call makes the panels of its
-range.
+panels stands where B's is, and which goes on with two words. The first is 0, or B's address: with that a call makes the
+panels of its range. The second belongs to the function, and is 0 at first.
+
+It is 1 where the next call begins with the last panel: calls read the panels there and back. Where these are more than
+the second cache holds, it has the ones that were read last, and to begin with the first would drive those out before
+their turn comes. Where A has few rows whose columns are neighbours, a panel is read for all terms of its columns before
+the next, so that all panels lie on this way, and not those of `DEPTH` rows alone.
 """
 
 from __future__ import annotations
 
-from symgraph.codegen.llvm_gemm import BLOCKS, DEPTH, Blocks
+from collections.abc import Callable
+
+from symgraph.codegen.llvm_gemm import BLOCKS, DEPTH, HEIGHT, WIDTH, Blocks
 from symgraph.codegen.llvm_matmul import RANGE, joined, named, rows_of, word
 from symgraph.codegen.llvm_memory import address
 from symgraph.codegen.llvm_printer import Native
@@ -17,6 +24,9 @@ from symgraph.codegen.llvm_tiles import Tile, call, each, either, function, func
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.types import DType
+
+_B, _BACK = 12, 13
+"""Words of the table."""
 
 
 def print_product(row: DType, machine: Machine) -> Native:
@@ -46,7 +56,8 @@ def _text(row: DType, machine: Machine, *, quick: bool) -> tuple[str, frozenset[
     _FromPanels(body, tile, quick=quick).write()
     _write_entry(entry, tile)
     own = functions(tile, machine, quick=quick, panels=True)
-    return joined([*own, function(body, "blocks", BLOCKS), function(entry, "", RANGE, linkage="")])
+    blocks = function(body, "blocks", f"{BLOCKS}, i64 %back")
+    return joined([*own, blocks, function(entry, "", RANGE, linkage="")])
 
 
 def _write_entry(body: Body, tile: Tile) -> None:
@@ -54,7 +65,7 @@ def _write_entry(body: Body, tile: Tile) -> None:
     m, n, k, a_down, a_across, b_down, b_across, c_down = (
         integer(word(body, n, "i64")) for n in range(4, 12)
     )
-    b = word(body, 12, "ptr")
+    b = word(body, _B, "ptr")
 
     def make() -> None:
         each(body, 0, k, DEPTH, rows)
@@ -74,7 +85,15 @@ def _write_entry(body: Body, tile: Tile) -> None:
     def use() -> None:
         first, last = rows_of(body, m)
         lying = (a, a_down, a_across, panels, integer(0), integer(0), c, c_down, room, m, n, k)
-        either(body, body.compare("lt", first, last), lambda: call(body, "blocks", *lying, first, last))
+        either(
+            body, body.compare("lt", first, last), lambda: call(body, "blocks", *lying, first, last, turned())
+        )
+
+    def turned() -> Register:
+        back = integer(word(body, _BACK, "i64"))
+        following = body.xor(back, 1)
+        body.emit(f"store i64 {following.text}, ptr {address(body, '%table', 8 * _BACK)}, align 8")
+        return back
 
     is_there = body.compare("ne", integer(body.named(f"ptrtoint ptr {b} to i64")), 0)
     either(body, is_there, make, use)
@@ -90,10 +109,25 @@ def _panel(
 
 
 class _FromPanels(Blocks):
-    """The loops over blocks where nothing of B is left to be copied."""
+    """The loops over blocks where nothing of B is left to be copied; there, or back."""
 
     def _decide(self) -> None:
-        pass
+        body = self._body
+        few = body.compare("le", body.sub(self._last, self._first), HEIGHT)
+        self._most = body.select(body.and_(few, self._near), integer(self._tile.columns), WIDTH)
+        self._back = body.compare("ne", integer("%back"), 0)
+
+    def write(self) -> None:
+        self._sweep(self._n, self._most, self._columns)
+
+    def _every_tile(self) -> None:
+        self._sweep(self._width, self._tile.columns, self._tiles)
+
+    def _sweep(self, size: Register, step: Register | int, turn: Callable[[Register], None]) -> None:
+        """Turns for the multiples of a power of two that are below a size."""
+        body = self._body
+        last = body.and_(body.sub(size, 1), body.sub(integer(0), step))
+        each(body, 0, size, step, lambda n: turn(body.select(self._back, body.sub(last, n), n)))
 
     def _pack_rows(self) -> None:
         pass

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from symgraph.codegen.llvm_memory import INT64, address, counting, load, store
 from symgraph.codegen.llvm_shuffles import shuffled, transposed
 from symgraph.codegen.machine import Machine
-from symgraph.codegen.vectors import Body, Register, type_of
+from symgraph.codegen.vectors import Body, Register, Value, type_of
 from symgraph.graph.types import DType
 
 ROWS = 6
@@ -117,9 +117,7 @@ def integer(value: str | int) -> Register:
     return Register(str(value), INT64, 0)
 
 
-def each(
-    body: Body, start: Register | int, stop: Register, step: int, turn: Callable[[Register], None]
-) -> None:
+def each(body: Body, start: Value, stop: Register, step: Value, turn: Callable[[Register], None]) -> None:
     """A loop that carries nothing."""
 
     def inside(n: Register, given: list[Register]) -> list[Register]:

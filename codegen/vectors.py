@@ -246,7 +246,7 @@ class Body:
         return self.named(f"icmp ne i{mask.lanes} {whole}, 0")
 
     def loop(
-        self, start: Value, stop: Register, step: int, carried: Sequence[Register], turn: Turn
+        self, start: Value, stop: Register, step: Value, carried: Sequence[Register], turn: Turn
     ) -> list[Register]:
         """Turns for ``start``, ``start + step``, … below ``stop``: each gets its number, and what the one before gave;
         the first, and what follows where there is none, ``carried``."""

@@ -19,7 +19,7 @@
 ;                   are added
 ;   10  steps       how many
 ;   11  run         the address of 6 words for each step: its function, its tables, the turns of its first loop, the turns
-;                   that a thread claims at a time, the bytes of a table, how many there are, one for each thread that
+;                   that a thread does at a time, the bytes of a table, how many there are, one for each thread that
 ;                   shares the loop; or 0 and a Python callable that takes all objects
 ;   12  is heavy    1 where the calls are long enough to let other threads of Python run meanwhile
 ;   13  array type  the address of numpy.ndarray
@@ -35,7 +35,7 @@
 ;   23  leave       a callable that is given the updates' arrays, or None where there are none now, and gives the locks back
 ;   24  is single   1 where the one result is given as it is and not in a tuple
 ;   25  wrap        a callable that makes of the tuple of results what a call gives, or 0
-;   26  share       the function of `pool.ll` that lets threads share a loop
+;   26  share       the function of `pool.ll` that lets threads share a loop, or one do it in parts
 ;   27  pool        what it needs
 ;   28  form        NumPy's PyArray_NewFromDescr
 ;   29  base        NumPy's PyArray_SetBaseObject
@@ -436,12 +436,12 @@ step:
 native:
   %turns.at = getelementptr i64, ptr %s.at, i64 2
   %turns = load i64, ptr %turns.at
-  %threads.at = getelementptr i64, ptr %s.at, i64 5
-  %threads = load i64, ptr %threads.at
-  %is.one = icmp eq i64 %threads, 1
-  br i1 %is.one, label %run.alone, label %run.together
+  %chunk.at = getelementptr i64, ptr %s.at, i64 3
+  %chunk = load i64, ptr %chunk.at
+  %is.whole = icmp sge i64 %chunk, %turns
+  br i1 %is.whole, label %run.whole, label %run.parts
 
-run.alone:
+run.whole:
   call void %function(ptr %table, i64 0, i64 %turns)
   br label %look
 
@@ -457,9 +457,9 @@ stop:
   call void @PyEval_RestoreThread(ptr %saved)
   br label %undo
 
-run.together:
-  %chunk.at = getelementptr i64, ptr %s.at, i64 3
-  %chunk = load i64, ptr %chunk.at
+run.parts:
+  %threads.at = getelementptr i64, ptr %s.at, i64 5
+  %threads = load i64, ptr %threads.at
   %pitch.at = getelementptr i64, ptr %s.at, i64 4
   %pitch = load i64, ptr %pitch.at
   %share.at = getelementptr i64, ptr %state, i64 26

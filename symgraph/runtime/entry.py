@@ -50,7 +50,7 @@ class Step(NamedTuple):
     on from arguments."""
     turns: int
     chunk: int
-    """Turns that a thread claims at a time."""
+    """Turns that a thread does at a time."""
 
 
 class Form(NamedTuple):
@@ -116,7 +116,8 @@ class State:
         patches: list[int] = []
         self._steps = steps
         widest = max((len(step.tables) for step in steps if isinstance(step, Step)), default=1)
-        workers = _pool(widest) if widest > 1 else None
+        is_cut = any(step.chunk < step.turns for step in steps if isinstance(step, Step))
+        workers = _pool(widest) if is_cut else None
         for step in steps:
             if isinstance(step, Step):
                 share, length = len(step.tables), len(step.tables[0])
@@ -284,7 +285,7 @@ class Entry:
 
 
 def _pool(share: int) -> Pool:
-    """What lets so many threads share a loop; few programs have such loops."""
+    """What lets so many threads share a loop, or one do it in parts; few programs have such loops."""
     from symgraph.runtime.pool import pool
 
     pool().want(share)

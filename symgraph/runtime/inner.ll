@@ -2,7 +2,7 @@
 ; what they read.
 ;
 ; A function of a step takes the address of its table, and the first turn of its first loop and the one after the last. A
-; row of a step has 6 words: the function, its tables, the turns of its first loop, the turns that a thread claims at a
+; row of a step has 6 words: the function, its tables, the turns of its first loop, the turns that a thread does at a
 ; time, the bytes of a table, how many there are, one for each thread that shares the loop.
 ;
 ; The table of a loop begins with the address of these words, and goes on with the addresses of its arrays:
@@ -317,18 +317,18 @@ start:
   %table = load ptr, ptr %table.at
   %turns.at = getelementptr i64, ptr %row, i64 2
   %turns = load i64, ptr %turns.at
-  %threads.at = getelementptr i64, ptr %row, i64 5
-  %threads = load i64, ptr %threads.at
-  %alone = icmp eq i64 %threads, 1
-  br i1 %alone, label %one, label %several
+  %chunk.at = getelementptr i64, ptr %row, i64 3
+  %chunk = load i64, ptr %chunk.at
+  %is.whole = icmp sge i64 %chunk, %turns
+  br i1 %is.whole, label %whole, label %parts
 
-one:
+whole:
   call void %function(ptr %table, i64 0, i64 %turns)
   ret void
 
-several:
-  %chunk.at = getelementptr i64, ptr %row, i64 3
-  %chunk = load i64, ptr %chunk.at
+parts:
+  %threads.at = getelementptr i64, ptr %row, i64 5
+  %threads = load i64, ptr %threads.at
   %pitch.at = getelementptr i64, ptr %row, i64 4
   %pitch = load i64, ptr %pitch.at
   call void %share(ptr %pool, ptr %function, ptr %table, i64 %pitch, i64 %turns, i64 %chunk, i64 %threads)

@@ -33,9 +33,12 @@ from symgraph.runtime.fields import begin_of
 from symgraph.runtime.memory import Arena
 from symgraph.runtime.nests import arranged, with_blocks, without_single
 from symgraph.runtime.pool import pool
-from symgraph.runtime.shares import LONG, Shares, shares, sharing
+from symgraph.runtime.shares import LONG, Shares, part, shares, sharing
 
 Array = np.ndarray[Any, Any]
+
+_FEW = 8
+"""What a kernel goes through is so many times what it writes where it reduces."""
 
 
 class NativeKernel:
@@ -98,7 +101,24 @@ class NativeKernel:
         first = turns[0] if layout.rows else 1
         fails = self.needs_columns and not prod(columns)
         grain = self._lanes if layout.vector == 0 and layout.rows else 1
-        return NativeCall(function, len(arrays), tail, first, room, own, fails=fails, grain=grain)
+        some = self._part(arrays, layout, first, steps) if layout.rows else first
+        return NativeCall(function, len(arrays), tail, first, room, own, fails=fails, grain=grain, part=some)
+
+    def _part(
+        self, arrays: Sequence[Array], layout: Layout, turns: int, steps: Sequence[Sequence[int]]
+    ) -> int:
+        """How many turns of the first loop one thread does at a time.
+
+        All of them where they are strips of the arrays, which are slower on the way back: a processor reads ahead. But
+        a kernel that reads strips and writes little, as a sum of columns does, gains more than that.
+        """
+        nbytes, written = (
+            sum(x.nbytes for x in some) for some in (arrays, arrays[-len(self.loops.writes) :])
+        )
+        in_vectors = layout.vector == 0
+        if not _is_outermost(steps) and not (in_vectors and _FEW * written <= nbytes):
+            return turns
+        return part(turns, nbytes, in_vectors=in_vectors)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
         """The text for arrays of these shapes and strides."""
@@ -160,13 +180,19 @@ class NativeKernel:
         return self._printed[layout]
 
 
+def _is_outermost(steps: Sequence[Sequence[int]]) -> bool:
+    """Whether no other loop goes further in an array than the first, of those that this goes along."""
+    return all(own[0] == 0 or abs(own[0]) == max(map(abs, own)) for own in steps)
+
+
 class NativeCall:
     """A function of machine code on arrays of these shapes and strides.
 
     Its table has the addresses of the arrays and of its room, and the words of ``tail``; if it ``checks`` indices, the
     address of a word that is not 0 once one was out of bounds. Threads that share its first loop have a table each,
-    since each has a room of its own; what they claim is a multiple of the ``grain``. Where they share the blocks of
-    rows, the room is common, and ``meets`` says how many rows there are, or vectors of rows, and with which byte the
+    since each has a room of its own; what they claim is a multiple of the ``grain``. One thread alone does all turns at
+    once, or as many at a time as are a ``part``: then it goes there and back, in turn. Where threads share the blocks
+    of rows, the room is common, and ``meets`` says how many rows there are, or vectors of rows, and with which byte the
     part of the room begins where what blocks reduce to is left: the tables have the address of that, and of the words
     where threads meet.
     """
@@ -188,15 +214,18 @@ class NativeCall:
         chunks: int | None = None,
         grain: int = 1,
         meets: tuple[int, int] | None = None,
+        part: int | None = None,
     ) -> None:
         self.function, self.fails, self.checks, self._room = function, fails, checks, room
         self._address, self._call = 0, CALL(0)
         self.turns = turns
         """Of the first loop."""
         chunk = shared.chunk(turns, chunks) if chunks is not None else shared.chunk(turns)
-        self.chunk = -(-chunk // grain) * grain
-        """Turns that a thread claims at a time."""
-        self._shared = shared if self.chunk < turns else Shares()
+        chunk = -(-chunk // grain) * grain
+        self._shared = shared if chunk < turns else Shares()
+        is_one = self._shared.threads == 1
+        self.chunk = (turns if part is None else part) if is_one else chunk
+        """Turns that a thread does at a time."""
         self._tail = list(tail)
         self._meets = meets
         last = checks if meets is None else 2
@@ -223,7 +252,7 @@ class NativeCall:
             for table in tables:
                 table[n] = address
         address = self.function.address
-        if len(tables) > 1:
+        if self.chunk < self.turns:
             pool().run(address, tables, self.turns, self.chunk)
         else:
             if self._address != address:

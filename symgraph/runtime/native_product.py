@@ -29,7 +29,7 @@ from symgraph.runtime.native import NativeCall
 from symgraph.runtime.nests import collapsed
 from symgraph.runtime.panels import Lying, Panels, Weight
 from symgraph.runtime.prepared import KernelCall
-from symgraph.runtime.shares import Shares, shares
+from symgraph.runtime.shares import Shares, part, shares
 
 Array = np.ndarray[Any, Any]
 
@@ -77,17 +77,20 @@ class NativeProduct:
         down = c.strides[-1 if b.ndim == 1 else -2] if a.ndim > 1 else 0
         tail = [m, n, k, *_as_row(a.strides, 0), *_as_column(b.strides, 0), down]
         if not many:
-            shared = self._shares(m, n, k, blocks(m), sizes)
+            turns = blocks(m)
+            shared = self._shares(m, n, k, turns, sizes)
+            is_by_rows = n == 1 and a.strides[-1] == a.itemsize and b.strides[0] == b.itemsize
+            some = part(turns, a.nbytes) if is_by_rows else turns
 
             def plain() -> NativeCall:
                 function = self._function(self._plain(many))
-                return NativeCall(function, 3, tail, blocks(m), room, shared, fails=False, chunks=1)
+                return NativeCall(function, 3, tail, turns, room, shared, fails=False, chunks=1, part=some)
 
             weight = self._weight_in(a, b)
             if weight is None:
                 return plain()
             function = self._function(self._from_panels())
-            packed = NativeCall(function, 3, [*tail, 0], blocks(m), room, shared, fails=False)
+            packed = NativeCall(function, 3, [*tail, 0, 0], turns, room, shared, fails=False)
             return WeightCall(weight, packed, plain, _lying(b))
         function = self._function(self._plain(many))
         counts, steps = _groups(a, b, c)

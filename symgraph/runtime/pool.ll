@@ -2,6 +2,10 @@
 ; does so too: it waits for chunks that others have claimed and for nothing else, so that a thread which sleeps, or which the
 ; system does not run, delays nobody.
 ;
+; A loop of one thread is cut into chunks where it goes through more than the second cache may hold. It runs the other way
+; than the last such loop: first what was read or written last, which a loop that always began with the first turn would
+; drive out of the cache before it comes to it.
+;
 ; The pool is this memory, in bytes, which symgraph/runtime/pool.py makes:
 ;
 ;    0  ticket      the number of the call in the upper half, and in the lower how many chunks nobody has claimed
@@ -17,6 +21,7 @@
 ;  256  workers     how many other threads there are
 ;  264  patience    how often a thread looks for work before it sleeps
 ;  272  yield       a function that lets the system run another thread, or 0
+;  280  back        1 where the next loop of one thread begins with its last chunk
 ;  320  the first worker: whether it sleeps, and its lock; 64 bytes for each
 ;
 ; The blocking lock is Python's, which needs no interpreter. `@relax` tells the processor that a thread is waiting.
@@ -24,14 +29,43 @@
 declare i32 @PyThread_acquire_lock(ptr, i32)
 declare void @PyThread_release_lock(ptr)
 
-; All turns of a loop, by all threads that are there; by this one alone where there is one chunk or somebody else has them.
+; All turns of a loop, by all threads that are there; by this one alone where no more are to share it, or somebody else has
+; them.
 define void @share(ptr %pool, ptr %function, ptr %tables, i64 %pitch, i64 %turns, i64 %chunk, i64 %share) {
 start:
   %above = add i64 %turns, %chunk
   %last = sub i64 %above, 1
   %chunks = sdiv i64 %last, %chunk
   %few = icmp sle i64 %chunks, 1
-  br i1 %few, label %alone, label %ask
+  br i1 %few, label %alone, label %several
+
+several:
+  %is.one = icmp eq i64 %share, 1
+  br i1 %is.one, label %sweep, label %ask
+
+sweep:
+  %back.at = getelementptr i8, ptr %pool, i64 280
+  %back = load atomic i64, ptr %back.at monotonic, align 8
+  %there = xor i64 %back, 1
+  store atomic i64 %there, ptr %back.at monotonic, align 8
+  %is.back = icmp ne i64 %back, 0
+  %last.chunk = sub i64 %chunks, 1
+  br label %piece
+
+piece:
+  %c = phi i64 [ 0, %sweep ], [ %c.next, %piece ]
+  %from.last = sub i64 %last.chunk, %c
+  %number = select i1 %is.back, i64 %from.last, i64 %c
+  %begin = mul i64 %number, %chunk
+  %far = add i64 %begin, %chunk
+  %end.of.piece = call i64 @llvm.smin.i64(i64 %far, i64 %turns)
+  call void %function(ptr %tables, i64 %begin, i64 %end.of.piece)
+  %c.next = add i64 %c, 1
+  %is.left = icmp slt i64 %c.next, %chunks
+  br i1 %is.left, label %piece, label %swept
+
+swept:
+  ret void
 
 ask:
   %owner.at = getelementptr i8, ptr %pool, i64 128

@@ -1,4 +1,5 @@
-"""How a step is shared among threads: how many take part, and how much each claims at a time."""
+"""How the turns of a step's first loop are cut: how many threads take part and how much each claims at a time, or what
+one thread does at a time."""
 
 from __future__ import annotations
 
@@ -19,6 +20,11 @@ _LONG, _GRAIN = 1024, 64
 LONG = 100_000.0
 """The same for the blocks of long rows, which are read quicker than `step_cost` takes them to be: another thread takes
 some microseconds to come."""
+_PART = 1 << 17
+"""Bytes that one thread goes through at a time."""
+_LEAST, _MOST = 1 << 19, 1 << 25
+"""From so many bytes on the second cache of some processors does not hold them all; of more than the others, what any
+of them holds makes no difference."""
 
 
 class Shares(NamedTuple):
@@ -47,6 +53,14 @@ class Shares(NamedTuple):
         """Turns to claim at a time, ``each`` times a thread."""
         chunk = max(1, -(-turns // (self.threads * each)))
         return chunk if chunk < _LONG else -(-chunk // _GRAIN) * _GRAIN
+
+
+def part(turns: int, nbytes: int, *, in_vectors: bool = False) -> int:
+    """How many turns one thread does at a time of those that go through so many bytes."""
+    if not _LEAST <= nbytes <= _MOST:
+        return turns
+    some, grain = turns * _PART // nbytes, _GRAIN if in_vectors else 1
+    return min(turns, max(1, -(-some // grain)) * grain)
 
 
 def shares(step: Step, sizes: Mapping[Size, int], threads: int, turns: int, room: int) -> Shares:

@@ -83,6 +83,22 @@ def test_a_program_that_ran_is_not_planned_again(calls):
     assert not is_planned(f)
 
 
+def test_a_program_that_goes_there_and_back():
+    """It reads more than some caches hold."""
+
+    def make():
+        x, v = sg.placeholder("float64", ("n", "k"), name="x"), sg.placeholder("float64", ("k",), name="v")
+        return sg.function([x, v], [x * 2 + v, x @ v, sg.sum(x, axis=0)], options=sg.Options(threads=1))
+
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(500, 400)), rng.normal(size=400)
+    expected, f = again(make, *given)
+    for _ in range(6):
+        assert_same(expected, f(*given))
+
+    assert not is_planned(f)
+
+
 def test_what_is_looked_at_is_planned_then():
     _, f = again(network, *arrays())
     f(*arrays())

@@ -103,6 +103,16 @@ def test_what_is_strange_stays_in_its_column(row, both, strange):
     assert np.delete(found, 64, 1).tobytes() == np.delete(expected, 64, 1).tobytes()
 
 
+@pytest.mark.parametrize("how", ("in order", "apart", "transposed"))
+def test_the_way_back_gives_the_same_bits(row, both, how):
+    rng = np.random.default_rng(7)
+    _, packed = both
+    for m, k, n in (*SIZES, (1, 1100, 513), (96, 520, 130), (6, 20, 1)):
+        a, b = laid(random(rng, row, m, k), how), random(rng, row, k, n)
+        there, back = (with_panels(packed, a, b, back=way) for way in (0, 1))
+        assert there.tobytes() == back.tobytes()
+
+
 def test_no_terms(row, both):
     _, packed = both
 
@@ -124,8 +134,9 @@ def test_a_panel_is_as_wide_as_a_tile(row):
     assert [1, 1, 2] == [panels(n, dtype(row), host()) for n in (1, columns, columns + 1)]
 
 
-def with_panels(function, a, b, *, step=None, machine=None):
-    """The product; its panels are made between bytes that nobody writes, and past the last column there is NaN."""
+def with_panels(function, a, b, *, step=None, machine=None, back=0):
+    """The product; its panels are made between bytes that nobody writes, and past the last column there is NaN. Every
+    call of the function goes the other way."""
     (m, k), n = a.shape, b.shape[1]
     machine, t = machine or host(), dtype(a.dtype.name)
     c, _ = guarded((m, n), a.dtype)
@@ -133,11 +144,13 @@ def with_panels(function, a, b, *, step=None, machine=None):
     made, around = guarded((size,), np.dtype(np.uint8))
     work, _ = guarded((room(m, n, k, t, machine),), np.dtype(np.uint8))
     every, count = panels(n, t, machine), blocks(m)
-    words = (0, made.ctypes.data, 0, 0, 0, n, k, 0, 0, *b.strides, 0, b.ctypes.data)
-    run(function, words, every, step)
+    words = (0, made.ctypes.data, 0, 0, 0, n, k, 0, 0, *b.strides, 0, b.ctypes.data, back)
+    assert back == run(function, words, every, step)
     assert (around[:GUARD] == 0xFF).all() and (around[GUARD + size :] == 0xFF).all()
     places = [x.ctypes.data for x in (a, made, c, work)]
-    run(function, (*places, m, n, k, *a.strides, 0, 0, c.strides[0], 0), count, step)
+    calls = -(-count // step) if step else 1
+    words = (*places, m, n, k, *a.strides, 0, 0, c.strides[0], 0, back)
+    assert (back + calls) % 2 == run(function, words, count, step)
     return c
 
 
@@ -145,3 +158,4 @@ def run(function, words, end, step):
     table = (ctypes.c_int64 * len(words))(*words)
     for begin in range(0, end, step or max(1, end)):
         CALL(function)(ctypes.addressof(table), begin, min(end, begin + (step or end)))
+    return table[-1]

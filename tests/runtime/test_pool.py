@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from symgraph.runtime.code import CALL
 from symgraph.runtime.cpu import Loader, compiled
 from symgraph.runtime.pool import Pool, pool, processors
 from tests.concurrency import together
@@ -66,6 +67,24 @@ def test_every_turn_is_done_once(count, share):
             for _ in range(20):
                 shared(pool(), count, numbers, chunk, share)
             np.testing.assert_array_equal(numbers, 20)
+
+
+def test_one_thread_goes_there_and_back():
+    seen = []
+    record = CALL(lambda table, begin, end: seen.append((begin, end)))
+
+    def ways(turns, chunk):
+        seen.clear()
+        SHARE(pool().share)(pool().address, record, None, 8, turns, chunk, 1)
+        return list(seen)
+
+    if ways(10, 4)[0] == (0, 4):
+        ways(10, 4)  # on the way back
+
+    assert [(0, 4), (4, 8), (8, 10)] == ways(10, 4)
+    assert [(0, 10)] == ways(10, 10)
+    assert [(6, 7), (3, 6), (0, 3)] == ways(7, 3)
+    assert [(0, 1), (1, 2)] == ways(2, 1)
 
 
 def test_many_calls_of_many_threads(count):

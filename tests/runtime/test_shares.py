@@ -43,6 +43,16 @@ def eager(monkeypatch):
     monkeypatch.setattr(shares, "_WORTH", 1.0)
 
 
+@pytest.fixture
+def cut(monkeypatch):
+    """One thread does some turns at a time, however few there are; what it did is told of."""
+    monkeypatch.setattr(shares, "_LEAST", 1)
+    monkeypatch.setattr(shares, "_PART", 1 << 10)
+    found = []
+    noticing(monkeypatch, lambda call, how: found.append((call.turns, call.chunk)))
+    return found
+
+
 def function(outputs, threads):
     outputs = outputs if isinstance(outputs, list) else [outputs]
     known = set(toposort(outputs))
@@ -69,6 +79,86 @@ def test_as_many_threads_as_one_likes(eager, name):
             code().settle()
             for one, other in zip(expected, f(*given), strict=True):
                 np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_there_and_back(name, cut):
+    rng = np.random.default_rng(0)
+    for shape in [(1, 1), (3, 5), (70, 33), (257, 300), (1000, 2), (2, 3000)]:
+        arrays = {x: rng.normal(size=shape), y: rng.normal(size=shape), v: rng.normal(size=shape[1])}
+        inputs, f = function(PROGRAMS[name], 1)
+        given = [arrays[node].astype("float32") for node in inputs]
+        with pytest.MonkeyPatch.context() as whole:
+            whole.setattr(shares, "_LEAST", 1 << 40)
+            expected = function(PROGRAMS[name], 1)[1](*given)
+        for _ in range(5):
+            for one, other in zip(expected, f(*given), strict=True):
+                assert one.tobytes() == other.tobytes()
+        code().settle()
+        for _ in range(2):
+            for one, other in zip(expected, f(*given), strict=True):
+                assert one.tobytes() == other.tobytes()
+
+    assert (name not in ("softmax down", "turned")) == any(chunk < turns for turns, chunk in cut)
+
+
+def test_there_and_back_in_a_loop(cut):
+    a, c = sg.placeholder("float32", ("n", "n"), name="a"), sg.placeholder("float32", ("n",), name="c")
+    total = sg.scan(lambda c, w: (sg.tanh(a @ c) + w, None), c, a)[0]
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(150, 150)).astype("float32"), rng.normal(size=150).astype("float32")
+    f = sg.function([a, c], total, options=sg.Options(threads=1))
+    found = {f(*given).tobytes() for _ in range(4)}
+    assert any(chunk < turns for turns, chunk in cut)
+    with pytest.MonkeyPatch.context() as whole:
+        whole.setattr(shares, "_LEAST", 1 << 40)
+        found.add(sg.function([a, c], total, options=sg.Options(threads=1))(*given).tobytes())
+
+    assert 1 == len(found)
+
+
+@pytest.mark.parametrize("group", range(4, 7))
+def test_drawn_programs_there_and_back(group, cut):
+    for _, program in draw_group(group, 8, 500):
+        (found,) = by_threads(program, [1])
+        with pytest.MonkeyPatch.context() as whole:
+            whole.setattr(shares, "_LEAST", 1 << 40)
+            (expected,) = by_threads(program, [1])
+        for a, b in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_what_one_thread_does_at_a_time():
+    """Rows of a large array; all where it is small, huge or turned."""
+    found = {
+        shape: shares.part(shape[0], 4 * shape[0] * shape[1])
+        for shape in ((300, 400), (1000, 1000), (100_000, 1000), (8, 100_000), (0, 7))
+    }
+
+    assert {(300, 400): 300, (1000, 1000): 32, (100_000, 1000): 100_000, (8, 100_000): 1, (0, 7): 0} == found
+    assert 16384 == shares.part(1 << 18, 1 << 21, in_vectors=True)
+    assert 64 == shares.part(100, 1 << 24, in_vectors=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "outputs", "expected"),
+    [
+        ((1000, 1000), sg.sum(x, axis=1), (1000, 32)),
+        ((1000, 1000), sg.sum(x, axis=0), (1000, 64)),
+        ((1000, 1000), sg.softmax(x, axis=0), (1000, 1000)),
+        ((1000, 500), x.T + y.T[::-1], (500, 500)),
+        ((1000, 500), sg.tanh(x), (500_000, 16_384)),
+        ((600, 1000), x @ v, (100, 5)),
+        ((100, 1000), x @ v, (17, 17)),
+    ],
+)
+def test_what_is_cut(monkeypatch, shape, outputs, expected):
+    found = []
+    noticing(monkeypatch, lambda call, how: found.append((call.turns, call.chunk)))
+    inputs, f = function(outputs, 1)
+    f(*[np.ones(shape if node is not v else shape[1], "float32") for node in inputs])
+
+    assert expected == found[-1]
 
 
 @pytest.mark.parametrize("row", ["float32", "float64"])
