@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, overload
 
-from symgraph.api.stable import stabilized
+from symgraph.api.stable import known, stabilized
 from symgraph.autodiff import reverse
 from symgraph.errors import GradientError
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import as_node
 from symgraph.graph.types import TensorType
 from symgraph.ops.create import ones_like
+from symgraph.optimizations import pipeline
 
 
 @overload
@@ -37,7 +38,14 @@ def grad(loss: Node, wrt: Node | Sequence[Node], *, disconnected: str = "raise")
     loss = as_node(loss)
     _check_loss(loss)
     nodes = [wrt] if isinstance(wrt, Node) else list(wrt)
-    gradients = reverse.vjp([loss], nodes, [ones_like(loss)], disconnected=disconnected, meaning=stabilized)
+    for node in nodes:
+        reverse.check_differentiable(node)
+
+    def found(losses: Sequence[Node], nodes: Sequence[Node]) -> list[Node]:
+        seeds = [ones_like(loss)]
+        return reverse.vjp(losses, nodes, seeds, disconnected=disconnected, meaning=pipeline.stabilized)
+
+    gradients = known(f"gradient, disconnected {disconnected}", [loss], nodes, found)
     return gradients[0] if isinstance(wrt, Node) else gradients
 
 

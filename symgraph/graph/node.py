@@ -132,10 +132,11 @@ _recorders: dict[int, list[set[Node]]] = {}
 _making = threading.Lock()
 
 
-def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
+def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None, type: Type | None = None) -> Node:
     """The node for this application: the live one if there is one, a new one otherwise.
 
-    Raises what the op's type rule raises, with the operands and their lines added.
+    Its ``type`` is given by who knows it of an equal node. Raises what the op's type rule raises, with the operands and
+    their lines added.
     """
     # Ids, because comparing keys must never compare nodes with ``==``, and because the collector skips tuples of ints.
     key = (id(op), attrs, *map(id, inputs))
@@ -145,7 +146,7 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None) -> Node:
             _record(node)
         return node
     try:
-        type = op.infer_type(inputs, attrs)
+        type = type or op.infer_type(inputs, attrs)
     except SymgraphError as error:
         raise located(error, inputs, call_text(op, inputs)) from None
     with _making:

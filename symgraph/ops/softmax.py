@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.errors import DTypeError
 from symgraph.graph.node import Node
 from symgraph.graph.op import Attrs, Op, as_node, register
 from symgraph.graph.types import TensorType, broadcast_shapes
 from symgraph.ops.annotations import Array, ArrayLike, AxisLike, Slopes
 from symgraph.ops.arithmetic import abs, astype, rint, where
-from symgraph.ops.axes import many_axes
+from symgraph.ops.axes import check_axis, many_axes
 from symgraph.ops.cases import case, draw, reduction_cases
 from symgraph.ops.comparison import isfinite
 from symgraph.ops.declare import FLOAT, FLOATS, cast_to, op
@@ -159,6 +160,18 @@ def _(x: Node, axes: tuple[int, ...]) -> Node:
     return cast_to(e * (1 / sum.op(e, axes=axes, keepdims=True)), x.row)
 
 
+def _softmax_type(x: TensorType, axes: tuple[int, ...]) -> TensorType:
+    """That of ``x``: to find it by the body takes as long as to build a few layers."""
+    if not x.dtype.is_float:
+        raise DTypeError(f"takes floating-point values, not {x.dtype.name}")
+    for axis in axes:
+        check_axis(axis, x.shape)
+    return x
+
+
+softmax.infer(_softmax_type)
+
+
 def _exp_below(x: Node, peak: Node) -> Node:
     """``exp(x - peak)`` where ``x`` is not above the peak, rounded as `exp` is, and 1 at the peak."""
     high, low = _LN2[x.row.bits]
@@ -202,6 +215,9 @@ def _(x: Node, axes: tuple[int, ...]) -> Node:
     shift, top = _shift(wide, axes)
     below = wide - shift
     return cast_to(below - where(isfinite(top), _log_sum(below, axes), top), x.row)
+
+
+log_softmax.infer(_softmax_type)
 
 
 @log_softmax.vjp

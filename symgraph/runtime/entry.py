@@ -6,13 +6,14 @@ import ctypes
 import threading
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from symgraph.runtime.cache import Cache, folder
 from symgraph.runtime.code import BEST, Function, code, text_of
 from symgraph.runtime.cpu import Loader
+from symgraph.runtime.fields import begin_of
 from symgraph.runtime.identity import identity
 from symgraph.runtime.kept import Kept, lies_in_order
 from symgraph.runtime.memory import Pages
@@ -39,45 +40,57 @@ _FASTCALL = 0x80 | 0x02
 """METH_FASTCALL | METH_KEYWORDS"""
 
 
-class Step(NamedTuple):
+class Step:
     """One function of machine code, and the turns of its first loop."""
 
-    function: Function
-    tables: Sequence[Sequence[int]]
-    """The words of each thread's, addresses that a call decides as 0."""
-    slots: Sequence[tuple[int, int, int]]
-    """The place of a word, the argument or result that it is the address of, and how many bytes further; results count
-    on from arguments."""
-    turns: int
-    chunk: int
-    """Turns that a thread does at a time."""
+    __slots__ = ("chunk", "function", "slots", "tables", "turns")
+
+    def __init__(
+        self,
+        function: Function,
+        tables: Sequence[Sequence[int]],
+        slots: Sequence[tuple[int, int, int]],
+        turns: int,
+        chunk: int,
+    ) -> None:
+        """``tables`` has the words of each thread's, addresses that a call decides as 0; ``slots`` the place of each of
+        these, the argument or result that it is the address of, and how many bytes further; results count on from
+        arguments. A thread does so many turns, a ``chunk``, at a time."""
+        self.function, self.tables, self.slots, self.turns, self.chunk = function, tables, slots, turns, chunk
 
 
-class Form(NamedTuple):
+class Form:
     """The shape and dtype of an argument or result."""
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype = shape, dtype
 
     @property
     def nbytes(self) -> int:
         return prod(self.shape) * self.dtype.itemsize
 
 
-class Watched(NamedTuple):
+class Watched:
     """An argument, or a variable that counts on from arguments, of which steps have a copy: they are for this array
     alone."""
 
-    slot: int
-    array: Array
-    weight: Weight
+    __slots__ = ("array", "slot", "weight")
+
+    def __init__(self, slot: int, array: Array, weight: Weight) -> None:
+        self.slot, self.array, self.weight = slot, array, weight
 
 
-class Answer(NamedTuple):
+class Answer:
     """What a call gives: a result as it is, a tuple of them, or what ``wrap`` makes of that tuple."""
 
-    is_single: bool = False
-    wrap: Callable[[tuple[Array, ...]], Any] | None = None
+    __slots__ = ("is_single", "wrap")
+
+    def __init__(
+        self, is_single: bool = False, wrap: Callable[[tuple[Array, ...]], Any] | None = None
+    ) -> None:
+        self.is_single, self.wrap = is_single, wrap
 
 
 Called: TypeAlias = Callable[..., object]
@@ -114,19 +127,21 @@ class State:
         self._watched = [(at[x.slot], x) for x in watched]
         rows: list[tuple[int, ...]] = []
         patches: list[int] = []
+        every = [table for step in steps if isinstance(step, Step) for table in step.tables]
+        begin = self._words([word for table in every for word in table])
         self._steps = steps
         widest = max((len(step.tables) for step in steps if isinstance(step, Step)), default=1)
         is_cut = any(step.chunk < step.turns for step in steps if isinstance(step, Step))
         workers = _pool(widest) if is_cut else None
         for step in steps:
             if isinstance(step, Step):
-                share, length = len(step.tables), len(step.tables[0])
-                tables = self._words([word for table in step.tables for word in table])
-                for n in range(share):
-                    for place, slot, offset in step.slots:
-                        patches += (tables + 8 * (n * length + place), slots + 8 * slot, offset)
+                share, size = len(step.tables), 8 * len(step.tables[0])
                 step.function.followers.add(self)
-                rows.append((step.function.address, tables, step.turns, step.chunk, 8 * length, share))
+                rows.append((step.function.address, begin, step.turns, step.chunk, size, share))
+                for _ in range(share):
+                    for place, slot, offset in step.slots:
+                        patches += (begin + 8 * place, slots + 8 * slot, offset)
+                    begin += size
             else:
                 rows.append((0, id(step), 0, 0, 0, 0))
         self._run = np.array([word for row in rows for word in row], np.int64)
@@ -134,15 +149,15 @@ class State:
             0,
             0,
             len(arguments),
-            self._words(self._described(arguments)),
+            self._words([word for row in self._described(arguments) for word in row]),
             len(results),
-            self._words([word for x in results for word in (*self._described([x]), *self._pages(x))]),
+            self._words([word for row in self._described(results, paged=True) for word in row]),
             slots,
             objects,
             len(patches) // 3,
             self._words(patches),
             len(steps),
-            int(self._run.ctypes.data),
+            begin_of(self._run),
             int(heavy),
             id(np.ndarray),
             _numpy_function(_EMPTY),
@@ -161,7 +176,7 @@ class State:
             0 if workers is None else workers.address,
             _numpy_function(_FORM),
             _numpy_function(_BASE),
-            int(trouble.ctypes.data),
+            begin_of(trouble),
             len(watched),
             self._words([word for place, x in self._watched for word in (place, id(x.array))]),
             0,
@@ -205,17 +220,24 @@ class State:
         """The address of words that stay as long as the state."""
         made = np.array([*words, 0], np.int64)
         self._alive.append(made)
-        return int(made.ctypes.data)
+        return begin_of(made)
 
-    def _pages(self, form: Form) -> tuple[int, int]:
-        """How many pages there are for a result, and the address of what is to be known of them."""
-        size = form.nbytes
-        made = [Pages.of(size) for _ in range(_PAGES if size >= _PAGED else 0)]
+    def _described(self, forms: Sequence[Form], *, paged: bool = False) -> list[tuple[int, ...]]:
+        """For each its dtype and shape; and how many pages there are, and the address of what is known of them."""
+        shapes = self._words([size for form in forms for size in form.shape])
+        rows: list[tuple[int, ...]] = []
+        for form in forms:
+            pages = self._pages(form.nbytes) if paged else ()
+            rows.append((id(form.dtype), len(form.shape), shapes, *pages))
+            shapes += 8 * len(form.shape)
+        return rows
+
+    def _pages(self, size: int) -> tuple[int, int]:
+        if size < _PAGED:
+            return 0, 0
+        made = [Pages.of(size) for _ in range(_PAGES)]
         self._alive.append(made)
-        return len(made), self._words([word for pages in made for word in (id(pages), pages.begin)])
-
-    def _described(self, forms: Sequence[Form]) -> list[int]:
-        return [word for form in forms for word in (id(form.dtype), len(form.shape), self._words(form.shape))]
+        return _PAGES, self._words([word for pages in made for word in (id(pages), pages.begin)])
 
 
 class Entry:
@@ -381,5 +403,5 @@ def _function(method: _Method, cell: Array, owner: object) -> Callable[..., Any]
         ctypes.py_object,
         [ctypes.c_void_p, ctypes.py_object, ctypes.py_object],
     )
-    made: Callable[..., Any] = make(ctypes.addressof(method), capsule(cell.ctypes.data, None, None), owner)
+    made: Callable[..., Any] = make(ctypes.addressof(method), capsule(begin_of(cell), None, None), owner)
     return made

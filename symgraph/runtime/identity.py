@@ -20,7 +20,7 @@ from symgraph.runtime.cache import digest
 
 _SINCE = time.time_ns() - 5_000_000_000
 """What was changed later may be something else than what this process has imported."""
-_FOLDERS = ("", "graph", "ops", "optimizations", "codegen", "runtime", "api")
+_FOLDERS = ("", "graph", "ops", "autodiff", "optimizations", "codegen", "runtime", "api")
 """Those that make code of a graph."""
 _SOURCES = (".py", ".pyc", ".ll")
 _MODALIAS, _CPUINFO = "/sys/devices/system/cpu/modalias", "/proc/cpuinfo"

@@ -36,7 +36,7 @@ class Pages(np.ndarray[Any, Any]):
 
     def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
         """An array from there on."""
-        return np.ndarray(shape, dtype, self, self.begin - self.ctypes.data)
+        return np.ndarray(shape, dtype, self, -self.ctypes.data % ALIGNMENT)
 
 
 def is_own(array: Array) -> bool:

@@ -163,7 +163,7 @@ class WeightCall:
 
     def lying_at(self, begin: int) -> Lying:
         """The matrix, beginning with some byte of an array."""
-        return self._lying._replace(begin=begin)
+        return Lying(begin, *self._lying.words[1:])
 
     def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
         call, arrays, _ = self.on(arrays)

@@ -7,7 +7,7 @@ object, and holds for as long as this is the one that is read; the arrays of con
 from __future__ import annotations
 
 import ctypes
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
@@ -23,18 +23,23 @@ _WORTH, _EARLY = 8, 2
 earlier, as one does that is loaded after a first try."""
 
 
-class Lying(NamedTuple):
+class Lying:
     """Where a matrix lies in an array, and how much its panels are."""
 
-    begin: int
-    """Bytes before it."""
-    columns: int
-    rows: int
-    down: int
-    across: int
-    """The bytes from a row to the next, and from a column to the next."""
-    panels: int
-    bytes: int
+    __slots__ = ("across", "begin", "bytes", "columns", "down", "panels", "rows")
+
+    def __init__(
+        self, begin: int, columns: int, rows: int, down: int, across: int, panels: int, bytes: int
+    ) -> None:
+        """It begins after so many bytes, and so many lie from a row to the next ``down``, and from a column to the next
+        ``across``."""
+        self.begin, self.columns, self.rows, self.down, self.across = begin, columns, rows, down, across
+        self.panels, self.bytes = panels, bytes
+
+    @property
+    def words(self) -> tuple[int, int, int, int, int, int, int]:
+        """All of it, in the order in which it is made."""
+        return (self.begin, self.columns, self.rows, self.down, self.across, self.panels, self.bytes)
 
 
 class Panels:
@@ -46,13 +51,13 @@ class Panels:
         self.source, self.lying, self.memory = source, lying, memory
 
 
-_KNOWN: WeakValueDictionary[tuple[int, str, Lying], Panels] = WeakValueDictionary()
+_KNOWN: WeakValueDictionary[tuple[int, str, tuple[int, ...]], Panels] = WeakValueDictionary()
 """By the array, which stays as long as its panels, the function and the place: programs that read the same weight share
 its copy."""
 
 
 def _panels(function: Function, source: Array, lying: Lying) -> Panels:
-    key = (id(source), function.name, lying)
+    key = (id(source), function.name, lying.words)
     found = _KNOWN.get(key)
     if found is None:  # several threads may make it
         found = _KNOWN[key] = _made(function, source, lying)
@@ -60,7 +65,7 @@ def _panels(function: Function, source: Array, lying: Lying) -> Panels:
 
 
 def _made(function: Function, source: Array, lying: Lying) -> Panels:
-    begin, n, k, down, across, panels, size = lying
+    begin, n, k, down, across, panels, size = lying.words
     pages = Pages.of(size)
     pages.fill(0)
     memory = pages.array((size,), np.dtype(np.uint8))
@@ -99,7 +104,7 @@ class Weight:
         if not self.is_steady:
             return None
         known = self._known
-        if known is None or known.source is not source or known.lying != lying:
+        if known is None or known.source is not source or known.lying.words != lying.words:
             uses = self._asked + sum(reader.calls for reader in self.readers)
             self._early += known is not None and uses < _WORTH
             if not self.is_steady:

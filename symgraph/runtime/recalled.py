@@ -27,7 +27,7 @@ from symgraph.runtime.identity import identity, is_unchanged
 from symgraph.runtime.kept import Kept, lies_in_order
 from symgraph.runtime.memory import Memory
 from symgraph.runtime.panels import Weight
-from symgraph.runtime.recipes import Recipe, found, numbered, read, written
+from symgraph.runtime.recipes import Recipe, numbered, placed, read, written
 
 Array = np.ndarray[Any, Any]
 Keep: TypeAlias = Callable[[Recipe, Sequence[Function]], None]
@@ -180,7 +180,7 @@ class Recalled:
         steps = [
             Step(
                 self._functions[row.function],
-                [[found(word, begins) for word in table] for table in row.tables],
+                [placed(table, begins) for table in row.tables],
                 row.slots,
                 row.turns,
                 row.chunk,

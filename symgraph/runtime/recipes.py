@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ Array = np.ndarray[Any, Any]
 
 _FAR = 80
 """Bits: where memory begins is a multiple of so large a number, and no offset in it reaches the next."""
+_OFFSET = (1 << _FAR) - 1
 ARENA, TROUBLE, CONSTANTS, PANELS = 1, 2, 3, 1 << 30
 """The first of them; constants and panels count on."""
 _WORD = 1 << 63
@@ -47,14 +48,15 @@ class Row:
         self.function, self.tables, self.slots, self.turns, self.chunk = function, tables, slots, turns, chunk
 
 
-class Packed(NamedTuple):
+class Packed:
     """A weight of which there are panels."""
 
-    function: str
-    """The name of the one that makes them."""
-    slot: int
-    """The argument that it lies in, or a constant, which count on."""
-    lying: Lying
+    __slots__ = ("function", "lying", "slot")
+
+    def __init__(self, function: str, slot: int, lying: Lying) -> None:
+        """The ``function`` of this name makes them; the ``slot`` is the argument that it lies in, or a constant, which
+        count on."""
+        self.function, self.slot, self.lying = function, slot, lying
 
 
 class Recipe:
@@ -85,16 +87,12 @@ def address(memory: int, offset: int = 0) -> int:
 
 def parted(word: int) -> tuple[int, int]:
     """The memory of an `address`, and the offset."""
-    memory = word >> _FAR
-    return memory, word - (memory << _FAR)
+    return word >> _FAR, word & _OFFSET
 
 
-def found(word: int, begins: Mapping[int, int]) -> int:
-    """The word, given where each memory begins."""
-    if -_WORD <= word < _WORD:
-        return word
-    memory, offset = parted(word)
-    return begins[memory] + offset
+def placed(table: Sequence[int], begins: Mapping[int, int]) -> list[int]:
+    """The words of a table, given where each memory begins."""
+    return [word if -_WORD <= word < _WORD else begins[word >> _FAR] + (word & _OFFSET) for word in table]
 
 
 def numbered(arena: int, trouble: int, constants: Iterable[int], panels: Iterable[int]) -> dict[int, int]:
@@ -123,8 +121,7 @@ def is_whole(recipe: Recipe) -> bool:
 
 
 def _is_inside(word: int, sizes: Mapping[int, int]) -> bool:
-    memory, offset = parted(word)
-    return memory in sizes and offset <= sizes[memory]
+    return word & _OFFSET <= sizes.get(word >> _FAR, -1)
 
 
 def _is_within(x: Lying, size: int) -> bool:
@@ -144,7 +141,7 @@ def written(recipe: Recipe, units: Sequence[Unit], program: Sequence[Array]) -> 
     code = [(unit.names, unit.code, unit.is_best, unit.text) for unit in units]
     arguments, results = ([_form(each) for each in forms] for forms in (recipe.arguments, recipe.results))
     rows = [(row.function, row.tables, row.slots, row.turns, row.chunk) for row in recipe.rows]
-    packed = [(x.function, x.slot, tuple(x.lying)) for x in recipe.packed]
+    packed = [(x.function, x.slot, x.lying.words) for x in recipe.packed]
     return marshal.dumps((arguments, results, rows, recipe.arena, recipe.heavy, constants, packed, code))
 
 

@@ -104,7 +104,10 @@ def test_places_that_are_none_are_not_taken(how, place):
     name = shelf._name([GIVEN.shape, VALUES.shape])
     *parts, packed, units = marshal.loads(shelf._disk.get(name))
     ((function, slot, lying),) = packed
-    spoiled = [(function, slot, tuple(Lying(*lying)._replace(**BAD[how])))]
+    other = Lying(*lying)
+    for field, value in BAD[how].items():
+        setattr(other, field, value)
+    spoiled = [(function, slot, other.words)]
     assert recipes.read(marshal.dumps((*parts, packed, units)), []) is not None
 
     assert recipes.read(marshal.dumps((*parts, spoiled, units)), []) is None
