@@ -66,25 +66,21 @@ def print_native(kernel: LoopKernel, layout: Layout, machine: Machine, *, quick:
 
 
 def _printed(kernel: LoopKernel, layout: Layout, machine: Machine, *, quick: bool) -> Native:
-    if not quick or not _is_sooner(kernel, layout, machine):
+    if not quick or layout.vector < 0 or carries(kernel):
         return _Printer(kernel, layout, machine).run()
-    first = _Printer(kernel, layout, machine, single=True).run(str(layout))
+    first = _Printer(kernel, layout, machine, soon=True).run(str(layout))
     return first._replace(slow=once(lambda: _Printer(kernel, layout, machine).run(str(layout), first.name)))
 
 
-def _is_sooner(kernel: LoopKernel, layout: Layout, machine: Machine) -> bool:
-    """Whether one vector at a time is compiled sooner than several, and nothing is put together of their lanes."""
-    if layout.vector < 0 or layout.is_narrow or carries(kernel):
-        return False
-    if any(isinstance(x, Reduce) for x, _, _ in statements(kernel)):
-        return False
-    return lanes_of(kernel, machine) > lanes_of(kernel, machine, single=True)
+def _is_put_together(kernel: LoopKernel) -> bool:
+    """Whether there is something of the lanes of vectors, which depends on how many there are."""
+    return any(isinstance(x, Reduce) for x, _, _ in statements(kernel))
 
 
 class _Printer(Sweeps):
-    def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine, *, single: bool = False) -> None:
-        self._turned = _turned(kernel, layout)
-        single = single or layout.is_narrow or self._turned is not None
+    def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine, *, soon: bool = False) -> None:
+        self._turned, self._is_soon = _turned(kernel, layout), soon
+        single = layout.is_narrow or self._turned is not None or (soon and not _is_put_together(kernel))
         super().__init__(kernel, layout, machine, lanes_of(kernel, machine, single=single))
         self._room = room_of(kernel, machine, upright=layout.vector < layout.rows)
         self._strips: list[Strip] = []

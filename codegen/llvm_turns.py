@@ -42,6 +42,9 @@ Turn: TypeAlias = Callable[[Register, list[Register]], list[Register]]
 class Turns(Statements):
     """The turns of a kernel's loops, and what is done before them."""
 
+    _is_soon = False
+    """Whether the text is the one that is compiled soonest: a loop in vectors has one kind of turn, with a mask."""
+
     def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine, lanes: int) -> None:
         super().__init__(kernel, layout, Body(fma=machine.fma), lanes)
         self._machine = machine
@@ -50,7 +53,9 @@ class Turns(Statements):
         stored = [Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Store)]
         is_last = layout.vector == layout.rows + layout.columns - 1 >= 0
         self._streamed = (
-            [x for x in stored if self._steps[x][-1] is Step.UNIT] if layout.streams and is_last else []
+            [x for x in stored if self._steps[x][-1] is Step.UNIT]
+            if layout.streams and is_last and not self._is_soon
+            else []
         )
         self._dearest = dearest(kernel) if layout.rows and not layout.streams else None
 
@@ -71,9 +76,15 @@ class Turns(Statements):
             )
             return self._turn(level, n, mask, given, inside)
 
+        def masked(n: Register, given: list[Register]) -> list[Register]:
+            count = body.intrinsic("smin", body.sub(end, n), lanes)
+            return self._turn(level, n, first_lanes(body, count, lanes, masks=True), given, inside)
+
         has_rest = has_own_rest(self._kernel)
         if level != self._layout.vector:
             return body.loop(begin, end, 1, carried, whole)
+        if self._is_soon and self._machine.masks and lanes <= _MOST_MASKED:
+            return body.loop(begin, end, lanes, carried, masked)
         if self._streamed:
             self._streaming(begin, end, whole, some)
             return []
