@@ -39,14 +39,17 @@ from symgraph.graph.dims import Dim, dim_max, dim_min
 from symgraph.graph.types import DType
 
 
-def print_matmul(row: DType, machine: Machine, *, many: bool = False, quick: bool = False) -> Native:
+def print_matmul(
+    row: DType, machine: Machine, *, many: bool = False, quick: bool = False, dots: bool = True
+) -> Native:
     """The function for float32 or float64; its name follows from its text. With ``quick`` the text is the one that is
-    compiled soonest: of the functions for a tile it has one, and reads B where it lies whenever it can.
+    compiled soonest: of the functions for a tile it has one, and reads B where it lies whenever it can. Without
+    ``dots`` it is a shorter one for products in which neither A is one row nor B one column.
 
     The one of ``many`` products takes a range of them. Its table goes on with 8 bytes for each of these: how many there
     are in a group, the bytes from an A, B and C of a group to the next, and those from a group to the next.
     """
-    return named(lambda quick: _text(row, machine, many=many, quick=quick), quick=quick)
+    return named(lambda quick: _text(row, machine, many=many, quick=quick, dots=dots), quick=quick)
 
 
 def named(texts: Callable[[bool], tuple[str, frozenset[str]]], *, quick: bool) -> Native:
@@ -62,13 +65,13 @@ def _named(name: str, text: str, declared: Iterable[str]) -> Native:
     return Native(name, text.replace("@matmul", f"@{name}"), lines)
 
 
-def _text(row: DType, machine: Machine, *, many: bool, quick: bool) -> tuple[str, frozenset[str]]:
+def _text(row: DType, machine: Machine, *, many: bool, quick: bool, dots: bool) -> tuple[str, frozenset[str]]:
     """The functions, whose names begin with "matmul", and what they declare."""
     tile = Tile.of(row, machine)
     body, entry, all_ = (Body(fma=machine.fma) for _ in range(3))
     Blocks(body, tile, quick=quick).write()
-    _write_entry(entry, tile)
-    parts = [*functions(tile, machine, quick=quick), function(body, "blocks", BLOCKS)]
+    _write_entry(entry, tile, dots=dots)
+    parts = [*functions(tile, machine, quick=quick, dots=dots), function(body, "blocks", BLOCKS)]
     if many:
         _write_many(all_)
         parts += [function(entry, "one", RANGE), function(all_, "", RANGE, linkage="")]
@@ -122,8 +125,8 @@ def _write_many(body: Body) -> None:
     each(body, integer("%begin"), integer("%end"), 1, product)
 
 
-def _write_entry(body: Body, tile: Tile) -> None:
-    """Finds out what kind of product it is."""
+def _write_entry(body: Body, tile: Tile, *, dots: bool) -> None:
+    """Finds out what kind of product it is; without ``dots`` there is one kind."""
     a, b, c, room = (word(body, n, "ptr") for n in range(4))
     m, n, k, a_down, a_across, b_down, b_across, c_down = (
         integer(word(body, n, "i64")) for n in range(4, 12)
@@ -169,7 +172,7 @@ def _write_entry(body: Body, tile: Tile) -> None:
     def some() -> None:
         either(body, body.compare("eq", n, 1), one_column, columns)
 
-    either(body, body.compare("lt", first, last), some)
+    either(body, body.compare("lt", first, last), some if dots else usual)
 
 
 def rows_of(body: Body, m: Register) -> tuple[Register, Register]:

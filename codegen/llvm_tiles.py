@@ -64,10 +64,11 @@ class Tile(NamedTuple):
 
 
 def functions(
-    tile: Tile, machine: Machine, *, quick: bool, panels: bool = False
+    tile: Tile, machine: Machine, *, quick: bool, panels: bool = False, dots: bool = False
 ) -> Iterator[tuple[str, frozenset[str]]]:
     """The texts of the functions, and what they declare. The ``quick`` ones are compiled soonest: those without which
-    nothing goes. Some are not needed where B lies in ``panels``."""
+    nothing goes. Some are not needed where B lies in ``panels``, and the sums along vectors, ``dots``, only where one
+    factor is a vector."""
     zeros = f"[{tile.columns} x {type_of(tile.row, 0)}] zeroinitializer"
     others = () if quick else ((ROWS, 1), *((rows, tile.vectors) for rows in FEW_ROWS))
     for rows, vectors in ((ROWS, tile.vectors), *others):
@@ -80,9 +81,9 @@ def functions(
         _write_product(body, tile, ROWS, tile.vectors, keeps=True)
         yield function(body, KEEPING, f"{_PRODUCT}, ptr %kept")
     for name, parameters, write in (
-        ("pack", _PACK, _write_pack),
+        ("pack", _PACK, _write_numbers if quick else _write_pack),
         ("unpack", _UNPACK, _write_unpack),
-        *([] if panels else [("dots", _DOTS, _write_dots)]),
+        *([("dots", _DOTS, _write_dots)] if dots else []),
         *([] if quick or panels else [("row", _ROW, _write_row)]),
     ):
         body = Body(fma=machine.fma)
@@ -279,16 +280,33 @@ def _write_pack(body: Body, tile: Tile) -> None:
         side = min(tile.lanes, SIDE)
         squares = body.select(near, body.and_(integer("%count"), -side), 0)
         each(body, 0, integer("%width"), side, lambda j: _write_squares(body, tile, j, squares))
-        each(body, squares, integer("%count"), 1, numbers)
+        each(body, squares, integer("%count"), 1, lambda i: _number_by_number(body, tile, i))
 
-    def numbers(i: Register) -> None:
-        x, y = _ends(body, i, "%down", "%pitch")
+    _rows_or(body, tile, others)
 
-        def number(j: Register) -> None:
-            found = load(body, tile.row, address(body, x, body.mul(j, integer("%across"))), 0, None)
-            store(body, found, tile.row, address(body, y, body.mul(j, tile.size)), None)
 
-        each(body, 0, integer("%width"), 1, number)
+def _write_numbers(body: Body, tile: Tile) -> None:
+    """As `_write_pack`, in fewer lines."""
+
+    def others() -> None:
+        each(body, 0, integer("%count"), 1, lambda i: _number_by_number(body, tile, i))
+
+    _rows_or(body, tile, others)
+
+
+def _number_by_number(body: Body, tile: Tile, i: Register) -> None:
+    """One row of any stride."""
+    x, y = _ends(body, i, "%down", "%pitch")
+
+    def number(j: Register) -> None:
+        found = load(body, tile.row, address(body, x, body.mul(j, integer("%across"))), 0, None)
+        store(body, found, tile.row, address(body, y, body.mul(j, tile.size)), None)
+
+    each(body, 0, integer("%width"), 1, number)
+
+
+def _rows_or(body: Body, tile: Tile, others: Callable[[], None]) -> None:
+    """Rows of neighbours, vector by vector; else what is done for others."""
 
     def vectors(i: Register) -> None:
         x, y = _ends(body, i, "%down", "%pitch")

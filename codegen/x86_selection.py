@@ -327,7 +327,7 @@ class Selection:
         if name[0] != "%":
             return None
         found = self._values.get(name)
-        if found is None or len(found) <= meeting.part:
+        if found is None or len(found) != meeting.type.parts:  # a mask may have more
             raise Unknown(name)
         return found[meeting.part][0]
 

@@ -62,6 +62,16 @@ def as_first_compiled(monkeypatch):
 
 
 @pytest.fixture
+def either_text(monkeypatch):
+    """Every second text of a kernel is the one that runs in the end, the others are those that are compiled soonest."""
+    native = importlib.import_module("symgraph.runtime.native")
+    printed, turns = native.print_native, itertools.cycle((True, False))
+    monkeypatch.setattr(
+        native, "print_native", lambda *args, quick: printed(*args, quick=quick and next(turns))
+    )
+
+
+@pytest.fixture
 def thorough(request):
     """Whether CUDA's text was asked for, and nothing else: then all of it is looked at, for some minutes."""
     return request.config.option.markexpr == "cuda_text"

@@ -252,10 +252,11 @@ class NativeCall:
             for table in tables:
                 table[n] = address
         address = self.function.address
-        if self.chunk < self.turns:
+        is_known = self._address == address
+        if self.chunk < self.turns and (is_known or len(tables) > 1):  # a first call waits for no pool
             pool().run(address, tables, self.turns, self.chunk)
         else:
-            if self._address != address:
+            if not is_known:
                 # In this order: another thread that finds the address has what calls it.
                 self._call = CALL(address)
                 self._address = address

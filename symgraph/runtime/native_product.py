@@ -83,7 +83,7 @@ class NativeProduct:
             some = part(turns, a.nbytes) if is_by_rows else turns
 
             def plain() -> NativeCall:
-                function = self._function(self._plain(many))
+                function = self._function(self._plain(many, m, n))
                 return NativeCall(function, 3, tail, turns, room, shared, fails=False, chunks=1, part=some)
 
             weight = self._weight_in(a, b)
@@ -92,7 +92,7 @@ class NativeProduct:
             function = self._function(self._from_panels())
             packed = NativeCall(function, 3, [*tail, 0, 0], turns, room, shared, fails=False)
             return WeightCall(weight, packed, plain, _lying(b))
-        function = self._function(self._plain(many))
+        function = self._function(self._plain(many, m, n))
         counts, steps = _groups(a, b, c)
         if len(counts) > 2:
             return _by_numpy
@@ -101,11 +101,11 @@ class NativeProduct:
         return NativeCall(function, 3, tail, prod(counts), room, shared, fails=False)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
-        """One text serves all products of a dtype, and one those of batches."""
+        """One text serves all products of a dtype, another those with a vector, and others those of batches."""
         a, b, _ = _stacked(*arrays)
         if self._weight_in(a, b) is not None:
             return self._from_panels()
-        return self._plain(a.ndim > 2 or b.ndim > 2)
+        return self._plain(a.ndim > 2 or b.ndim > 2, _as_row(a.shape, 1)[0], _as_column(b.shape, 1)[1])
 
     def texts(self) -> list[Native]:
         """That of its products."""
@@ -122,8 +122,8 @@ class NativeProduct:
         is_worth = lies and is_wide(b.shape[1], self.step.node.row, host()) if is_row else b.shape[1] > 1
         return weight if is_worth else None
 
-    def _plain(self, many: bool) -> Native:
-        return _printed(self.step.node.row, many, self._machine)
+    def _plain(self, many: bool, m: int, n: int) -> Native:
+        return _printed(self.step.node.row, many, m == 1 or n == 1, self._machine)
 
     def _from_panels(self) -> Native:
         return _of_panels(self.step.node.row, self._machine)
@@ -219,8 +219,8 @@ def _groups(a: Array, b: Array, c: Array) -> tuple[list[int], list[list[int]]]:
 
 
 @cache
-def _printed(row: DType, many: bool, machine: Machine) -> Native:
-    return flushing(print_matmul(row, host(), many=many, quick=True), machine)
+def _printed(row: DType, many: bool, dots: bool, machine: Machine) -> Native:
+    return flushing(print_matmul(row, host(), many=many, quick=True, dots=dots), machine)
 
 
 @cache

@@ -17,6 +17,8 @@ from symgraph.runtime.native import NativeKernel
 from tests.fuzz.drawing import draw_group
 from tests.fuzz.test_fuzz import first_seed, told  # noqa: F401
 
+pytestmark = pytest.mark.usefixtures("either_text")
+
 GROUPS, PROGRAMS = 6, 12
 SIZES = (0, 1, 2, 3, 7, 16, 37)
 

@@ -245,6 +245,24 @@ def test_some_lanes(lanes):
         check(body, numbers(drawn.rng, row, 6 * lanes), 2 * 4 * lanes, row, count=count)
 
 
+def test_a_mask_of_several_registers_is_carried():
+    """It is one where a loop begins."""
+    row = dtype("float64")
+    drawn = Drawn(np.random.default_rng(6), row, 32)
+    body = drawn.body
+    none = body.constant(dtype("bool"), 0, 32)
+
+    def turn(n, carried):
+        x = memory.load(body, row, memory.address(body, IN, body.mul(n, 256)), 32, None)
+        return [body.or_(carried[0], body.compare("gt", x, 1.0))]
+
+    (found,) = body.loop(0, COUNT, 1, [none], turn)
+    drawn.store(body.select(found, drawn.floats[0], 0.0))
+    _, text = module(body)
+
+    assert assembled(text) == text
+
+
 def test_lanes_change_places():
     row = dtype("float32")
     for lanes in (4, 8, 16):

@@ -12,6 +12,8 @@ from tests.derived.closeness import mismatch
 from tests.derived.declared import FUNCTIONS_BY_NAME, calls, failures
 from tests.derived.test_values import magnitude
 
+pytestmark = pytest.mark.usefixtures("either_text")
+
 SESSION = sg.Session(sg.Options(backend="llvm"))
 
 
