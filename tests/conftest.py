@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import importlib.util
+import itertools
 import os
 import shutil
 import sys
