@@ -74,7 +74,7 @@ def _function(text: str, constants: Constants, prefix: str) -> list[str]:
     """Raises Unknown for one that has a line which is not known, or of which LLVM makes code as soon."""
     head, *lines = text.split("\n")
     found = _HEAD.fullmatch(head)
-    if found is None or sum("<" in line for line in lines) < _DENSE * len(lines):
+    if found is None or ";" in text or sum("<" in line for line in lines) < _DENSE * len(lines):
         raise Unknown(head)
     name, *given = found.groups()
     selection = Selection(constants)

@@ -44,10 +44,10 @@ def _compare_integers(form: str, types: list[Type]) -> Rule:
     """``vpcmpd k1, zmm0, zmm1, 1``"""
     type_ = only(types, form)
     how = form.split()[3]
+    if how not in _JUMPS or type_.kind == MASK:
+        raise Unknown(form)
     if not type_.lanes:
         return _compare_single(how, type_)
-    if type_.kind == MASK:
-        raise Unknown(form)
     unsigned = "u" if how[0] == "u" else ""
     text = f"vpcmp{unsigned}{type_.letter} {{}}, {{}}, {{}}, "
     return _compared(text, type_, _INTEGER_IS[how[-2:]], _INTEGER_IS[_swapped(how)[-2:]])

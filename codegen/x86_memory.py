@@ -45,6 +45,8 @@ def _of_memory(type_: Type) -> str:
 def _load(form: str, types: list[Type]) -> Rule:
     """``vmovups zmm0, [rax]``"""
     type_ = types[0]
+    if " atomic " in form or " volatile " in form:
+        raise Unknown(form)
     text, kind, names, width = (
         f"{_of_memory(type_)} {{}}, [{{}} + {{}}]",
         type_.kind,
@@ -63,6 +65,8 @@ def _load(form: str, types: list[Type]) -> Rule:
 def _store(form: str, types: list[Type]) -> Rule:
     """``vmovups [rax], zmm0``; what is not temporal passes by the caches."""
     type_ = types[0]
+    if " atomic " in form or " volatile " in form:
+        raise Unknown(form)
     name = _of_memory(type_)
     if "!nontemporal" in form:
         if type_.kind == GENERAL or type_.width < 16:
