@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from symgraph.codegen.long_rows import in_parts
-from symgraph.codegen.loops import Compute, Load, LoopKernel, Statement, Store, columns_of, statements
+from symgraph.codegen.loops import (
+    Compute,
+    Load,
+    LoopKernel,
+    Statement,
+    Store,
+    all_of,
+    columns_of,
+    of_form,
+)
 from symgraph.graph.dims import Dim
 
 
@@ -13,6 +24,13 @@ def in_place(kernel: LoopKernel) -> frozenset[tuple[str, str]]:
     Both are met at one index, the same; the kernel runs sweep after sweep, and keeps values where
     `symgraph.codegen.long_rows.in_parts` says.
     """
+    names = [param.name for param in (*kernel.reads, *kernel.writes)]
+    return frozenset([(names[a], names[b]) for a, b in _in_place(kernel)])
+
+
+@of_form
+def _in_place(kernel: LoopKernel) -> Sequence[tuple[int, int]]:
+    """The places of the parameters of each pair."""
     parts = in_parts(kernel)
     read: dict[str, dict[tuple[Dim, ...], int]] = {}
     written: dict[str, dict[tuple[Dim, ...], int]] = {}
@@ -38,7 +56,8 @@ def in_place(kernel: LoopKernel) -> frozenset[tuple[str, str]]:
         for index, at in writes.items() if len(writes) == 1 else ():
             first.setdefault(index, []).append((name, at))
     last = [(name, *reads.popitem()) for name, reads in read.items() if len(reads) == 1]
-    return frozenset((a, b) for a, index, end in last for b, at in first.get(index, ()) if end < at)
+    places = {param.name: n for n, param in enumerate((*kernel.reads, *kernel.writes))}
+    return [(places[a], places[b]) for a, index, end in last for b, at in first.get(index, ()) if end < at]
 
 
 def in_place_of_threads(kernel: LoopKernel) -> frozenset[tuple[str, str]]:
@@ -47,7 +66,7 @@ def in_place_of_threads(kernel: LoopKernel) -> frozenset[tuple[str, str]]:
     loops = {loop.variable for loop in (*kernel.rows, *columns_of(kernel))}
     shared = {
         each.param.name
-        for each, _, _ in statements(kernel)
+        for each in all_of(kernel)
         if isinstance(each, Load | Store) and set(each.index) != loops
     }
     return frozenset(pair for pair in in_place(kernel) if shared.isdisjoint(pair))

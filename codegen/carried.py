@@ -18,7 +18,7 @@ from symgraph.codegen.loops import (
     Store,
     Sweep,
     Value,
-    statements,
+    all_of,
 )
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.graph.collector import paused
@@ -187,7 +187,7 @@ def _free_names(loops: LoopKernel) -> Callable[[str], str]:
         str(x) for dim in sizes if isinstance(dim, Size) for x in symbols(dim)
     }
     taken |= {str(loop.variable) for loop in loops.rows}
-    taken |= {x.target.name for x, _, _ in statements(loops) if not isinstance(x, Store)}
+    taken |= {x.target.name for x in all_of(loops) if not isinstance(x, Store)}
 
     def name(like: str) -> str:
         free = next(x for n in itertools.count() if (x := f"{like}{n or ''}") not in taken)

@@ -18,9 +18,9 @@ from symgraph.codegen.loops import (
     Store,
     Sweep,
     Value,
+    all_of,
     of_kernel,
     operands,
-    statements,
 )
 
 BLOCK = 256
@@ -194,6 +194,6 @@ def _words(kernel: LoopKernel) -> int:
     names = crossing(kernel)
     return sum(
         -(-computed_in(x.target.row).bits // 32)
-        for x, _, _ in statements(kernel)
+        for x in all_of(kernel)
         if not isinstance(x, Store | Reduce) and x.target.name in names
     )

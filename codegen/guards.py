@@ -24,10 +24,10 @@ from symgraph.codegen.loops import (
     Reduce,
     Statement,
     Store,
+    Sweep,
     Value,
     in_order,
     operands,
-    statements,
 )
 from symgraph.ops.arithmetic import where
 
@@ -48,9 +48,8 @@ class Guard:
 def guards(kernel: LoopKernel) -> tuple[Guard, ...]:
     """The guards of a kernel that save a sweep; no statement has two."""
     body = in_order(kernel)
-    swept = {
-        x.target.name for x, _, swept in statements(kernel) if swept and not isinstance(x, Store | Reduce)
-    }
+    sweeps = [part.body for part in kernel.body if isinstance(part, Sweep)]
+    swept = {x.target.name for each in sweeps for x in each if not isinstance(x, Store | Reduce)}
     asked = dict.fromkeys(
         (x.args[0].name, wanted)
         for x in body

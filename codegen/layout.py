@@ -11,11 +11,11 @@ from symgraph.codegen.loops import (
     Load,
     LoopKernel,
     Store,
+    all_of,
     carries,
     columns_of,
     of_form,
     of_kernel,
-    statements,
 )
 from symgraph.graph.dims import Dim, Size, symbols
 
@@ -75,11 +75,11 @@ class Layout(NamedTuple):
 @of_kernel
 def accesses(kernel: LoopKernel) -> tuple[Access, ...]:
     """Every array by every index, in the order of the statements."""
-    found = [Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Load | Store)]
+    found = [Access(x.param.name, x.index) for x in all_of(kernel) if isinstance(x, Load | Store)]
     return tuple(dict.fromkeys(found))
 
 
-@of_kernel
+@of_form
 def axes_of(kernel: LoopKernel) -> tuple[tuple[int | None, ...], ...]:
     """For each of `accesses` which loop each of its indices follows, as `axis_of` says."""
     variables = [loop.variable for loop in (*kernel.rows, *columns_of(kernel))]

@@ -24,7 +24,7 @@ from symgraph.codegen.llvm_memory import INT64, address, fence, only
 from symgraph.codegen.llvm_statements import ZERO
 from symgraph.codegen.llvm_sweeps import Sweeps
 from symgraph.codegen.llvm_transposes import LONG, Strip, Turned, turned
-from symgraph.codegen.loops import LoopKernel, Reduce, Statement, carries, common, statements
+from symgraph.codegen.loops import LoopKernel, Reduce, Statement, all_of, carries, common
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectorized import lanes_of, room_of
 from symgraph.codegen.vectors import Register, declarations
@@ -74,7 +74,7 @@ def _printed(kernel: LoopKernel, layout: Layout, machine: Machine, *, quick: boo
 
 def _is_put_together(kernel: LoopKernel) -> bool:
     """Whether there is something of the lanes of vectors, which depends on how many there are."""
-    return any(isinstance(x, Reduce) for x, _, _ in statements(kernel))
+    return any(isinstance(x, Reduce) for x in all_of(kernel))
 
 
 class _Printer(Sweeps):

@@ -26,7 +26,7 @@ from symgraph.codegen.loops import (
     Statement,
     Store,
     Value,
-    statements,
+    all_of,
 )
 from symgraph.codegen.vectorized import followed, name_of, parts_of
 from symgraph.codegen.vectors import Body, Register
@@ -71,7 +71,7 @@ class Statements:
         )
         self._strides: dict[Access | str, list[Register]] = {}
         self._depths, self._vectors = followed(kernel, layout, self._homes)
-        self._counts = Counter(x.op for x, _, _ in statements(kernel) if isinstance(x, Compute))
+        self._counts = Counter(x.op for x in all_of(kernel) if isinstance(x, Compute))
         self._negative = never_positive(kernel)
         self._scope = Scope({}, {}, {}, {})
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from symgraph.codegen.layout import Access, Layout, Step, accesses
 from symgraph.codegen.llvm_memory import address, fetch, load, store
 from symgraph.codegen.llvm_shuffles import transposed
-from symgraph.codegen.loops import Load, LoopKernel, Store, statements
+from symgraph.codegen.loops import Load, LoopKernel, Store, all_of
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.types import DType, dtype
 
@@ -70,8 +70,8 @@ def turned(kernel: LoopKernel, layout: Layout) -> Turned | None:
     vector, steps = layout.vector, dict(zip(accesses(kernel), layout.steps, strict=True))
     if layout.columns or vector < 1:
         return None
-    written = {x.param.name for x, _, _ in statements(kernel) if isinstance(x, Store)}
-    read = {Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Load)}
+    written = {x.param.name for x in all_of(kernel) if isinstance(x, Store)}
+    read = {Access(x.param.name, x.index) for x in all_of(kernel) if isinstance(x, Load)}
     across = [x for x in steps if x in read and x.param not in written and steps[x][vector] is Step.FAR]
     loops = [steps[x].index(Step.UNIT) for x in across if Step.UNIT in steps[x]]
     if not loops:

@@ -18,8 +18,8 @@ from symgraph.codegen.loops import (
     Reduce,
     Statement,
     Store,
+    all_of,
     operands,
-    statements,
 )
 from symgraph.codegen.machine import LINE, Machine
 from symgraph.codegen.streams import first_whole
@@ -50,7 +50,7 @@ class Turns(Statements):
         self._machine = machine
         self._sizes: list[Register] = []
         """Of the loops."""
-        stored = [Access(x.param.name, x.index) for x, _, _ in statements(kernel) if isinstance(x, Store)]
+        stored = [Access(x.param.name, x.index) for x in all_of(kernel) if isinstance(x, Store)]
         is_last = layout.vector == layout.rows + layout.columns - 1 >= 0
         self._streamed = (
             [x for x in stored if self._steps[x][-1] is Step.UNIT]

@@ -54,7 +54,10 @@ class Loop:
     size: Dim
 
 
-@dataclass(frozen=True, slots=True)
+# There are as many of these as nodes, and frozen ones take three times as long to make; still nobody changes them.
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class Param:
     """An array that the kernel reads, or one that it writes."""
 
@@ -97,7 +100,7 @@ class Value(NamedTuple):
 Operand: TypeAlias = Value | Number
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Load:
     """``v0: f32 = x[i, j]``."""
 
@@ -109,7 +112,7 @@ class Load:
         return f"{_declared(self.target)} = {self.param.name}[{_index(self.index)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Compute:
     """``v1: f32 = add(v0, f32(0.5))``."""
 
@@ -124,7 +127,7 @@ class Compute:
         return f"{_declared(self.target)} = {self.op.name}({', '.join(given)})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Reduce:
     """``v2: f32 = reduce(sum, v1)``."""
 
@@ -137,7 +140,7 @@ class Reduce:
         return f"{_declared(self.target)} = reduce({self.op.name}, {self.arg})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Carry:
     """``v3: f32 = carry(v0, v4)``."""
 
@@ -149,7 +152,7 @@ class Carry:
         return f"{_declared(self.target)} = carry({self.first}, {self.after})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Store:
     """``out[i] = v2``."""
 
@@ -283,9 +286,15 @@ def statements(kernel: LoopKernel) -> Sequence[tuple[Statement, tuple[Loop, ...]
 
 
 @of_kernel
+def all_of(kernel: LoopKernel) -> Sequence[Statement]:
+    """The statements, in their order."""
+    return [*kernel.once, *in_order(kernel)]
+
+
+@of_kernel
 def makers(kernel: LoopKernel) -> Mapping[str, Load | Compute | Reduce | Carry]:
     """The statement that gives each value, in their order."""
-    return {x.target.name: x for x, _, _ in statements(kernel) if not isinstance(x, Store)}
+    return {x.target.name: x for x in all_of(kernel) if not isinstance(x, Store)}
 
 
 def columns_of(kernel: LoopKernel) -> tuple[Loop, ...]:
@@ -296,7 +305,7 @@ def columns_of(kernel: LoopKernel) -> tuple[Loop, ...]:
 @of_kernel
 def carries(kernel: LoopKernel) -> Sequence[Carry]:
     """What goes from turn to turn, in the order of the statements."""
-    return [x for x, _, _ in statements(kernel) if isinstance(x, Carry)]
+    return [x for x in all_of(kernel) if isinstance(x, Carry)]
 
 
 @of_kernel

@@ -84,6 +84,7 @@ class _Lowering:
         self._values: dict[Node, Value] = {}
         self._computed: dict[tuple[Any, ...], Value] = {}
         self._loads: dict[tuple[Node, tuple[Dim, ...]], Value] = {}
+        self._indices: dict[tuple[Axes, tuple[Dim, ...]], tuple[Dim, ...]] = {}
         self._parts: dict[Where, list[Statement]] = {}
         self._count = 0
 
@@ -164,6 +165,9 @@ class _Lowering:
     def _index(self, along: Axes, shape: tuple[Dim, ...]) -> tuple[Dim, ...]:
         """The loop variables for the axes of an array; where the call decides whether an axis is repeated, at most
         the last of it."""
+        known = self._indices.get((along, shape))
+        if known is not None:
+            return known
         index: list[Dim] = []
         for axis, size in zip(along, shape, strict=True):
             if axis is None:
@@ -172,7 +176,8 @@ class _Lowering:
             loop = self._variables[axis]
             fits = loop.size == size
             index.append(loop.variable if fits else dim_min(loop.variable, size - 1))
-        return tuple(index)
+        found = self._indices[along, shape] = tuple(index)
+        return found
 
     def _place(self, sweep: int, axes: Axes) -> Where:
         """Where a value that lies along these axes is computed, once ``sweep`` sweeps are done."""

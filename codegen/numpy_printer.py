@@ -37,6 +37,7 @@ from symgraph.codegen.loops import (
     Statement,
     Store,
     Value,
+    all_of,
     in_order,
     operands,
     statements,
@@ -164,7 +165,7 @@ class _Printer:
         """Statements in order, with room for each value from its making to its last reading."""
         self._lasts = self._last_readings(section)
         own = set(map(id, section))
-        for each, _, _ in statements(self._kernel):
+        for each in all_of(self._kernel):
             if id(each) not in own:
                 for x in operands(each):
                     self._lasts.pop(getattr(x, "name", ""), None)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 
 from symgraph.codegen.llvm_memory import computed_in, round_to
-from symgraph.codegen.loops import Compute, LoopKernel, statements
+from symgraph.codegen.loops import Compute, LoopKernel, all_of, of_form
 from symgraph.codegen.vectors import Body, Register, declarations, suffix, type_of
 from symgraph.errors import DeviceError
 from symgraph.graph.types import BOOL, DType, dtype
@@ -37,6 +37,7 @@ def text_for(texts: Mapping[str, str] | None, row: DType) -> str | None:
     return found.get(row.name) or found.get(computed_in(row).name)
 
 
+@of_form
 def unwritten(kernel: LoopKernel) -> str | None:
     """The op of a user's that has no LLVM for what a kernel does with it; None where there is none."""
     return without_text(kernel, lambda op: op.llvm)
@@ -44,7 +45,7 @@ def unwritten(kernel: LoopKernel) -> str | None:
 
 def without_text(kernel: LoopKernel, texts: Callable[[ScalarOp], Mapping[str, str] | None]) -> str | None:
     """The op of a user's whose texts are not for a dtype that the kernel has; None where there is none."""
-    for each, _, _ in statements(kernel):
+    for each in all_of(kernel):
         if not isinstance(each, Compute) or not isinstance(each.op, ScalarOp):
             continue
         if text_for(texts(each.op), each.args[0].row) is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symgraph.codegen.complex_ops import is_spoken
 from symgraph.codegen.llvm_reductions import reduces
-from symgraph.codegen.loops import Compute, LoopKernel, Number, Reduce, of_form, statements
+from symgraph.codegen.loops import Compute, LoopKernel, Number, Reduce, all_of, of_form
 from symgraph.ops.own_scalar import ScalarOp
 from symgraph.ops.transcendental import pow
 
@@ -13,7 +13,7 @@ from symgraph.ops.transcendental import pow
 def unspoken(kernel: LoopKernel) -> str | None:
     """What of a kernel cannot be said, in a few words; None where all can, but for ops of users' own, which `own_llvm`
     and `own_cuda` know."""
-    for each, _, _ in statements(kernel):
+    for each in all_of(kernel):
         match each:
             case Compute(op=ScalarOp()):
                 continue

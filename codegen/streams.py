@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgraph.codegen.llvm_memory import INT64, address
-from symgraph.codegen.loops import Compute, Load, LoopKernel, Reduce, Store, of_kernel, statements
+from symgraph.codegen.loops import Compute, Load, LoopKernel, Reduce, Store, all_of, of_kernel
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.types import BOOL
 from symgraph.optimizations.cost import weight
@@ -49,7 +49,7 @@ def first_whole(
 
 @of_kernel
 def _is_light(kernel: LoopKernel) -> bool:
-    every = [x for x, _, _ in statements(kernel)]
+    every = all_of(kernel)
     if any(isinstance(x, Reduce) for x in every):
         return False
     work = sum(weight(x.op, len(x.args)) for x in every if isinstance(x, Compute))

@@ -19,6 +19,7 @@ from symgraph.codegen.loops import (
     Store,
     Sweep,
     Value,
+    all_of,
     carries,
     makers,
     of_form,
@@ -90,7 +91,7 @@ class _Shape(NamedTuple):
 
 @of_form
 def _shape(kernel: LoopKernel) -> _Shape:
-    every = [x for x, _, _ in statements(kernel)]
+    every = all_of(kernel)
     rows = {x.param.type.dtype if isinstance(x, Store) else x.target.row for x in every}
     weights = [_work(x) for x in every if isinstance(x, Compute)]
     return _Shape(
@@ -145,7 +146,7 @@ def carries_well(kernel: LoopKernel, machine: Machine, elements: int) -> bool:
 def _recurrence(kernel: LoopKernel) -> float:
     """The operations from what a turn is given to what it gives, of which each waits for the one before."""
     behind: dict[str, float] = {x.target.name: 0.0 for x in carries(kernel)}
-    for x, _, _ in statements(kernel):
+    for x in all_of(kernel):
         own = [behind[y.name] for y in operands(x) if isinstance(y, Value) and y.name in behind]
         if isinstance(x, Compute) and own:
             behind[x.target.name] = _work(x) + max(own)
@@ -174,7 +175,7 @@ def _dependence(kernel: LoopKernel) -> tuple[float, int]:
     depths: dict[str, float] = {}
     alive: set[str] = set()
     most = 0
-    every = [x for x, _, _ in statements(kernel)]
+    every = all_of(kernel)
     for x in every:
         if not isinstance(x, Store):
             own = _work(x) if isinstance(x, Compute) else 0.0

@@ -446,11 +446,13 @@ class Body:
         return Register(self.named(text), x.row, lanes)
 
     def _pair(self, x: Value, y: Value) -> tuple[Register, Register]:
-        first = x if isinstance(x, Register) else y
-        assert isinstance(first, Register), "two numbers have no type"
-        a, b = self.like(x, first), self.like(y, first)
-        assert (a.row is b.row and a.lanes == b.lanes) or a.type == b.type, f"{a.type} meets {b.type}"
-        return a, b
+        if not isinstance(x, Register):
+            assert isinstance(y, Register), "two numbers have no type"
+            x = self.like(x, y)
+        elif not isinstance(y, Register):
+            y = self.like(y, x)
+        assert (x.row is y.row and x.lanes == y.lanes) or x.type == y.type, f"{x.type} meets {y.type}"
+        return x, y
 
     def _binary(self, of_floats: str, signed: str, unsigned: str, x: Value, y: Value) -> Register:
         a, b = self._pair(x, y)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
+from symgraph.graph.dims import Dim
 from symgraph.graph.node import Node
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.shape import expand_dims, squeeze, transpose
@@ -24,6 +26,19 @@ class Read(NamedTuple):
         return tuple([None if place is None else mine[place] for place in self.axes])
 
 
+def own_axes(shape: tuple[Dim, ...]) -> Axes:
+    """The axes of a reader that has those of one value."""
+    if 1 in shape:
+        return tuple([None if size == 1 else axis for axis, size in enumerate(shape)])
+    return _first(len(shape))
+
+
+@cache
+def _first(rank: int) -> Axes:
+    """One object for all values, of which there are as many as nodes."""
+    return tuple(range(rank))
+
+
 def seen_through(x: Node) -> Read:
     """The value behind the moves at ``x``, and along which axes of ``x`` its own lie.
 
@@ -34,7 +49,7 @@ def seen_through(x: Node) -> Read:
     >>> seen_through(expand_dims(x, 1)).axes
     (0, 2)
     """
-    axes: Axes = tuple([None if size == 1 else axis for axis, size in enumerate(x.shape)])
+    axes = own_axes(x.shape)
     while x.op in _MOVES and (behind := _behind(x, axes)) is not None:
         x, axes = x.inputs[0], behind
     return Read(x, axes)

@@ -10,13 +10,14 @@ outside waits in between (greedy fusion as in XLA's; the test for cycles keeps t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 
 from symgraph.graph.dims import Dim
 from symgraph.graph.node import Node
 from symgraph.graph.walk import toposort
-from symgraph.optimizations.alignment import Axes, Read
+from symgraph.optimizations.alignment import Axes, Read, own_axes
 from symgraph.optimizations.groups import (
     LEAVES,
     MOST_ARRAYS,
@@ -29,7 +30,6 @@ from symgraph.optimizations.groups import (
     deciders,
     is_computed,
     lay_out,
-    own_axes,
     reads_of,
     rows_first,
 )
@@ -61,7 +61,7 @@ class _Fusion:
         self._why: dict[tuple[Node, Node], str] = {}
         self._reads: dict[Node, tuple[Read, ...]] = {}
         self._deps: dict[Node, tuple[Node, ...]] = {}
-        self._readers: dict[Node, list[Node]] = {}
+        self._readers: defaultdict[Node, list[Node]] = defaultdict(list)
         self._place: dict[Node, int] = {}
 
     def run_apart(self, roots: list[Node]) -> list[Group]:
@@ -97,14 +97,14 @@ class _Fusion:
         return source is None or not source.is_kernel
 
     def _needs(self, node: Node) -> tuple[Node, ...]:
-        """What a node reads, and what decides its sizes."""
+        """What a node reads, and what decides its sizes; each once."""
         known = self._deps.get(node)
         if known is None:
-            known = node.deps
+            every: Iterable[Node] = node.deps
             if is_computed(node):
                 reads = self._reads[node] = reads_of(node)
-                known = (*[read.source for read in reads], *deciders(node))
-            self._deps[node] = known
+                every = (*[read.source for read in reads], *deciders(node))
+            known = self._deps[node] = tuple(dict.fromkeys(every))
         return known
 
     # Growing
@@ -187,8 +187,8 @@ class _Fusion:
             lay_out(group, node)
 
     def _note_readers(self, node: Node) -> None:
-        for source in dict.fromkeys(self._deps[node]):
-            self._readers.setdefault(source, []).append(node)
+        for source in self._deps[node]:
+            self._readers[source].append(node)
 
     def _number(self, node: Node) -> None:
         """Give the step of a node a number, unless it was merged with one that has; the steps that it reads know it.
@@ -405,7 +405,7 @@ class _Fusion:
     def _cuts(self, between: Mapping[tuple[Group, Group], str]) -> Iterator[Cut]:
         """The values that pass between kernels; ``between`` says why two are not one."""
         for node, group in self._group.items():
-            for source in dict.fromkeys(self._deps[node]) if group.is_kernel else ():
+            for source in self._deps[node] if group.is_kernel else ():
                 other = self._group.get(source)
                 if other is None or other is group or source in group.along:
                     continue

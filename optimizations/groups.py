@@ -13,7 +13,7 @@ from symgraph.graph.op import CONSTANT, PLACEHOLDER, VARIABLE
 from symgraph.graph.types import TupleType
 from symgraph.ops.reduce import all, any, argmax, argmin, max, min, prod, sum, supremum
 from symgraph.ops.shape import reshape
-from symgraph.optimizations.alignment import Axes, Read, aligned, is_source, seen_through
+from symgraph.optimizations.alignment import Axes, Read, aligned, is_source, own_axes, seen_through
 from symgraph.optimizations.pattern import MOVES
 
 LEAVES = (PLACEHOLDER, VARIABLE, CONSTANT)
@@ -148,11 +148,6 @@ def lay_out(group: Group, node: Node) -> None:
     group.domains = {frozenset(group.sizes)}
     if reduction:
         group.domains.add(frozenset(a for a in axes if a is not None))
-
-
-def own_axes(shape: tuple[Dim, ...]) -> Axes:
-    """The axes of a kernel that has those of one value."""
-    return tuple([None if size == 1 else axis for axis, size in enumerate(shape)])
 
 
 def rows_first(sizes: dict[int, Dim], inner: Container[int]) -> dict[int, Dim]:

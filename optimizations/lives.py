@@ -10,7 +10,7 @@ from math import prod
 from typing import NamedTuple
 
 from symgraph.graph.binding import UnboundSize, evaluate_dim
-from symgraph.graph.dims import Size
+from symgraph.graph.dims import Dim, Size
 from symgraph.graph.node import Node
 from symgraph.graph.types import TensorType
 from symgraph.ops.shape import expand_dims, reshape, squeeze
@@ -61,7 +61,8 @@ class Values:
         self.plan, self.needs, self.sizes = plan, needs, sizes
         self.results = frozenset(plan.results)
         self.views = {step.node: step for step in plan.steps if isinstance(step, View)}
-        self.shape = {x: shape_of(x, sizes) for step in needs for x in step.writes}
+        self._shapes: dict[tuple[Dim, ...], Shape | None] = {}
+        self.shape = {x: self._shape_of(x) for step in needs for x in step.writes}
         self.donated = frozenset(donated)
         self._bases: dict[Step, Counter[Node]] = {}
         """How often each step reads what lies in the memory of a value."""
@@ -76,6 +77,15 @@ class Values:
         }
         self.names = {x: _name(x) for x in self.arena}
         """What pictures and errors call them."""
+
+    def _shape_of(self, node: Node) -> Shape | None:
+        """As `shape_of` has it: most values have the sizes of some other."""
+        if not isinstance(node.type, TensorType):
+            return None
+        sizes = node.type.shape
+        if sizes not in self._shapes:
+            self._shapes[sizes] = shape_of(node, self.sizes)
+        return self._shapes[sizes]
 
     def _lies_in_order(self, node: Node) -> bool:
         """Whether a view has the elements of its base in their order, in a shape that is known."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -24,8 +23,7 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-@dataclass(frozen=True, slots=True)
-class Buffer:
+class Buffer(NamedTuple):
     """A value that needs memory from the step that writes it to the last step that reads it, both included."""
 
     name: str
@@ -33,9 +31,6 @@ class Buffer:
     """Bytes."""
     first: int
     last: int
-
-    def __post_init__(self) -> None:
-        assert self.size >= 0 and self.first <= self.last, self
 
 
 class Arena(NamedTuple):
@@ -120,6 +115,8 @@ def place(buffers: Iterable[Buffer], pairs: Pairs = ()) -> Arena:
     ((0, 256, 0), 320, 320)
     """
     buffers = tuple(buffers)
+    wrong = [b for b in buffers if b.size < 0 or b.first > b.last]
+    assert not wrong, wrong
     shared = in_place(buffers, pairs)
     blocks, steps = _blocks(buffers, shared)
     bottoms, size = _pack(blocks, len(steps))

@@ -71,7 +71,7 @@ def rewrite(
         for _ in range(_SWEEPS):
             work = _Work(table, dict(kept), log, roots)
             found = [work.normal_form(root) for root in roots]
-            if not work.uses.declined or all(a is b for a, b in zip(found, roots, strict=True)):
+            if all(map(is_, found, roots)) or work.is_done():
                 return found
             roots = found  # what was used elsewhere may no longer be
     raise GraphError(f"the rules of {table.name} do not come to rest")
@@ -89,7 +89,7 @@ class _Work:
         self._log = log
         self._bodies: dict[Graph, Graph] = {}
         """What became of the graphs that nodes hold."""
-        self.uses = Uses(roots, self._now)
+        self.uses = Uses(roots, self._becomes)
 
     def normal_form(self, root: Node) -> Node:
         final, becomes = self._final, self._becomes
@@ -110,11 +110,15 @@ class _Work:
                     self._known(path, left)
         return final[root]
 
+    def is_done(self) -> bool:
+        """Whether another sweep would change nothing."""
+        return self.uses.still_declines(self._final)
+
     def _known(self, path: list[Node], left: list[Iterator[Node]]) -> None:
         """All is known that the last node on the path waits for."""
         node, becomes = path[-1], self._becomes
         if node not in becomes and (after := self._step(node)) is not node:
-            if self._now(after) is node:
+            if self.uses.now(after) is node:
                 raise self._undone(node)
             becomes[node] = after
             self.uses.replaced(node, after)
@@ -133,11 +137,6 @@ class _Work:
             after = graph(body.inputs, roots, name=body.name, inner=True)
             self._bodies |= {body: after, after: after}
         return self._bodies[body]
-
-    def _now(self, node: Node) -> Node:
-        while node in self._becomes:
-            node = self._becomes[node]
-        return node
 
     def _step(self, node: Node) -> Node:
         """The node on inputs in normal form, or what a rule makes of it; itself when nothing is left to do."""

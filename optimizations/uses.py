@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from symgraph.graph.node import Node
 from symgraph.graph.walk import toposort
@@ -15,20 +15,29 @@ class Uses:
     Counting starts at the first question, for most programs raise none.
     """
 
-    def __init__(self, roots: Sequence[Node], now: Callable[[Node], Node]) -> None:
-        """``now`` tells what a node has become."""
-        self._roots, self._now = roots, now
+    def __init__(self, roots: Sequence[Node], becomes: Mapping[Node, Node]) -> None:
+        """``becomes`` tells what took the place of a node, and what of that."""
+        self._roots, self._becomes = roots, becomes
         self._count: dict[Node, int] | None = None
-        self.declined = False
-        """Whether anything was left undone because a node has other readers."""
+        self._read_elsewhere: dict[Node, None] = {}
+        """What has other readers, so that something was left undone."""
+        self._too_dear: list[tuple[Node, Node]] = []
+        """What was left as it is because of other readers, and what it would have become."""
         self.asked = False
         """Whether a rule has asked about readers since this was set to False."""
+
+    def now(self, node: Node) -> Node:
+        """What a node has become."""
+        while node in self._becomes:
+            node = self._becomes[node]
+        return node
 
     def once(self, node: Node) -> bool:
         """Whether no more than one node reads this one."""
         self.asked = True
-        alone = self._counted().get(self._now(node), 0) <= 1
-        self.declined |= not alone
+        alone = self._counted().get(self.now(node), 0) <= 1
+        if not alone:
+            self._read_elsewhere[node] = None
         return alone
 
     def grows(self, before: Node, after: Node, known: Container[Node]) -> bool:
@@ -48,8 +57,17 @@ class Uses:
             if count.get(node, 0) <= 1 and node not in read:
                 saved += node_cost(node)
                 vanishing += set(node.deps)
-        self.declined |= spent > saved
+        if spent > saved:
+            self._too_dear.append((before, after))
         return spent > saved
+
+    def still_declines(self, known: Container[Node]) -> bool:
+        """Whether all that was left undone would be again, now that the program is another."""
+        dear, read = self._too_dear, self._read_elsewhere
+        self._too_dear = []
+        return all(self._counted().get(self.now(x), 2) > 1 for x in read) and all(
+            self.grows(before, after, known) for before, after in dear
+        )
 
     def replaced(self, before: Node, after: Node) -> None:
         """What reads one node reads another from now on."""
@@ -65,12 +83,12 @@ class Uses:
         if self._count is None:
             self._count = {}
             for root in self._roots:
-                self._add(self._now(root), 1)
+                self._add(self.now(root), 1)
         return self._count
 
     def _add(self, node: Node, readers: int) -> None:
         assert self._count is not None
-        count, now = self._count, self._now
+        count, now = self._count, self.now
         waiting = [node]
         while waiting:
             node = now(waiting.pop())
@@ -84,7 +102,7 @@ class Uses:
         assert self._count is not None
         waiting = [node]
         while waiting:
-            node = self._now(waiting.pop())
+            node = self.now(waiting.pop())
             self._count[node] -= 1
             if not self._count[node]:
                 del self._count[node]

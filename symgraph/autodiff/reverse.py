@@ -14,13 +14,13 @@ from symgraph.autodiff.loops import loop_slopes
 from symgraph.autodiff.selection import moved_mask, selected, total
 from symgraph.errors import GradientError
 from symgraph.graph.collector import paused
-from symgraph.graph.constants import MOVES
+from symgraph.graph.constants import MOVES, uniform
 from symgraph.graph.node import Node, located
 from symgraph.graph.op import ITEM, PACK, as_node, constant, items
 from symgraph.graph.origin import inherit
 from symgraph.graph.types import TupleType
 from symgraph.graph.walk import expand, toposort
-from symgraph.ops.arithmetic import astype, real, where
+from symgraph.ops.arithmetic import astype, multiply, real, where
 from symgraph.ops.broadcast import broadcast_to, sum_to
 from symgraph.ops.control import BRANCH, LOOP
 from symgraph.ops.create import zeros_like
@@ -167,7 +167,7 @@ def _push(node: Node, active: set[Node], sums: _Sums) -> None:
                 # Selected again behind the slope, which may be infinite where nothing was selected.
                 slope = selection.of(contribution) if selection else contribution
                 slope = slope if mask is None else where(mask, slope, constant(0, slope.row))
-                sums.add(x, _fitted(slope, x, node))
+                sums.add(x, _fitted(_without_one(slope), x, node))
             case 0:
                 sums.add(x, None)
             case GradientError():
@@ -210,6 +210,16 @@ def contributions(node: Node, g: Any) -> Sequence[Any]:
     # An input used twice gets the whole at its first place.
     slopes = (total.pop(x, None) for x in node.inputs)
     return [0 if slope is None else slope for slope in slopes]
+
+
+def _without_one(slope: Node) -> Node:
+    """``x`` for ``1 * x``, which the slope of a sum makes of what comes next: rules would have to build all that is
+    behind anew."""
+    if slope.op is multiply.op and slope.row.is_float:
+        for factor, other in (slope.inputs, slope.inputs[::-1]):
+            if uniform(factor) == 1 and other.type == slope.type:
+                return other
+    return slope
 
 
 def _fitted(g: Node, x: Node, node: Node) -> Node:

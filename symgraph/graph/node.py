@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from _weakref import _remove_dead_weakref  # type: ignore[attr-defined]
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from weakref import WeakValueDictionary
+from weakref import ref
 
 import numpy as np
 
@@ -126,7 +127,16 @@ class Node(Operators):
 MOST_LISTED = 32
 """Operands that a message lists."""
 E = TypeVar("E", bound=Exception)
-_live: WeakValueDictionary[Any, Node] = WeakValueDictionary()
+
+
+class _Known(ref[Node]):
+    """What leads to a live node, and the key of that: as `WeakValueDictionary` has it, made in a third of the time."""
+
+    __slots__ = ("key",)
+    key: Any
+
+
+_live: dict[Any, _Known] = {}
 _recorders: dict[int, list[set[Node]]] = {}
 """Of each thread that records, by its number."""
 _making = threading.Lock()
@@ -155,16 +165,23 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None, type: Typ
             node = Node(op, inputs, attrs, type, _with_sources(inputs, attrs), here())
             if op.binds_sizes:
                 _own_sizes(node)
-            _live[key] = node
+            known = _Known(node, _forget)
+            known.key = key
+            _live[key] = known
     if _recorders:
         _record(node)
     return node
 
 
 def _known(key: Any) -> Node | None:
-    """The live node for a key: `WeakValueDictionary.get` without the exception that it catches for one that is new."""
-    ref = _live.data.get(key)  # type: ignore[attr-defined]
-    return None if ref is None else ref()
+    """The live node for a key."""
+    known = _live.get(key)
+    return None if known is None else known()
+
+
+def _forget(known: _Known, live: Any = _live, remove: Any = _remove_dead_weakref) -> None:
+    """The node is gone; another of its key may be there already. At the end of a process the module may be too."""
+    remove(live, known.key)
 
 
 @contextmanager
@@ -188,7 +205,7 @@ def _record(node: Node) -> None:
 
 def live() -> list[Node]:
     """Every node that ``make`` has made and something still holds."""
-    return [node for ref in _live.valuerefs() if (node := ref()) is not None]
+    return [node for known in list(_live.values()) if (node := known()) is not None]
 
 
 def settle(node: Node, rules: object) -> None:

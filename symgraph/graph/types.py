@@ -25,23 +25,11 @@ class DType:
     kind: str  # "bool", "int", "uint", "float" or "complex"
     bits: int
     numpy: np.dtype[Any]
-
-    @property
-    def is_float(self) -> bool:
-        return self.kind == "float"
-
-    @property
-    def is_complex(self) -> bool:
-        return self.kind == "complex"
-
-    @property
-    def is_inexact(self) -> bool:
-        """Whether gradients can flow through values of this dtype."""
-        return self.kind in ("float", "complex")
-
-    @property
-    def is_integer(self) -> bool:
-        return self.kind in ("int", "uint")
+    is_float: bool
+    is_complex: bool
+    is_inexact: bool
+    """Whether gradients can flow through values of this dtype."""
+    is_integer: bool
 
     def __repr__(self) -> str:
         return self.name
@@ -49,7 +37,10 @@ class DType:
 
 def _row(name: str, short: str, kind: str, bits: int) -> DType:
     numpy = np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
-    return DType(name, short, kind, bits, numpy)
+    is_float, is_complex = kind == "float", kind == "complex"
+    return DType(
+        name, short, kind, bits, numpy, is_float, is_complex, is_float or is_complex, kind in ("int", "uint")
+    )
 
 
 DTYPES = (

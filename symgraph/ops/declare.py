@@ -301,8 +301,8 @@ def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
 
 def promoted(find: Callable[..., Loop], args: Sequence[Any]) -> list[Node]:
     """The arguments as nodes of the dtypes that the op takes; Python numbers are weak."""
-    if all(isinstance(x, Node) for x in args):
-        given = tuple([x.row for x in args])
+    given = tuple([x.row for x in args if isinstance(x, Node)])
+    if len(given) == len(args):
         rows, _ = find(*given)
         return list(args) if rows == given else [cast_to(x, row) for x, row in zip(args, rows, strict=True)]
     weak = (int, float, complex)

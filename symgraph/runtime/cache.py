@@ -61,13 +61,14 @@ class Cache:
         if path is None:
             return None
         try:
-            content = path.read_bytes()
+            with open(path, "rb") as file:
+                content = file.read()
         except OSError:
             return None
         head = len(_MAGIC) + 32
         if content[:head] != _head(content[head:]):
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # it was used
@@ -79,8 +80,9 @@ class Cache:
         if path is None:
             return
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{os.urandom(8).hex()}.new")
+            place = os.path.dirname(path)
+            os.makedirs(place, exist_ok=True)
+            unfinished = os.path.join(place, f".{os.urandom(8).hex()}.new")
             try:
                 with open(unfinished, "xb", opener=_ours) as file:
                     file.write(_head(content) + content)
@@ -89,14 +91,15 @@ class Cache:
                 with contextlib.suppress(OSError):
                     os.unlink(unfinished)
                 raise
-            if int(path.stem[-4:], 16) % _SCANNED == 0:
+            name, _ = os.path.splitext(path)
+            if int(name[-4:], 16) % _SCANNED == 0:
                 self._evict()
 
-    def _path(self, key: str) -> Path | None:
+    def _path(self, key: str) -> str | None:
         if self._place is None:
             return None
         name = digest(key.encode()).hex()
-        return self._place / name[:2] / f"{name[2:]}.o"
+        return os.path.join(self._place, name[:2], f"{name[2:]}.o")
 
     def _evict(self) -> None:
         """Down to three quarters of the limit, where it is more; what a killed process left unfinished goes too."""

@@ -29,6 +29,8 @@ CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 """How Python calls a function: with the address of its table, and the range of its first loop."""
 _QUIET, _LEFT = 0.5, 64
 """Seconds without another task after which there is leisure; and so many tasks are left for it: the latest."""
+_UNWRITTEN = 4 << 20
+"""Bytes of object files that wait for leisure before they are on disk."""
 
 
 class Follower(Protocol):
@@ -105,6 +107,8 @@ class Code:
         self._functions: dict[str, Function] = {}
         self._waiting, self._count = _nothing()
         self._leisure: deque[Callable[[], None]] = deque(maxlen=_LEFT)
+        self._unwritten: dict[str, bytes] = {}
+        """Object files that are not on disk yet."""
         self._worker: threading.Thread | None = None
         self._lock = threading.RLock()
         """Nobody else compiles or loads meanwhile."""
@@ -146,16 +150,29 @@ class Code:
 
     def made(self, text: str, level: int) -> bytes:
         """The object file of a module, from disk if it is there."""
-        code = self._store.get(_key(text, level))
+        key = _key(text, level)
+        code = self._store.get(key)
         if code is None:
             with self._lock:
                 get_ready()
             code = compiled(text, level)
-            self._store.put(_key(text, level), code)
+            self._keep(key, code)
         return code
+
+    def _keep(self, key: str, code: bytes) -> None:
+        """It goes to disk in a while, for that takes as long as a small kernel does to be compiled."""
+        self._unwritten[key] = code
+        is_much = sum(map(len, tuple(self._unwritten.values()))) > _UNWRITTEN
+        (self.later if is_much else self.at_leisure)(self._write)
+
+    def _write(self) -> None:
+        for key, code in tuple(self._unwritten.items()):
+            self._store.put(key, code)
+            self._unwritten.pop(key, None)
 
     def units(self, functions: Sequence[Function]) -> list[Unit] | None:
         """The code that runs in functions, each piece once; None where it is not on disk."""
+        self._write()
         with self._lock:  # which may import what packs
             found = {id(each): each for each in (self._modules[function.name] for function in functions)}
             units = [self._unit(each) for each in found.values()]
@@ -231,7 +248,7 @@ class Code:
         with self._lock:
             made = self.made(found.best, BEST)
             if found.has_two and is_unchanged() and (key := _same(found.first)) is not None:
-                self._store.put(key, made)
+                self._keep(key, made)
             self._loader.load(made)
             addresses = [self._loader.address(_better_name(name)) for name in found.names]
             found.is_best = True
@@ -248,11 +265,13 @@ class Code:
             self._put(None)
             worker.join()
             self._worker = None
+        self._write()
 
     def _alone(self) -> None:
         """In a copy of the process, which has no other thread."""
         self._waiting, self._count = _nothing()
         self._leisure.clear()
+        self._unwritten.clear()  # which the other one writes
         self._worker = None
         self._lock.release()
 

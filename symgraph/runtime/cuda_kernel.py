@@ -14,7 +14,7 @@ from symgraph.codegen.cuda_printer import CudaKernel, print_cuda
 from symgraph.codegen.layout import Layout, accesses
 from symgraph.codegen.llvm_memory import computed_in
 from symgraph.codegen.long_rows import in_parts
-from symgraph.codegen.loops import Reduce, Store, makers, statements
+from symgraph.codegen.loops import Reduce, Store, all_of, makers
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.graph.binding import UnboundSize, evaluate_dim
 from symgraph.graph.dims import Size, symbols
@@ -48,9 +48,7 @@ class CudaStep(LaunchedStep):
         self._names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
         by_name = dict(zip(self._names, self.nodes, strict=True))
         self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place_of_threads(self.loops)))
-        self._needs_columns = any(
-            isinstance(x, Reduce) and x.op in EXTREMES for x, _, _ in statements(self.loops)
-        )
+        self._needs_columns = any(isinstance(x, Reduce) and x.op in EXTREMES for x in all_of(self.loops))
         self._forms: dict[tuple[Layout, Form], CudaKernel] = {}
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
@@ -134,7 +132,7 @@ class CudaStep(LaunchedStep):
                 if home is None:
                     yield computed_in(makers(self.loops)[name].target.row), rows * columns
         if self.kernel.columns and is_cut:
-            for each, _, _ in statements(self.loops):
+            for each in all_of(self.loops):
                 if isinstance(each, Reduce):
                     for x in Found(CudaBody(), each).state:
                         yield x.row, rows * parts(columns)[0]

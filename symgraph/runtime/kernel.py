@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.codegen.loops import Load, LoopKernel, Reduce, Store, columns_of, statements
+from symgraph.codegen.loops import Load, LoopKernel, Reduce, Store, all_of, columns_of
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.numpy_printer import print_kernel
 from symgraph.codegen.printed import Printed, Room, View
@@ -54,7 +54,7 @@ class Compiled:
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
         self._variables = tuple(loop.variable for loop in (*self.loops.rows, *columns_of(self.loops)))
         self._upright = _is_upright(self.loops)
-        reduced = (x.op for x, _, _ in statements(self.loops) if isinstance(x, Reduce))
+        reduced = (x.op for x in all_of(self.loops) if isinstance(x, Reduce))
         self.needs_columns = not EXTREMES.isdisjoint(reduced)
 
     @cached_property
@@ -175,7 +175,7 @@ def _is_upright(loops: LoopKernel) -> bool:
     rows = {loop.variable for loop in loops.rows}
     columns = {loop.variable for loop in columns_of(loops)}
     votes = 0
-    for access, _, _ in statements(loops):
+    for access in all_of(loops):
         if isinstance(access, Load | Store):
             used = [set(symbols(dim)) for dim in access.index if isinstance(dim, Size)]
             if any(each & rows for each in used) and any(each & columns for each in used):

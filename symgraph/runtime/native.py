@@ -14,7 +14,7 @@ from symgraph.codegen.aliasing import in_place
 from symgraph.codegen.denormals import flushing
 from symgraph.codegen.layout import Layout, is_upright
 from symgraph.codegen.llvm_printer import Native, print_native
-from symgraph.codegen.loops import Reduce, statements
+from symgraph.codegen.loops import Reduce, all_of
 from symgraph.codegen.lower import arrays_of, lower
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.row_blocks import blocks, bytes_of_blocks, can_be_shared, most_blocks, sweeps, units
@@ -50,9 +50,7 @@ class NativeKernel:
         self.loops = lower(kernel)
         self.nodes = (*arrays_of(kernel), *kernel.writes)
         self.names = [param.name for param in (*self.loops.reads, *self.loops.writes)]
-        self.needs_columns = any(
-            isinstance(x, Reduce) and x.op in EXTREMES for x, _, _ in statements(self.loops)
-        )
+        self.needs_columns = any(isinstance(x, Reduce) and x.op in EXTREMES for x in all_of(self.loops))
         self._room = room_of(self.loops, self._machine, upright=is_upright(self.loops))
         by_name = dict(zip(self.names, self.nodes, strict=True))
         self._in_place = tuple((by_name[a], by_name[b]) for a, b in sorted(in_place(self.loops)))
@@ -60,6 +58,8 @@ class NativeKernel:
         self._printed: dict[Layout, Native] = {}
         self._known: tuple[Any, tuple[Layout, list[int], list[list[int]]]] | None = None
         """What arrays that lie somehow were arranged as at last."""
+        self._shared: tuple[Any, Shares] | None = None
+        """How it was shared among threads at last, for some sizes."""
         self.functions: set[Function] = set()
 
     def needs(self, sizes: Mapping[Size, int]) -> Needs:
@@ -68,7 +68,7 @@ class NativeKernel:
             rows, columns = self.space(sizes)
         except UnboundSize:
             return Needs()
-        size = self._shares(sizes, columns).bytes
+        size = self._shares(sizes).bytes
         if self._threads_of_blocks(sizes, rows, columns) > 1:
             upright = is_upright(self.loops)
             count = units(rows, self._lanes, upright=upright)
@@ -91,7 +91,7 @@ class NativeKernel:
         (function,) = code().functions([self._native(layout)])
         self.functions.add(function)
         tail = [*turns, *itertools.chain(*steps)]
-        own = self._shares(sizes, columns)
+        own = self._shares(sizes)
         if layout.is_shared:
             upright = layout.vector < layout.rows
             count = len(sweeps(self.loops)) * blocks(turns[layout.rows :], upright=upright)
@@ -140,7 +140,7 @@ class NativeKernel:
     ) -> tuple[Layout, list[int], list[list[int]]]:
         """The layout, the sizes of its loops, and the bytes that a turn of each goes in each access; found once where
         it is asked twice."""
-        key = tuple([(x.shape, x.strides) for x in arrays]), tuple(sizes.items())
+        key = tuple([n for x in arrays for n in (*x.shape, *x.strides)]), tuple(sizes.items())
         known = self._known
         if known is None or known[0] != key:
             self._known = known = key, self._laid(arrays, sizes)
@@ -153,7 +153,7 @@ class NativeKernel:
         found = arranged(self.loops, dict(zip(self.names, arrays, strict=True)), rows, columns)
         shared = self._threads_of_blocks(sizes, rows, columns) > 1
         laid = with_blocks(*found, shared=shared)
-        return without_single(*laid) if not shared and self._shares(sizes, columns).threads > 1 else laid
+        return without_single(*laid) if not shared and self._shares(sizes).threads > 1 else laid
 
     def _threads_of_blocks(
         self, sizes: Mapping[Size, int], rows: Sequence[int], columns: Sequence[int]
@@ -169,9 +169,16 @@ class NativeKernel:
         most = most_blocks(prod(columns), upright=upright)
         return sharing(min(threads, most // 2), cost) if cost > LONG else 1
 
-    def _shares(self, sizes: Mapping[Size, int], columns: Sequence[int]) -> Shares:
-        rows, _ = self.space(sizes)
-        return shares(self.kernel, sizes, self._threads, prod(rows), self._room.bytes(prod(columns)))
+    def _shares(self, sizes: Mapping[Size, int]) -> Shares:
+        """Found once where it is asked twice: the costs of all nodes are added up for it."""
+        key = tuple(sizes.items())
+        known = self._shared
+        if known is None or known[0] != key:
+            rows, columns = self.space(sizes)
+            room = self._room.bytes(prod(columns))
+            found = shares(self.kernel, sizes, self._threads, prod(rows), room)
+            self._shared = known = key, found
+        return known[1]
 
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:

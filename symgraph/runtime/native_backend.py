@@ -34,7 +34,7 @@ from symgraph.runtime.native_recurrence import NativeRecurrence, is_recurrence
 from symgraph.runtime.native_words import place_of
 from symgraph.runtime.own_native import unsaid
 from symgraph.runtime.pool import processors
-from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepared
+from symgraph.runtime.prepared import KernelCall, KernelCode, KernelTurn, Prepared, Rehearsal
 from symgraph.runtime.program import PlanProgram
 from symgraph.runtime.recipes import Recipe
 from symgraph.runtime.recording import recipe_of
@@ -105,7 +105,7 @@ class NativeProgram(PlanProgram):
 
     def get_ready(self, prepared: Prepared, arrays: Sequence[Array]) -> None:
         """All kernels are compiled together."""
-        arena = Memory().take(prepared.storage.arena.size)
+        arena = self._memory.take(prepared.storage.arena.size)
         alike = self._alike(prepared, arrays)
         rehearsal = prepared.rehearsed(arrays if alike is None else alike, arena)
         sizes = prepared.sizes
@@ -118,13 +118,22 @@ class NativeProgram(PlanProgram):
         code().functions([native for native in natives if native is not None])
         for turn, _, given in turns:
             turn.get_ready(given, sizes)
-        if self._keep is not None and alike is not None:
-            heavy = _is_heavy(prepared)
-            recipe = recipe_of(prepared, rehearsal, alike, arena.memory, heavy=heavy)
-            if recipe is not None and all(form.nbytes <= _MOST for form in recipe.results):
-                self._left_to_keep -= 1
-                self._recipes[prepared] = recipe
-                self._keep(recipe, self._functions_of(recipe))
+        self._memory.give(arena)
+        results = rehearsal.results
+        if alike is not None and results is not None and all(x.nbytes <= _MOST for x in results):
+            self._left_to_keep -= 1
+            record = partial(self._record, prepared, rehearsal, alike, arena.memory)
+            if sum(x.nbytes for x in alike) > _MOST:  # too much to hold for a while
+                record()
+            else:
+                code().at_leisure(record)
+
+    def _record(self, prepared: Prepared, rehearsal: Rehearsal, given: Sequence[Array], arena: Array) -> None:
+        """Tell other processes what a call does with arrays that lie as those given to a rehearsal."""
+        recipe = recipe_of(prepared, rehearsal, given, arena, heavy=_is_heavy(prepared))
+        if recipe is not None and self._keep is not None:
+            self._recipes[prepared] = recipe
+            self._keep(recipe, self._functions_of(recipe))
 
     def _alike(self, prepared: Prepared, arrays: Sequence[Array]) -> list[Array] | None:
         """New arrays that lie as these do, which another process may be given; None where nothing is kept of a call, or

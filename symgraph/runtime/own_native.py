@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from symgraph.codegen.loops import Compute, LoopKernel, statements
+from symgraph.codegen.loops import Compute, LoopKernel, all_of, of_form
 from symgraph.codegen.own_llvm import explained, proof, unknown, unwritten
 from symgraph.codegen.spoken import unspoken
 from symgraph.graph.types import DType
@@ -27,8 +27,9 @@ def unsaid(kernel: LoopKernel) -> str | None:
     return None
 
 
+@of_form
 def _check_texts(kernel: LoopKernel) -> None:
-    for each, _, _ in statements(kernel):
+    for each in all_of(kernel):
         if isinstance(each, Compute) and isinstance(each.op, ScalarOp):
             _check(each.op, each.args[0].row, each.target.row)
 

@@ -37,6 +37,12 @@ def test_gradient_of_a_node_with_respect_to_itself_is_one():
     assert 1.0 == value(sg.grad(x, x), {x: 2.0})
 
 
+def test_the_slope_of_a_sum_is_no_factor():
+    x = sg.placeholder("float64", ("n",), name="x")
+
+    assert sg.cos(x) is sg.grad(sg.sum(sg.sin(x)), x)
+
+
 def test_gradients_differentiate_again():
     x = scalar()
     y = x

@@ -166,7 +166,7 @@ def test_steps_may_be_far_apart_and_negative():
 @pytest.mark.parametrize("size, first, last", [(-1, 0, 0), (1, 2, 1)])
 def test_an_impossible_buffer(size, first, last):
     with pytest.raises(AssertionError, match="impossible"):
-        Buffer("impossible", size, first, last)
+        place([Buffer("impossible", size, first, last)])
 
 
 def test_a_thousand_buffers_are_placed_quickly():

@@ -72,8 +72,11 @@ def test_the_next_process_begins_with_the_better_code(tmp_path, monkeypatch):
 
 def test_code_that_was_damaged_on_disk_is_made_again(tmp_path):
     text, run = native()
-    (function,) = Code(Cache(tmp_path)).functions([text])
+    code = Code(Cache(tmp_path))
+    (function,) = code.functions([text])
+    code.settle()
     expected = run(function.address)
+    assert list(tmp_path.glob("*/*.o"))
     for path in tmp_path.glob("*/*.o"):
         path.write_bytes(path.read_bytes()[:-9])
     (again,) = Code(Cache(tmp_path)).functions([text])
@@ -116,6 +119,31 @@ def test_code_of_another_process_that_is_damaged_is_refused(tmp_path):
     ):
         with pytest.raises(NotLoaded):
             Code(Cache(tmp_path)).adopted([Unit(names, content, False, unit.text)])
+
+
+def test_nobody_waits_for_the_disk(tmp_path, monkeypatch):
+    text, run = native(seed=20)
+    code = Code(Cache(tmp_path))
+    (function,) = code.functions([text])
+
+    assert not list(tmp_path.iterdir())
+    code.settle()
+    assert len(list(tmp_path.glob("*/*.o"))) == 1
+    monkeypatch.setattr("symgraph.runtime.code.compiled", None)
+    (again,) = Code(Cache(tmp_path)).functions([text])
+    np.testing.assert_array_equal(run(function.address), run(again.address))
+
+
+def test_little_code_waits_for_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("symgraph.runtime.code._UNWRITTEN", 0)
+    asked = []
+    code = Code(Cache(tmp_path))
+    monkeypatch.setattr(code, "later", asked.append)
+    code.functions([native(seed=21)[0]])
+
+    assert 1 == len(asked)
+    asked[0]()
+    assert len(list(tmp_path.glob("*/*.o"))) == 1
 
 
 def test_code_that_no_disk_took_is_not_handed_on():
