@@ -54,10 +54,7 @@ class Loop:
     size: Dim
 
 
-# There are as many of these as nodes, and frozen ones take three times as long to make; still nobody changes them.
-
-
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Param:
     """An array that the kernel reads, or one that it writes."""
 
@@ -100,7 +97,7 @@ class Value(NamedTuple):
 Operand: TypeAlias = Value | Number
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Load:
     """``v0: f32 = x[i, j]``."""
 
@@ -112,7 +109,7 @@ class Load:
         return f"{_declared(self.target)} = {self.param.name}[{_index(self.index)}]"
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Compute:
     """``v1: f32 = add(v0, f32(0.5))``."""
 
@@ -127,7 +124,7 @@ class Compute:
         return f"{_declared(self.target)} = {self.op.name}({', '.join(given)})"
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Reduce:
     """``v2: f32 = reduce(sum, v1)``."""
 
@@ -140,7 +137,7 @@ class Reduce:
         return f"{_declared(self.target)} = reduce({self.op.name}, {self.arg})"
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Carry:
     """``v3: f32 = carry(v0, v4)``."""
 
@@ -152,7 +149,7 @@ class Carry:
         return f"{_declared(self.target)} = carry({self.first}, {self.after})"
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Store:
     """``out[i] = v2``."""
 
