@@ -78,7 +78,8 @@ class Type:
             self.kind, self.names = MASK, K
         elif not self.lanes and not self.is_float:
             self.kind, self.names = GENERAL, _SINGLE.get(self.bits, ())
-        if not self.names or (whole > 512 and whole % 512) or (self.kind == MASK and self.lanes > 64):
+        is_odd = self.lanes & (self.lanes - 1) or self.bits not in _SINGLE
+        if is_odd or not self.names or (self.kind == MASK and self.lanes > 64):
             raise Unknown(text)
         self.width = max(whole, self.bits) // 8 // self.parts
         """Bytes of a register's share in memory."""

@@ -303,14 +303,28 @@ def test_counting_lanes_and_bytes():
         check(body, numbers(drawn.rng, row, 48), 128, row, count=count)
 
 
-def test_a_line_that_is_not_known_leaves_its_function_to_llvm():
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fadd <3 x float> splat (float 0x3FF0000000000000), splat (float 0x3FF0000000000000)",
+        "add <16 x i24> splat (i24 1), splat (i24 2)",
+        "fcmp one float 0x3FF0000000000000, 0x0000000000000000",
+        "icmp samesign ult i64 %count, 7",
+        "load atomic i64, ptr %in monotonic, align 8",
+        "sub i64 %count, 7 ; seven",
+        "frem float 0x3FF0000000000000, 0x3FF0000000000000",
+        "call <16 x float> @llvm.canonicalize.v16f32(<16 x float> zeroinitializer)",
+    ],
+)
+def test_a_line_that_is_not_known_leaves_its_function_to_llvm(line):
     row = dtype("float32")
     drawn = Drawn(np.random.default_rng(3), row, 16)
-    body = drawn.body
-    drawn.store(body.intrinsic("canonicalize", drawn.floats[0]))
-    _, text = module(body)
+    drawn.body.named(line)
+    drawn.store(drawn.body.add(*drawn.floats[:2]))
+    _, text = module(drawn.body)
 
     assert assembled(text) == text
+    assert "module asm" in assembled(text.replace(line, "sub i64 %count, 7"))
 
 
 def test_of_two_functions_one_is_known():
