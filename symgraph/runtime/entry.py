@@ -378,9 +378,11 @@ def is_ready() -> bool:
     return _NATIVE.is_there()
 
 
-def get_ready() -> None:
-    """They can in a while, in this process and in others."""
+def get_ready(*, parts: bool) -> None:
+    """They can in a while, in this process and in others; also those that do a step in ``parts``."""
     _NATIVE.ask()
+    if parts:
+        code().later(lambda: _pool(1))
 
 
 def called(state: State, slow: Callable[..., Any]) -> Callable[..., Any]:

@@ -73,7 +73,7 @@ class Shelf:
         code().at_leisure(lambda: self._write(recipe, functions))
 
     def _write(self, recipe: Recipe, functions: Sequence[Function]) -> None:
-        get_ready()
+        get_ready(parts=any(row.chunk < row.turns for row in recipe.rows))
         units = code().units(functions)  # a disk that took no code will take no recipe
         content = written(recipe, units, self._constants) if units is not None else None
         if content is not None and self.updates is not None and is_unchanged():

@@ -484,7 +484,7 @@ def test_a_copy_of_the_process_recalls_as_well():
 # Another process, indeed
 
 PROGRAM = """
-    import sys, time
+    import os, sys, time
     import numpy as np
     import symgraph as sg
     from symgraph.runtime import identity
@@ -492,9 +492,9 @@ PROGRAM = """
     x, t = (sg.placeholder("float32", ("n", size), name=name) for size, name in ((8, "x"), (3, "t")))
     w, v = (sg.placeholder("float32", shape, name=name) for shape, name in (((8, 16), "w"), ((16, 3), "v")))
     loss = ((sg.tanh(x @ w) @ v - t) ** 2).mean()
-    f = sg.function([x, t, w, v], [loss, *sg.grad(loss, [w, v])])
-    rng = np.random.default_rng(0)
-    given = [rng.normal(size=shape).astype("float32") for shape in ((5, 8), (5, 3), (8, 16), (16, 3))]
+    f = sg.function([x, t, w, v], [loss, *sg.grad(loss, [w, v])], options=sg.Options(threads=1))
+    rng, n = np.random.default_rng(0), int(os.environ.get("ROWS", 5))
+    given = [rng.normal(size=shape).astype("float32") for shape in ((n, 8), (n, 3), (8, 16), (16, 3))]
     print(*(x.tobytes().hex() for x in f(*given)))
     print(*sorted({name.split(".")[0] for name in sys.modules} & {"llvmlite", "networkx", "scipy"}))
     print(*sorted({"symgraph.optimizations.passes", "symgraph.runtime.native_backend"} & set(sys.modules)))
@@ -515,8 +515,9 @@ def answer(run):
     return out.splitlines()
 
 
-def test_a_second_process_imports_no_planner_and_no_compiler():
-    first, second = answer(process()), answer(process())
+@pytest.mark.parametrize("rows", ["5", "20000"])  # so many take parts of the arrays in turn
+def test_a_second_process_imports_no_planner_and_no_compiler(rows):
+    first, second = answer(process(ROWS=rows)), answer(process(ROWS=rows))
 
     assert first[0] == second[0]
     assert "symgraph.optimizations.passes" in first[2]
