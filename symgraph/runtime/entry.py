@@ -382,7 +382,12 @@ def get_ready(*, parts: bool) -> None:
     """They can in a while, in this process and in others; also those that do a step in ``parts``."""
     _NATIVE.ask()
     if parts:
-        code().later(lambda: _pool(1))
+        code().later(_begin_pool)
+
+
+def _begin_pool() -> None:
+    """For those who are to want it."""
+    _pool(1)
 
 
 def called(state: State, slow: Callable[..., Any]) -> Callable[..., Any]:
