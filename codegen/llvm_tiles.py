@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from symgraph.codegen.llvm_memory import INT64, address, counting, load, store
@@ -80,8 +81,9 @@ def functions(
         body = Body(fma=machine.fma)
         _write_product(body, tile, ROWS, tile.vectors, keeps=True)
         yield function(body, KEEPING, f"{_PRODUCT}, ptr %kept")
+    pack: Callable[[Body, Tile], None] = partial(_write_pack, quick=quick)
     for name, parameters, write in (
-        ("pack", _PACK, _write_numbers if quick else _write_pack),
+        ("pack", _PACK, pack),
         ("unpack", _UNPACK, _write_unpack),
         *([("dots", _DOTS, _write_dots)] if dots else []),
         *([] if quick or panels else [("row", _ROW, _write_row)]),
@@ -272,41 +274,28 @@ def _write_row(body: Body, tile: Tile) -> None:
 _PACK = "ptr %from, i64 %down, i64 %across, ptr %to, i64 %pitch, i64 %count, i64 %width"
 
 
-def _write_pack(body: Body, tile: Tile) -> None:
-    """Rows of any strides to rows of whole vectors."""
+def _write_pack(body: Body, tile: Tile, *, quick: bool) -> None:
+    """Rows of any strides to rows of whole vectors; where it is ``quick``, columns number by number."""
 
     def others() -> None:
+        done = integer(0) if quick else in_squares()
+        each(body, done, integer("%count"), 1, numbers)
+
+    def in_squares() -> Register:
         near = body.compare("eq", integer("%down"), tile.size)
         side = min(tile.lanes, SIDE)
         squares = body.select(near, body.and_(integer("%count"), -side), 0)
         each(body, 0, integer("%width"), side, lambda j: _write_squares(body, tile, j, squares))
-        each(body, squares, integer("%count"), 1, lambda i: _number_by_number(body, tile, i))
+        return squares
 
-    _rows_or(body, tile, others)
+    def numbers(i: Register) -> None:
+        x, y = _ends(body, i, "%down", "%pitch")
 
+        def number(j: Register) -> None:
+            found = load(body, tile.row, address(body, x, body.mul(j, integer("%across"))), 0, None)
+            store(body, found, tile.row, address(body, y, body.mul(j, tile.size)), None)
 
-def _write_numbers(body: Body, tile: Tile) -> None:
-    """As `_write_pack`, in fewer lines."""
-
-    def others() -> None:
-        each(body, 0, integer("%count"), 1, lambda i: _number_by_number(body, tile, i))
-
-    _rows_or(body, tile, others)
-
-
-def _number_by_number(body: Body, tile: Tile, i: Register) -> None:
-    """One row of any stride."""
-    x, y = _ends(body, i, "%down", "%pitch")
-
-    def number(j: Register) -> None:
-        found = load(body, tile.row, address(body, x, body.mul(j, integer("%across"))), 0, None)
-        store(body, found, tile.row, address(body, y, body.mul(j, tile.size)), None)
-
-    each(body, 0, integer("%width"), 1, number)
-
-
-def _rows_or(body: Body, tile: Tile, others: Callable[[], None]) -> None:
-    """Rows of neighbours, vector by vector; else what is done for others."""
+        each(body, 0, integer("%width"), 1, number)
 
     def vectors(i: Register) -> None:
         x, y = _ends(body, i, "%down", "%pitch")

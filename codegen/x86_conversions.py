@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgraph.codegen.x86_selection import Maker, Rule, Selection
+from symgraph.codegen.x86_selection import ZERO, Maker, Rule, Selection
 from symgraph.codegen.x86_values import GENERAL, MASK, R32, R64, VECTOR, XMM, K, Type, Unknown
 
 
@@ -17,14 +17,12 @@ def _bitcast(form: str, types: list[Type]) -> Rule:
             raise Unknown(form)
         return lambda s, given: s.give(given[0], s.values(given[1]))
     if kinds == (GENERAL, MASK):
-        move = "kmovq {}, {}" if to_type.lanes > 32 else "kmovd {}, {}"
-        names = R64 if to_type.lanes > 32 else R32
+        move, names = f"kmov{'q' if type_.bits == 64 else 'd'} {{}}, {{}}", type_.whole
         return lambda s, given: s.give(given[0], [s.made(MASK, move, K, s.one(given[1], names))])
     if kinds == (MASK, GENERAL):
-        letters = {8: "b", 16: "w", 32: "d", 64: "q"}
-        if type_.lanes not in letters:
+        if not to_type.letter:
             raise Unknown(form)
-        out, names = f"kmov{letters[type_.lanes]} {{}}, {{}}", R64 if type_.lanes == 64 else R32
+        out, names = f"kmov{to_type.letter} {{}}, {{}}", to_type.whole
         return lambda s, given: s.give(given[0], [s.made(GENERAL, out, names, s.packed(given[1], type_))])
     if MASK in kinds or type_.lanes or to_type.lanes or type_.bits < 32:
         raise Unknown(form)
@@ -68,14 +66,13 @@ def _extend(name: str) -> Maker:
 def _spread_mask(name: str, type_: Type, to_type: Type) -> Rule:
     """``vmovdqu8 zmm0 {k1}{z}, ones``"""
     value = 1 if name == "zext" else (1 << to_type.bits) - 1
-    lanes = to_type.lanes // to_type.parts
     if to_type.width < 16:
         raise Unknown(to_type.text)
     text = f"vmovdqu{to_type.bits} {{}} {{{{{{}}}}}}{{{{z}}}}, {{}}"
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, x = given
-        ones = s.listed([value] * lanes * to_type.parts, to_type)[0]
+        ones = s.listed([value] * to_type.lanes, to_type)[0]
         s.give(
             to, [s.made(VECTOR, text, to_type.names, each, ones) for each in s.masks(x, to_type.parts, type_)]
         )
@@ -102,7 +99,7 @@ def _to_float(form: str, types: list[Type]) -> Rule:
     text = f"vcvtsi2{to_type.suffix} {{}}, {{}}, {{}}"
 
     def single(s: Selection, given: Sequence[str]) -> None:
-        number, zeros = s.general(given[1], type_), s.made(VECTOR, "vxorps {0}, {0}, {0}", XMM)
+        number, zeros = s.general(given[1], type_), s.made(VECTOR, ZERO, XMM)
         s.give(given[0], [s.made(VECTOR, text, XMM, zeros, number)])
 
     return single

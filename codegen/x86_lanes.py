@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgraph.codegen.x86_selection import Maker, Rule, Selection
-from symgraph.codegen.x86_values import VECTOR, XMM, YMM, ZMM, Type, Unknown, numbers_in, type_of
+from symgraph.codegen.x86_values import VECTOR, XMM, YMM, ZMM, Type, Unknown, Value, numbers_in, type_of
 
 
 def _insert(form: str, types: list[Type]) -> Rule:
@@ -22,10 +22,7 @@ def _insert(form: str, types: list[Type]) -> Rule:
         if type_.is_float:
             s.give(to, s.registers(x, scalar))
         else:
-            s.give(
-                to,
-                [s.made(VECTOR, move, XMM, s.one(x, scalar.names) if x[0] == "%" else s.loaded(x, scalar))],
-            )
+            s.give(to, [s.made(VECTOR, move, XMM, s.general(x, scalar))])
         s.firsts.add(to)
 
     return rule
@@ -93,7 +90,7 @@ def _spread(type_: Type) -> str:
     )
 
 
-def _half(s: Selection, x: str, type_: Type, *, second: bool) -> Sequence[tuple[int, tuple[str, ...]]]:
+def _half(s: Selection, x: str, type_: Type, *, second: bool) -> Sequence[Value]:
     parts = s.values(x)
     if type_.parts > 1:
         middle = type_.parts // 2
@@ -104,9 +101,7 @@ def _half(s: Selection, x: str, type_: Type, *, second: bool) -> Sequence[tuple[
     return [s.made(VECTOR, text, to, (parts[0][0], names))]
 
 
-def _permuted(
-    s: Selection, x: str, y: str, places: Sequence[int], type_: Type
-) -> tuple[int, tuple[str, ...]]:
+def _permuted(s: Selection, x: str, y: str, places: Sequence[int], type_: Type) -> Value:
     """``vpermi2ps zmm0, zmm1, zmm2``: by the places, which the result takes the register of."""
     numbers = type_of(f"<{type_.lanes} x i{type_.bits}>")
     (listed,) = s.listed(places, numbers)

@@ -29,8 +29,10 @@ def _address(form: str, types: list[Type]) -> Rule:
     return rule
 
 
-def _of_memory(type_: Type) -> str:
+def _of_memory(type_: Type, form: str) -> str:
     """The instruction that moves a value between memory and a register, part by part."""
+    if " atomic " in form or " volatile " in form:
+        raise Unknown(form)
     if type_.kind == MASK or (type_.kind == GENERAL and type_.bits < 32):
         raise Unknown(type_.text)
     if type_.kind == GENERAL:
@@ -45,14 +47,8 @@ def _of_memory(type_: Type) -> str:
 def _load(form: str, types: list[Type]) -> Rule:
     """``vmovups zmm0, [rax]``"""
     type_ = types[0]
-    if " atomic " in form or " volatile " in form:
-        raise Unknown(form)
-    text, kind, names, width = (
-        f"{_of_memory(type_)} {{}}, [{{}} + {{}}]",
-        type_.kind,
-        type_.names,
-        type_.width,
-    )
+    text = f"{_of_memory(type_, form)} {{}}, [{{}} + {{}}]"
+    kind, names, width = type_.kind, type_.names, type_.width
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         base, offset = s.address(given[1])
@@ -65,9 +61,7 @@ def _load(form: str, types: list[Type]) -> Rule:
 def _store(form: str, types: list[Type]) -> Rule:
     """``vmovups [rax], zmm0``; what is not temporal passes by the caches."""
     type_ = types[0]
-    if " atomic " in form or " volatile " in form:
-        raise Unknown(form)
-    name = _of_memory(type_)
+    name = _of_memory(type_, form)
     if "!nontemporal" in form:
         if type_.kind == GENERAL or type_.width < 16:
             raise Unknown(form)
@@ -83,12 +77,17 @@ def _store(form: str, types: list[Type]) -> Rule:
     return rule
 
 
+def _of_lanes(type_: Type, form: str) -> str:
+    """As `_of_memory`, of the lanes of whole registers."""
+    if type_.kind != VECTOR or type_.width < 16:
+        raise Unknown(form)
+    return _of_memory(type_, form)
+
+
 def _masked_load(form: str, types: list[Type]) -> Rule:
     """``vmovups zmm0 {k1}{z}, [rax]``"""
     type_, mask = types[0], types[3]
-    if type_.kind != VECTOR or type_.width < 16:
-        raise Unknown(form)
-    text = f"{_of_memory(type_)} {{}} {{{{{{}}}}}}{{{{z}}}}, [{{}} + {{}}]"
+    text = f"{_of_lanes(type_, form)} {{}} {{{{{{}}}}}}{{{{z}}}}, [{{}} + {{}}]"
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, address, _, chosen, others = given
@@ -110,9 +109,7 @@ def _masked_load(form: str, types: list[Type]) -> Rule:
 def _masked_store(form: str, types: list[Type]) -> Rule:
     """``vmovups [rax] {k1}, zmm0``"""
     type_, mask = types[0], types[3]
-    if type_.kind != VECTOR or type_.width < 16:
-        raise Unknown(form)
-    text = f"{_of_memory(type_)} [{{}} + {{}}] {{{{{{}}}}}}, {{}}"
+    text = f"{_of_lanes(type_, form)} [{{}} + {{}}] {{{{{{}}}}}}, {{}}"
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         x, address, _, chosen = given

@@ -228,14 +228,25 @@ class Selection:
 
     def constant(self, text: str, type_: Type) -> Value:
         """A constant in a register of vectors."""
-        bits = pattern(text, type_)
-        if not bits:
-            return self.made(VECTOR, ZERO, XMM)[0], type_.names
-        return self.made(VECTOR, _from_memory(type_), type_.names, self.in_memory(bits, type_.bits))
+        return self.made(VECTOR, *self._bringing(text, type_))[0], type_.names
 
     def loaded(self, text: str, type_: Type) -> Value:
         """A constant integer in a register."""
-        return self.made(GENERAL, f"mov {{}}, {pattern(text, type_)}", type_.whole)
+        return self.made(GENERAL, *self._bringing(text, type_))
+
+    def _bringing(self, text: str, type_: Type) -> tuple[str, Names]:
+        """The instruction that brings a constant to a register, and how it calls that."""
+        if type_.kind == MASK:
+            return _ALL if is_set(text) else _NONE, K
+        bits = pattern(text, type_)
+        if type_.kind == GENERAL:
+            return f"mov {{}}, {bits}", type_.whole
+        if not bits:
+            return ZERO, XMM
+        if type_.lanes and type_.bits < 32:
+            raise Unknown(type_.text)
+        name = f"vpbroadcast{type_.letter}" if type_.lanes else f"vmov{type_.suffix}"
+        return f"{name} {{}}, {self.in_memory(bits, type_.bits)}", type_.names
 
     def memory(self, bits: int, type_: Type) -> str:
         """A constant that an instruction reads in every lane, or once."""
@@ -267,7 +278,7 @@ class Selection:
     def masks(self, name: str, parts: int, type_: Type) -> list[Value]:
         """Those of so many parts of a vector."""
         if name[0] != "%":
-            return [self.made(MASK, mask_of(name), K)] * parts
+            return [self.made(MASK, *self._bringing(name, type_))] * parts
         found = self.values(name)
         if len(found) == parts:
             return found
@@ -333,20 +344,14 @@ class Selection:
 
     def set(self, register: int, meeting: Meeting, block: str) -> str:
         """What brings the constant of a block to a register."""
-        text, type_ = meeting.ways[block], meeting.type
-        if type_.kind == MASK:
-            return mask_of(text).format(K[register])
-        bits = pattern(text, type_)
-        if type_.kind == GENERAL:
-            return f"mov {type_.whole[register]}, {bits}"
-        if not bits:
-            return ZERO.format(XMM[register])
-        return _from_memory(type_).format(type_.names[register], self.in_memory(bits, type_.bits))
+        text, names = self._bringing(meeting.ways[block], meeting.type)
+        return text.format(names[register])
 
 
 COPY_OF_VECTOR, COPY_OF_GENERAL = "vmovaps {}, {}", "mov {}, {}"
 """What is left out where both are one register."""
 ZERO = "vxorps {0}, {0}, {0}"
+_ALL, _NONE = "kxnorq {0}, {0}, {0}", "kxorq {0}, {0}, {0}"
 _WIDE = {ZMM: 512, YMM: 256, XMM: 128}
 _PTR = {64: "zmmword", 32: "ymmword", 16: "xmmword"}
 _UNPACKED = {8: "bw", 16: "wd", 32: "dq"}
@@ -360,20 +365,6 @@ def is_near(number: int) -> bool:
 def is_set(text: str) -> bool:
     """Of a constant bit, or of one in all lanes."""
     return text.removesuffix(")").rpartition(" ")[2] in ("1", "true", "-1")
-
-
-def mask_of(text: str) -> str:
-    """The instruction that makes a constant mask."""
-    return "kxnorq {0}, {0}, {0}" if is_set(text) else "kxorq {0}, {0}, {0}"
-
-
-def _from_memory(type_: Type) -> str:
-    """The instruction that brings a constant from memory to a register of vectors."""
-    if not type_.lanes:
-        return "vmovss {}, {}" if type_.bits == 32 else "vmovsd {}, {}"
-    if type_.bits < 32:
-        raise Unknown(type_.text)
-    return f"vpbroadcast{type_.letter} {{}}, {{}}"
 
 
 Rule: TypeAlias = "Callable[[Selection, Sequence[str]], None]"
