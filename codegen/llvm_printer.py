@@ -66,10 +66,18 @@ def print_native(kernel: LoopKernel, layout: Layout, machine: Machine, *, quick:
 
 
 def _printed(kernel: LoopKernel, layout: Layout, machine: Machine, *, quick: bool) -> Native:
-    if not quick or layout.vector < 0 or carries(kernel):
+    if not quick or not _is_sooner(kernel, layout, machine):
         return _Printer(kernel, layout, machine).run()
     first = _Printer(kernel, layout, machine, soon=True).run(str(layout))
     return first._replace(slow=once(lambda: _Printer(kernel, layout, machine).run(str(layout), first.name)))
+
+
+def _is_sooner(kernel: LoopKernel, layout: Layout, machine: Machine) -> bool:
+    """Whether a text with one kind of turn, or with one vector at a time, is compiled sooner."""
+    if layout.vector < 0 or carries(kernel):
+        return False
+    is_single = not layout.is_narrow and not _is_put_together(kernel)
+    return machine.masks or (is_single and lanes_of(kernel, machine) > lanes_of(kernel, machine, single=True))
 
 
 def _is_put_together(kernel: LoopKernel) -> bool:

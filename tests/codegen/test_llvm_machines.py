@@ -8,10 +8,12 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import symgraph as sg
+from symgraph.graph.evaluate import bind_sizes
 from symgraph.runtime import code as code_of_this_process
 from symgraph.runtime import native, nests
 from symgraph.runtime.cpu import assembly, host
 from tests.codegen.test_llvm_kernels import ONE, agree, rows_of
+from tests.codegen.test_llvm_streams import kernel_of
 
 NARROW = {
     "32 bytes": {"bytes": 32, "masks": False},
@@ -44,6 +46,14 @@ def test_known_programs(machine, name, shape):
         except sg.SymgraphError:
             continue
         agree(compiled(array), expected, np.dtype(dtype).itemsize, f"{machine}")
+
+
+def test_sums_have_another_text_first_only_where_it_is_compiled_sooner(machine):
+    xs, made = kernel_of(lambda x: sg.sum(sg.exp(x), axis=1), ("n", "m"))
+    x = np.zeros((5, 40), "float32")
+    first = made.printed_for([x, np.zeros(5, "float32")], bind_sizes(xs, [x]))
+
+    assert machine.masks == (first.slow is not None)
 
 
 def test_large_results_and_squares(machine, monkeypatch):
