@@ -14,9 +14,11 @@ from symgraph.codegen.x86_values import (
     XMM,
     YMM,
     ZMM,
+    Constant,
     K,
     Names,
     Operand,
+    Spread,
     Type,
     Unknown,
     Value,
@@ -60,26 +62,17 @@ class Constants:
     """What a module keeps in memory: patterns of bits by their width in bytes, and their labels."""
 
     def __init__(self) -> None:
-        self._labels: dict[tuple[int, int], str] = {}
-        self.sources: dict[tuple[str, Type], list[str]] = {}
+        self._labels: dict[tuple[int, int], int] = {}
+        self.sources: dict[tuple[str, Type], list[Constant]] = {}
         """What instructions read, part by part, for a constant as lines write it."""
 
-    def label(self, bits: int, width: int) -> str:
-        known = self._labels.get((bits, width))
-        if known is None:
-            known = self._labels[bits, width] = f".L{len(self._labels)}"
-        return known
+    def label(self, bits: int, width: int) -> int:
+        return self._labels.setdefault((bits, width), len(self._labels))
 
-    def lines(self) -> list[str]:
-        """The widest first, so that all are aligned."""
-        lines = [".p2align 6"] if self._labels else []
-        for (bits, width), label in sorted(self._labels.items(), key=lambda item: -item[0][1]):
-            if width <= 8:
-                lines.append(f"{label}: .{'quad' if width == 8 else 'long'} {bits}")
-            else:
-                words = (bits >> 64 * n & (1 << 64) - 1 for n in range(width // 8))
-                lines.append(f"{label}: .quad {', '.join(map(str, words))}")
-        return lines
+    @property
+    def content(self) -> list[bytes]:
+        """By the label."""
+        return [bits.to_bytes(width, "little") for bits, width in self._labels]
 
 
 class Selection:
@@ -234,33 +227,37 @@ class Selection:
         """A constant integer in a register."""
         return self.made(GENERAL, *self._bringing(text, type_))
 
-    def _bringing(self, text: str, type_: Type) -> tuple[str, Names]:
-        """The instruction that brings a constant to a register, and how it calls that."""
+    def _bringing(self, text: str, type_: Type) -> tuple[str, Names, *tuple[str, ...]]:
+        """The instruction that brings a constant to a register, how it calls that, and the constant."""
         if type_.kind == MASK:
             return _ALL if is_set(text) else _NONE, K
         bits = pattern(text, type_)
         if type_.kind == GENERAL:
-            return f"mov {{}}, {bits}", type_.whole
+            number = bits - (bits >> 63 << 64)
+            is_short = type_.bits < 64 or is_near(number)
+            return "mov {}, {}" if is_short else "movabs {}, {}", type_.whole, str(number)
         if not bits:
             return ZERO, XMM
         if type_.lanes and type_.bits < 32:
             raise Unknown(type_.text)
         name = f"vpbroadcast{type_.letter}" if type_.lanes else f"vmov{type_.suffix}"
-        return f"{name} {{}}, {self.in_memory(bits, type_.bits)}", type_.names
+        return f"{name} {{}}, {{}}", type_.names, self.in_memory(bits, type_.bits)
 
-    def memory(self, bits: int, type_: Type) -> str:
+    def memory(self, bits: int, type_: Type) -> Constant:
         """A constant that an instruction reads in every lane, or once."""
         if not type_.lanes:
             return self.in_memory(bits, type_.bits)
         if type_.bits < 32:
             return self.listed([bits] * type_.lanes, type_)[0]
-        return f"{self.in_memory(bits, type_.bits)}{{1to{_WIDE[type_.names] // type_.bits}}}"
+        once = self.in_memory(bits, type_.bits)
+        return Spread(f"{once}{{1to{_WIDE[type_.names] // type_.bits}}}", once.label)
 
-    def in_memory(self, bits: int, width: int) -> str:
-        """A constant of 32 or 64 bits, where it lies."""
-        return f"{'dword' if width == 32 else 'qword'} ptr [rip + {self._constants.label(bits, width // 8)}]"
+    def in_memory(self, bits: int, width: int) -> Constant:
+        """A constant of so many bits, where it lies."""
+        label = self._constants.label(bits, width // 8)
+        return Constant(f"{_PTR[width // 8]} ptr [rip + .L{label}]", label)
 
-    def listed(self, lanes: Sequence[int], type_: Type) -> list[str]:
+    def listed(self, lanes: Sequence[int], type_: Type) -> list[Constant]:
         """A constant with a number for each lane, part by part."""
         each = len(lanes) // type_.parts
         places = []
@@ -269,8 +266,7 @@ class Selection:
                 (x & (1 << type_.bits) - 1) << type_.bits * i
                 for i, x in enumerate(lanes[n * each : (n + 1) * each])
             )
-            size = _WIDE[type_.names] // 8
-            places.append(f"{_PTR[size]} ptr [rip + {self._constants.label(whole, size)}]")
+            places.append(self.in_memory(whole, _WIDE[type_.names]))
         return places
 
     # Masks
@@ -342,10 +338,9 @@ class Selection:
             raise Unknown(name)
         return found[meeting.part][0]
 
-    def set(self, register: int, meeting: Meeting, block: str) -> str:
-        """What brings the constant of a block to a register."""
-        text, names = self._bringing(meeting.ways[block], meeting.type)
-        return text.format(names[register])
+    def entering(self, meeting: Meeting, block: str) -> tuple[str, Names, *tuple[str, ...]]:
+        """What brings the constant of a block to the meeting's register, as `_bringing`."""
+        return self._bringing(meeting.ways[block], meeting.type)
 
 
 COPY_OF_VECTOR, COPY_OF_GENERAL = "vmovaps {}, {}", "mov {}, {}"
@@ -353,7 +348,7 @@ COPY_OF_VECTOR, COPY_OF_GENERAL = "vmovaps {}, {}", "mov {}, {}"
 ZERO = "vxorps {0}, {0}, {0}"
 _ALL, _NONE = "kxnorq {0}, {0}, {0}", "kxorq {0}, {0}, {0}"
 _WIDE = {ZMM: 512, YMM: 256, XMM: 128}
-_PTR = {64: "zmmword", 32: "ymmword", 16: "xmmword"}
+_PTR = {64: "zmmword", 32: "ymmword", 16: "xmmword", 8: "qword", 4: "dword"}
 _UNPACKED = {8: "bw", 16: "wd", 32: "dq"}
 
 

@@ -5,13 +5,35 @@ from __future__ import annotations
 import re
 import struct
 from functools import cache
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 VECTOR, MASK, GENERAL = range(3)
 """Kinds of registers."""
 
-Names: TypeAlias = "tuple[str, ...]"
-"""How the registers of a kind are called at one width."""
+
+class Names(tuple[str, ...]):
+    """How the registers of a kind are called at one width. There is one object for each."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+
+class Constant(str):
+    """Memory of constants, as instructions read it."""
+
+    label: int
+
+    def __new__(cls, text: str, label: int) -> Self:
+        made = super().__new__(cls, text)
+        made.label = label
+        return made
+
+
+class Spread(Constant):
+    """One number there for all lanes."""
+
+    __slots__ = ()
+
 
 Value: TypeAlias = "tuple[int, Names]"
 """A value by its number, and how its register is called."""
@@ -26,7 +48,7 @@ class Unknown(Exception):
 
 _OLD = {  # of 32, 16 and 8 bits
     **{f"r{x}x": (f"e{x}x", f"{x}x", f"{x}l") for x in "abcd"},
-    **{f"r{x}": (f"e{x}", x, f"{x}l") for x in ("si", "di", "bp")},
+    **{f"r{x}": (f"e{x}", x, f"{x}l") for x in ("si", "di", "bp", "sp")},
 }
 
 
@@ -34,13 +56,34 @@ def _narrow(name: str, place: int) -> str:
     return _OLD[name][place] if name in _OLD else name + "dwb"[place]
 
 
-ZMM, YMM, XMM = (tuple(f"{x}mm{n}" for n in range(32)) for x in "zyx")
-K = tuple(f"k{n}" for n in range(8))
-R64 = ("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "rbx", "r12", "r13", "r14", "r15", "rbp")
-"""Those that a function may change first, then those that it has to give back."""
-KEPT = 9
-"""How many come before these."""
-R32, R16, R8 = (tuple(_narrow(name, place) for name in R64) for place in range(3))
+ZMM, YMM, XMM = (Names(f"{x}mm{n}" for n in range(32)) for x in "zyx")
+K = Names(f"k{n}" for n in range(8))
+R64 = Names(
+    (
+        "rax",
+        "rcx",
+        "rdx",
+        "rsi",
+        "rdi",
+        "r8",
+        "r9",
+        "r10",
+        "r11",
+        "rbx",
+        "r12",
+        "r13",
+        "r14",
+        "r15",
+        "rbp",
+        "rsp",
+    )
+)
+"""Those that a function may change first, then those that it has to give back; the last one is the stack's."""
+KEPT, RSP = 9, 15
+"""How many come before these, and before that."""
+HARDWARE = (0, 1, 2, 6, 7, 8, 9, 10, 11, 3, 12, 13, 14, 15, 5, 4)
+"""The processor's numbers for them."""
+R32, R16, R8 = (Names(_narrow(name, place) for name in R64) for place in range(3))
 ARGUMENTS = tuple(R64.index(name) for name in ("rdi", "rsi", "rdx"))
 """Where what functions are given is: the table, and the range."""
 
@@ -77,7 +120,7 @@ class Type:
         if self.bits == 1 and self.lanes:
             self.kind, self.names = MASK, K
         elif not self.lanes and not self.is_float:
-            self.kind, self.names = GENERAL, _SINGLE.get(self.bits, ())
+            self.kind, self.names = GENERAL, _SINGLE.get(self.bits, Names())
         is_odd = self.lanes & (self.lanes - 1) or self.bits not in _SINGLE
         if is_odd or not self.names or (self.kind == MASK and self.lanes > 64):
             raise Unknown(text)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from symgraph.runtime import elf
 from symgraph.runtime.cache import Cache, folder
-from symgraph.runtime.cpu import Loader, compiled, get_ready, host, version
+from symgraph.runtime.cpu import Loader, compiled, host, version
 from symgraph.runtime.identity import identity, is_unchanged
 
 if TYPE_CHECKING:
@@ -154,8 +154,7 @@ class Code:
         code = self._store.get(key)
         if code is None:
             with self._lock:
-                get_ready()
-            code = compiled(text, level)
+                code = compiled(text, level)
             self._keep(key, code)
         return code
 

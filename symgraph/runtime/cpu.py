@@ -33,11 +33,6 @@ def _llvm() -> Any:
     return llvm
 
 
-def get_ready() -> None:
-    """LLVM is imported, if it was not yet."""
-    _llvm()
-
-
 def host() -> Machine:
     """The machine that this process runs on."""
     return _known()[0]
@@ -99,17 +94,15 @@ def compiled(text: str, level: int = 0) -> bytes:
     Raises RuntimeError for text that is no module.
     """
     if level == 0:
-        text = _selected(text)
+        from symgraph.codegen.x86 import assembled, is_known
+
+        known = assembled(text) if is_known(host()) else None
+        if known is not None and known.is_whole:
+            return known.object_file
+        text = known.text if known is not None else text
     with _parsed(text) as module:
         code: bytes = _target_machine(host(), level).emit_object(module)
     return code
-
-
-def _selected(text: str) -> str:
-    """A module in which there is less to select for LLVM."""
-    from symgraph.codegen.x86 import assembled, is_known
-
-    return assembled(text) if is_known(host()) else text
 
 
 def machine_of(cpu: str | None, triple: str | None) -> Machine:

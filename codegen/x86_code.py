@@ -1,0 +1,111 @@
+"""A function's machine code: instructions one after the other, and jumps between them as short as they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from symgraph.codegen.x86_encoding import Kind, encoder
+from symgraph.codegen.x86_instructions import JUMPS
+from symgraph.codegen.x86_values import Constant, Operand
+
+
+class Code:
+    """What was written so far, piece by piece."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._jumps: list[tuple[int, str, str]] = []
+        """Pieces that are jumps, on what condition, and to which label."""
+        self._labels: dict[str, int] = {}
+        """The piece that follows each."""
+        self._reading: list[tuple[int, int, int]] = []
+        """Pieces that read a constant, the place of its distance in them, and its label."""
+
+    def add(self, text: str, operands: Sequence[Operand], of: Sequence[int]) -> None:
+        """An instruction, with the register of each value. Raises IndexError for one that the processor lacks."""
+        kinds: list[Kind] = [x[1] if isinstance(x, tuple) else type(x) for x in operands]
+        encode, constant = encoder(text, *kinds)
+        self._pieces.append(encode(operands, of))
+        if constant is not None:
+            read = operands[constant.operand]
+            assert isinstance(read, Constant)
+            self._reading.append((len(self._pieces) - 1, constant.distance, read.label))
+
+    def label(self, name: str) -> None:
+        self._labels[name] = len(self._pieces)
+
+    def jump(self, condition: str, label: str) -> None:
+        """Where a condition holds, or always if there is none."""
+        self._jumps.append((len(self._pieces), condition, label))
+        self._pieces.append(_NEAR)
+
+    def finished(self) -> Finished:
+        """All of it: jumps are made longer until each one reaches its label."""
+        pieces, labels = self._pieces, self._labels
+        is_growing = True
+        while is_growing:
+            is_growing = False
+            begins = [0, *accumulate(map(len, pieces))]
+            for at, condition, label in self._jumps:
+                if len(pieces[at]) == len(_NEAR):
+                    distance = begins[labels[label]] - begins[at + 1]
+                    if not -128 <= distance < 128:
+                        pieces[at] = bytes(6 if condition else 5)
+                        is_growing = True
+        for at, condition, label in self._jumps:
+            pieces[at] = _jump(condition, begins[labels[label]] - begins[at + 1], len(pieces[at]))
+        reading = [(begins[at] + distance, begins[at + 1], label) for at, distance, label in self._reading]
+        return Finished(b"".join(pieces), reading)
+
+
+_NEAR = bytes(2)
+
+
+def _jump(condition: str, distance: int, size: int) -> bytes:
+    if size == len(_NEAR):
+        return bytes([0x70 | JUMPS[condition] if condition else 0xEB, distance & 255])
+    opcode = bytes([0x0F, 0x80 | JUMPS[condition]]) if condition else b"\xe9"
+    return opcode + distance.to_bytes(4, "little", signed=True)
+
+
+class Finished(NamedTuple):
+    """A function whose code may lie anywhere."""
+
+    content: bytes
+    reading: Sequence[tuple[int, int, int]]
+    """Where 4 bytes say how far a constant is, from where they count, and its label."""
+
+
+class Image(NamedTuple):
+    """Functions and the constants that they read, one after the other. It may lie at any multiple of 64 bytes."""
+
+    content: bytes
+    begins: Mapping[str, int]
+    """By the function's name."""
+
+
+def image(functions: Mapping[str, Finished], constants: Sequence[bytes]) -> Image:
+    """``constants`` by their labels: powers of two of bytes."""
+    content, begins = bytearray(), dict[str, int]()
+    for name, function in functions.items():
+        content += _REST * (-len(content) % 16)
+        begins[name] = len(content)
+        content += function.content
+    places = dict[int, int]()
+    if constants:
+        content += _REST * (-len(content) % 64)
+    for label in sorted(range(len(constants)), key=lambda label: -len(constants[label])):
+        places[label] = len(content)
+        content += constants[label]
+    for name, function in functions.items():
+        begin = begins[name]
+        for at, end, label in function.reading:
+            distance = places[label] - begin - end
+            content[begin + at : begin + at + 4] = distance.to_bytes(4, "little", signed=True)
+    return Image(bytes(content), begins)
+
+
+_REST = b"\xcc"
+"""What nobody runs: an instruction that would stop the process."""

@@ -1,0 +1,260 @@
+"""Instructions of x86 as bytes: what is needed of an assembler, without one.
+
+The text of an instruction, with places for its operands, and what these are tell which row of the manual it is; how its
+bytes follow is found once for each form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import count
+from typing import Any, NamedTuple, TypeAlias
+
+from symgraph.codegen.x86_fields import (
+    DIRECT,
+    MAPS,
+    MASKS,
+    PREFIXES,
+    RELATIVE,
+    SPREAD,
+    ZEROING,
+    Head,
+    evex,
+    legacy,
+    of_distant,
+    of_indexed,
+    of_registers,
+    vex,
+)
+from symgraph.codegen.x86_instructions import CODES
+from symgraph.codegen.x86_values import R8, R16, R32, R64, XMM, YMM, ZMM, K, Names, Spread, Unknown
+
+Kind: TypeAlias = "Names | type"
+"""What an operand is: a register that is called so; a number, as it is written (str); memory of constants."""
+
+Encode: TypeAlias = "Callable[[Sequence[Any], Sequence[int]], bytes]"
+"""Of the operands, and the register of each value. Raises IndexError for one that the processor does not have."""
+
+
+class Encoder(NamedTuple):
+    """How the bytes of a form of instruction follow from its operands."""
+
+    encode: Encode
+    constant: Reading | None = None
+    """What is a constant in memory, if there is one."""
+
+
+class Reading(NamedTuple):
+    operand: int
+    distance: int
+    """The place of the 4 bytes that say how far the constant is from the end of the instruction."""
+
+
+@cache
+def encoder(text: str, *kinds: Kind) -> Encoder:
+    """Of an instruction with places for operands of these kinds. Raises Unknown for one that has no row."""
+    name, _, rest = text.partition(" ")
+    operands = _operands(rest)
+    letters, width = "", 0
+    for operand in operands:
+        one = operand.one
+        letters += _LETTERS.get(kinds[one], "m") if one is not None else "i" if operand.base is None else "m"
+    for kind in kinds:
+        width = max(width, _WIDTHS.get(kind, 0))
+    row = (
+        CODES.get(f"{name} {letters}")
+        or CODES.get(name)
+        or CODES.get(f"{name} {letters.replace('d', 'g').replace('q', 'g')}")
+    )
+    if row is None:
+        raise Unknown(f"{name} {letters}")
+    prefix, opcode, form, *rest_of_row = row.split()
+    head = _head(prefix, width, is_wide="q" in letters)
+    digit, unit = 0, 16 << width if prefix[0] == "E" else 1
+    for each in rest_of_row:
+        if each[0] == "N":
+            unit = int(each[1:])
+        else:
+            digit = int(each[1:])
+
+    bits, size = head.bits | int(opcode, 16) << 8 * head.at - 8, head.at
+    registers = list[tuple[int, Sequence[int]]]()
+    memory, number, constant = None, _NO_NUMBER, None
+    for field, operand in zip(form.split(",") if form != "-" else (), operands, strict=True):
+        if field[0] == "i":
+            number = _Number(operand.one, operand.written, *_SIZES[field])
+        elif operand.one is None:
+            memory = operand
+        elif (kind := kinds[operand.one]) in _LETTERS:
+            table = of_registers(field, head.rex, head.at, is_general=kind in _GENERAL)
+            registers.append((operand.one, table))
+        else:
+            constant = Reading(operand.one, head.at + 1)
+            bits |= SPREAD if kind is Spread else 0
+        if operand.mask is not None:
+            registers.append((operand.mask, MASKS))
+            bits |= ZEROING if operand.is_zeroing else 0
+    if rest_of_row or "r" in form or "m" in form:
+        bits |= (
+            (RELATIVE if constant is not None else DIRECT if memory is None else 0) | digit << 3
+        ) << 8 * size
+        size += 1
+    if constant is not None:
+        size += 4
+    if memory is not None:
+        return Encoder(_of_memory(bits, head, unit, registers, memory, kinds, number))
+    if number.given is not None:
+        return Encoder(_of_number(bits, head, size, registers, number))
+    bits |= number.written << 8 * size
+    return Encoder(_of_registers(bits, size + number.size, registers), constant)
+
+
+_LETTERS: dict[Kind, str] = {
+    ZMM: "v",
+    YMM: "v",
+    XMM: "v",
+    K: "k",
+    R8: "b",
+    R16: "w",
+    R32: "d",
+    R64: "q",
+    str: "i",
+}
+_WIDTHS: dict[Kind, int] = {YMM: 1, ZMM: 2}
+_GENERAL = (R8, R16, R32, R64)
+
+
+class _Operand(NamedTuple):
+    """What stands between two commas. Operands that are given are called by their number."""
+
+    one: int | None
+    """A register, a number, or memory of constants."""
+    base: int | None
+    """Memory: from this register on,"""
+    added: int | None
+    """so many bytes after it, or a register"""
+    times: int
+    """so many times."""
+    mask: int | None
+    is_zeroing: bool
+    written: int
+    """A number that the text has itself."""
+
+
+_OPERAND = re.compile(
+    r"(?:\{(?P<one>\d)\}|\[\{(?P<base>\d)\} \+ (?:(?P<times>\d)\*)?\{(?P<added>\d)\}\]|(?P<written>\w+))"
+    r"(?: %\{(?P<mask>\d)\})?(?P<zeroing>%z)?"
+)
+
+
+@cache
+def _operands(text: str) -> list[_Operand]:
+    """Of what comes after an instruction's name."""
+    numbers = count()
+    marked = text.replace("{{{}}}", "%{}").replace("{{z}}", "%z")
+    numbered = re.sub(r"\{\}", lambda _: f"{{{next(numbers)}}}", marked)
+    made = []
+    for each in numbered.split(", ") if numbered else ():
+        found = _OPERAND.fullmatch(each)
+        if found is None:
+            raise Unknown(text)
+        one, base, added, mask = (
+            int(n) if (n := found[name]) else None for name in ("one", "base", "added", "mask")
+        )
+        times, written = int(found["times"] or 1), int(found["written"] or "0", 0)
+        made.append(_Operand(one, base, added, times, mask, bool(found["zeroing"]), written))
+    return made
+
+
+@cache
+def _head(prefix: str, width: int, *, is_wide: bool) -> Head:
+    scheme, *words = prefix.split(".")
+    if scheme == "REX":
+        before = bytes(int(each, 16) for each in words if each == "66")
+        escape = bytes(int(each, 16) for each in words if each == "0F")
+        return legacy(before, int(is_wide and "W0" not in words), escape)
+    pp = next((PREFIXES[each] for each in words if each in PREFIXES), 0)
+    map_ = next(MAPS[each] for each in words if each in MAPS)
+    wide = int("W1" in words or ("W?" in words and is_wide))
+    return evex(pp, map_, wide, width) if scheme == "EVEX" else vex(pp, map_, wide, int("L1" in words))
+
+
+class _Number(NamedTuple):
+    """A number after all: which operand it is, or what the text says."""
+
+    given: int | None
+    written: int
+    size: int
+    """In bytes."""
+    has_short: bool
+    """Whether another opcode has one byte for it, of which the others follow."""
+
+
+_NO_NUMBER = _Number(None, 0, 0, has_short=False)
+_SIZES = {"i": (1, False), "i4": (4, False), "i4s": (4, True), "i2s": (2, True), "i8": (8, False)}
+
+
+def _of_registers(bits: int, size: int, registers: Sequence[tuple[int, Sequence[int]]]) -> Encode:
+    if len(registers) == 3:  # as most have
+        (a, first), (b, second), (c, third) = registers
+
+        def of_three(given: Sequence[Any], of: Sequence[int]) -> bytes:
+            found: int = bits ^ first[of[given[a][0]]] ^ second[of[given[b][0]]] ^ third[of[given[c][0]]]
+            return found.to_bytes(size, "little")
+
+        return of_three
+
+    def encode(given: Sequence[Any], of: Sequence[int]) -> bytes:
+        found = bits
+        for n, table in registers:
+            found ^= table[of[given[n][0]]]
+        return found.to_bytes(size, "little")
+
+    return encode
+
+
+def _of_number(
+    bits: int, head: Head, size: int, registers: Sequence[tuple[int, Sequence[int]]], number: _Number
+) -> Encode:
+    assert number.given is not None
+    at, most, short = number.given, number.size, 2 << 8 * (head.at - 1)
+
+    def encode(given: Sequence[Any], of: Sequence[int]) -> bytes:
+        found, added = bits, int(given[at])
+        for n, table in registers:
+            found ^= table[of[given[n][0]]]
+        if number.has_short and -128 <= added < 128:
+            return (found ^ short | (added & 255) << 8 * size).to_bytes(size + 1, "little")
+        return (found | (added & (1 << 8 * most) - 1) << 8 * size).to_bytes(size + most, "little")
+
+    return encode
+
+
+def _of_memory(
+    bits: int,
+    head: Head,
+    unit: int,
+    registers: Sequence[tuple[int, Sequence[int]]],
+    memory: _Operand,
+    kinds: Sequence[Kind],
+    number: _Number,
+) -> Encode:
+    rex, at, base, added = head.rex, head.at, memory.base, memory.added
+    if base is None or added is None or number.given is not None:
+        raise Unknown("a number that is given, and memory")
+    is_indexed = kinds[added] is R64
+
+    def encode(given: Sequence[Any], of: Sequence[int]) -> bytes:
+        found = bits
+        for n, table in registers:
+            found ^= table[of[given[n][0]]]
+        if is_indexed:
+            more, length = of_indexed(rex, at, memory.times, of[given[base][0]], of[given[added][0]])
+        else:
+            more, length = of_distant(rex, at, unit, of[given[base][0]], int(given[added]))
+        size = at + 1 + length
+        return (found ^ more | number.written << 8 * size).to_bytes(size + number.size, "little")
+
+    return encode
