@@ -11,14 +11,15 @@ import symgraph as sg
 from symgraph.runtime import elf, panels, recipes
 from symgraph.runtime.code import code
 from symgraph.runtime.panels import Lying
-from tests.api.test_recalled import again, assert_same, is_planned, place
+from tests.api.recalling import again, assert_same, is_planned
 from tests.runtime.test_panels import made
 
-__all__ = ["made", "place"]
+__all__ = ["made"]
 
-pytestmark = pytest.mark.skipif(
-    not elf.is_known(), reason="programs are recalled where code loads without LLVM"
-)
+pytestmark = [
+    pytest.mark.skipif(not elf.is_known(), reason="programs are recalled where code loads without LLVM"),
+    pytest.mark.usefixtures("place"),
+]
 
 VALUES = np.random.default_rng(0).normal(size=(30, 70)).astype("float32")
 GIVEN = np.random.default_rng(1).normal(size=(9, 30)).astype("float32")
