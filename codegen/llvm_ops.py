@@ -21,9 +21,7 @@ Meaning: TypeAlias = Callable[..., Register]
 
 
 def is_spoken(op: Op, args: Sequence[DType], row: DType) -> bool:
-    """Whether `compute` knows an op of operands of these dtypes that gives another."""
-    if row.is_complex or any(each.is_complex for each in args):
-        return False
+    """Whether `compute` knows an op of operands of these dtypes that gives another, of which none is complex."""
     last, name = args[-1], op.name
     own = _OF_FLOATS if last.is_float else _OF_MASKS if last is BOOL else _OF_INTEGERS
     if name in own or (last.is_float and (name in FUNCTIONS or name in WITH_ATTRIBUTES)):

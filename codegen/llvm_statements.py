@@ -72,7 +72,6 @@ class Statements:
         self._strides: dict[Access | str, list[Register]] = {}
         self._depths, self._vectors = followed(kernel, layout, self._homes)
         self._counts = Counter(x.op for x in all_of(kernel) if isinstance(x, Compute))
-        self._negative = never_positive(kernel)
         self._scope = Scope({}, {}, {}, {})
 
     @contextmanager
@@ -119,8 +118,10 @@ class Statements:
             return rest(self._body, first)
         is_known = any(isinstance(x, Number) for x in each.args)
         apart = self._counts[each.op] > _SHORT or (is_long(each.op, rows) and not is_known)
-        is_negative = not apart and name_of(each.args[0]) in self._negative
-        if each.op is exp.op and is_negative and isinstance(first, Register) and first.row is each.target.row:
+        is_negative = (
+            each.op is exp.op and not apart and name_of(each.args[0]) in never_positive(self._kernel)
+        )
+        if is_negative and isinstance(first, Register) and first.row is each.target.row:
             return exp_of_negative(self._body, first)
         return compute(self._body, each.op, args, rows, each.target.row, each.attrs, apart=apart)
 

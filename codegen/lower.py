@@ -63,7 +63,7 @@ def lower(kernel: Kernel) -> LoopKernel:
 
 def arrays_of(kernel: Kernel) -> tuple[Node, ...]:
     """The values from outside that are parameters of the loops, in their order; numbers stand in the loops."""
-    return tuple(x for x in kernel.needs if _number(x) is None)
+    return tuple([x for x in kernel.needs if x.op is not CONSTANT or uniform(x) is None])
 
 
 class _Lowering:

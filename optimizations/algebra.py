@@ -138,7 +138,7 @@ NEUTRAL = (
     rule("times zero, of integers", i * 0, _zero),
     rule("minus itself, of integers", i - i, _zero),
     rule("plus itself is twice", x + x, x * 2.0, dtypes=(*INTEGERS, *FLOATS)),
-    rule("over a power of two", x / y, _times_inverse, dtypes=("float32", "float64")),
+    rule("over a power of two", x / y, _times_inverse, ops=may_have_number, dtypes=WIDE),
     rule("a power of two times a number times", multiply.op, _powers_together, keeps=SHARPER, dtypes=WIDE,
          ops=may_have_number, example=lambda: (x * 0.3) * 2.0),
     rule("a power of two times its inverse", multiply.op, _powers_cancelled, keeps=SHARPER, dtypes=WIDE,

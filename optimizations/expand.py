@@ -20,10 +20,18 @@ def expanded(roots: Iterable[Node]) -> list[Node]:
     >>> sorted({node.op.name for node in toposort([root]) if node.inputs})
     ['abs', 'add', 'exp', 'log1p', 'maximum', 'negative']
     """
-    given = roots = list(roots)
-    while any(map(is_composite, toposort(roots))):
-        roots = transform(roots, lambda node: expand(node) if is_composite(node) else node)
-    return _with_one_largest(rewrite(roots, EXPANDED)) if roots is not given else roots
+    roots = list(roots)
+    if not any(map(is_composite, toposort(roots))):
+        return roots
+    return _with_one_largest(rewrite(transform(roots, _plain), EXPANDED))
+
+
+def _plain(node: Node) -> Node:
+    """What a composite is on its inputs; these are plain, and what it is made of becomes so."""
+    if not is_composite(node):
+        return node
+    (made,) = transform([expand(node)], _plain, dict(zip(node.inputs, node.inputs, strict=True)))
+    return made
 
 
 def is_composite(node: Node) -> bool:

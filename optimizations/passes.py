@@ -44,18 +44,21 @@ class Pass(NamedTuple):
     change: Change
 
 
+_FIRST = (
+    Pass("inline", rewriting(INLINE)),
+    Pass("simplify", rewriting(SIMPLIFY)),
+    Pass("stabilize", rewriting(STABLE)),
+)
+_LAST = Pass("loops", tidying(STABLE))
+
+
 def standard(options: Options) -> tuple[Pass, ...]:
     """What every program goes through."""
-    own = rules("own", options.rules)
-    return (
-        Pass("inline", rewriting(INLINE)),
-        Pass("simplify", rewriting(SIMPLIFY)),
-        Pass("stabilize", rewriting(STABLE)),
-        *([Pass("own", rewriting(STABLE, own))] if options.rules else []),
-        *(
-            [Pass("fast", rewriting(STABLE, own, FAST, FAST_PRODUCTS, FAST_CONTRACTIONS, FAST_SOLVERS))]
-            if options.fast_math
-            else []
-        ),
-        Pass("loops", tidying(STABLE)),
-    )
+    more = []
+    if options.rules:
+        more.append(Pass("own", rewriting(STABLE, rules("own", options.rules))))
+    if options.fast_math:
+        own = rules("own", options.rules)
+        fast = (FAST, FAST_PRODUCTS, FAST_CONTRACTIONS, FAST_SOLVERS)
+        more.append(Pass("fast", rewriting(STABLE, own, *fast)))
+    return (*_FIRST, *more, _LAST)

@@ -150,6 +150,8 @@ def alike(a: Node, b: Node, depth: int = 4) -> bool:
     """Whether two nodes are one, or would be if moves came first: ``exp(x)[1:]`` and ``exp(x[1:])``."""
     if a is b:
         return True
+    if a.op is not b.op and a.op not in MOVES and b.op not in MOVES:
+        return False
     if not depth or a.type != b.type:
         return False
     if (earlier := moved_earlier(a)) is not None:

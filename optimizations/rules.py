@@ -61,10 +61,13 @@ class Rule:
     @cached_property
     def _shares(self) -> bool:
         """Whether a node has the dtype of what stands for these wildcards."""
-        if not (isinstance(self.left, Node) and self._wildcards):
-            return False
-        within = [part for part in toposort([self.left]) if part.inputs]
-        return all(part.op.elementwise and part.row is self.written for part in within)
+        return isinstance(self.left, Node) and bool(self._wildcards) and self._is_of(self.written, self.left)
+
+    def _is_of(self, row: DType, part: Node) -> bool:
+        """Whether all of a pattern is computed in a dtype, element by element."""
+        if part.row is not row or not part.op.elementwise:
+            return not part.inputs
+        return all(self._is_of(row, x) for x in part.inputs if x.inputs)
 
     @property
     def example(self) -> Node | None:

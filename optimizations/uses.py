@@ -71,13 +71,19 @@ class Uses:
 
     def replaced(self, before: Node, after: Node) -> None:
         """What reads one node reads another from now on."""
-        if self._count is None:
+        count, now = self._count, self.now
+        if count is None:
             return
-        readers = self._count.pop(before, 0)
-        if readers:
-            self._add(after, readers)
-            for x in set(before.deps):
-                self._drop(x)
+        readers = count.pop(before, 0)
+        if not readers:
+            return
+        old, new = set(before.deps), set(after.deps)
+        if after not in count and len(old) == len(new) and {now(x) for x in old} == new:
+            count[after] = readers  # of what reads what the other did
+            return
+        self._add(after, readers)
+        for x in old:
+            self._drop(x)
 
     def _counted(self) -> dict[Node, int]:
         if self._count is None:

@@ -177,9 +177,7 @@ def _check_complete(made: Graph, inner: bool) -> None:
     if inner:
         return
     bound: set[Size] = {size for node in made.inputs for size in type_symbols(node.type)}
-    for node in nodes:
-        if node.attrs is None or node.op is PLACEHOLDER:
-            continue
-        for size in node.attrs.symbols():
-            if size.source is None and size not in bound:
-                raise located(GraphError(f"the size {size} is bound by no input"), [node])
+    unbound = {size for size in made.free_sizes() if size.source is None} - bound
+    for node in nodes if unbound else ():
+        for size in node.attrs.symbols() & unbound if node.attrs and node.op is not PLACEHOLDER else ():
+            raise located(GraphError(f"the size {size} is bound by no input"), [node])

@@ -70,8 +70,13 @@ def rebuild(node: Node, inputs: tuple[Node, ...], sizes: Mapping[Size, Dim] | No
         attrs = attrs.map_sizes(lambda size: substitute_dim(size, sizes))
     if attrs is node.attrs and all(map(is_, inputs, node.inputs)):
         return node
+    is_known = attrs is node.attrs and not node.op.binds_sizes
+    is_known = is_known and all(map(is_, map(_type_of, inputs), map(_type_of, node.inputs)))
     with inherit(node.origin):
-        return make(node.op, inputs, attrs)
+        return make(node.op, inputs, attrs, node.type if is_known else None)
+
+
+_type_of = attrgetter("type")
 
 
 def transform(

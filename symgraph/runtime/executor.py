@@ -36,11 +36,11 @@ def shelf_of(program: Graph, options: Options) -> Shelf | None:
         or options.device != "cpu"
         or options.backend == "numpy"
     )
-    if own or folder() is None or identity() is None:
+    if own or (place := folder()) is None or identity() is None:
         return None
     from symgraph.runtime.recalled import shelf
 
-    return shelf(program, options)
+    return shelf(program, options, place)
 
 
 class Executor:

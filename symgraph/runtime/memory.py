@@ -20,6 +20,8 @@ LARGE = 1 << 20
 """Bytes from which on results are recycled: the operating system takes such memory back when it is freed, and clearing
 new pages costs more than writing them."""
 _MOST_IDLE = 4
+_SILENT = Context()
+_SILENT.run(np.seterr, all="ignore")
 
 
 class Pages(np.ndarray[Any, Any]):
@@ -69,8 +71,7 @@ class Arena:
     def __init__(self, memory: Array) -> None:
         self.memory = memory
         self.cache: dict[object, Any] = {}
-        self.silent = Context()
-        self.silent.run(np.seterr, all="ignore")
+        self.silent = _SILENT.copy()
 
 
 class Memory:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import marshal
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +20,7 @@ from symgraph.graph.graph import Graph
 from symgraph.ops.own_op import is_ours
 from symgraph.options import Options
 from symgraph.runtime import elf
-from symgraph.runtime.cache import Cache, digest, folder
+from symgraph.runtime.cache import Cache, digest
 from symgraph.runtime.code import Function, Unit, code
 from symgraph.runtime.entry import Answer, State, Step, Watched, called, get_ready, is_ready
 from symgraph.runtime.fields import begin_of, lie_as_expected
@@ -106,8 +107,8 @@ class Shelf:
         return f"{self._key} {list(shapes)}"
 
 
-def shelf(program: Graph, options: Options) -> Shelf | None:
-    """Where the recipes of a program are; None where it cannot be told from another."""
+def shelf(program: Graph, options: Options, place: Path) -> Shelf | None:
+    """Where the recipes of a program are, of those in a folder; None where it cannot be told from another."""
     if not elf.is_known() or not lie_as_expected():
         return None
     try:
@@ -116,7 +117,7 @@ def shelf(program: Graph, options: Options) -> Shelf | None:
         return None
     threads = options.threads or len(os.sched_getaffinity(0))
     decided = (identity(), content, options.fast_math, options.flushes, options.memory_limit, threads)
-    return Shelf(f"recipes {digest(in_bytes(decided)).hex()}", program, Cache(folder()))
+    return Shelf(f"recipes {digest(in_bytes(decided)).hex()}", program, Cache(place))
 
 
 class Recalled:
