@@ -37,6 +37,7 @@ class Columns(Turns):
     ) -> list[State]:
         """What a sweep does in a range of turns of its first loop, and what it reduces there."""
         body, last = self._body, self._layout.rows + self._layout.columns - 1
+        self._section = section
         starts = [each.start(body) for each in reductions]
         has_total = any(each.has_total for each in reductions)
 

@@ -50,10 +50,10 @@ def load(body: Body, row: DType, address: str, lanes: int, mask: Lanes, *, each:
     return _from_memory(body, x, row)
 
 
-def fetch(body: Body, address: str) -> None:
-    """Ask for a line of memory that is read later; there need not be one."""
+def fetch(body: Body, address: str, *, nearest: bool = False) -> None:
+    """Ask for a line of memory that is read later, in the second cache or in the nearest; there need not be one."""
     body.declared.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-    body.emit(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 2, i32 1)")
+    body.emit(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 {3 if nearest else 2}, i32 1)")
 
 
 def stream(body: Body, x: Register, row: DType, address: str) -> None:

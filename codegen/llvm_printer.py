@@ -20,9 +20,9 @@ from typing import NamedTuple
 from symgraph.codegen import llvm_elements as elements
 from symgraph.codegen.guards import Guard, Item, guarded, guards
 from symgraph.codegen.layout import Layout, Step, accesses
+from symgraph.codegen.llvm_ahead import Ahead
 from symgraph.codegen.llvm_memory import INT64, address, fence, only
 from symgraph.codegen.llvm_statements import ZERO
-from symgraph.codegen.llvm_sweeps import Sweeps
 from symgraph.codegen.llvm_transposes import LONG, Strip, Turned, turned
 from symgraph.codegen.loops import LoopKernel, Reduce, Statement, all_of, carries, common
 from symgraph.codegen.machine import Machine
@@ -85,7 +85,7 @@ def _is_put_together(kernel: LoopKernel) -> bool:
     return any(isinstance(x, Reduce) for x in all_of(kernel))
 
 
-class _Printer(Sweeps):
+class _Printer(Ahead):
     def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine, *, soon: bool = False) -> None:
         self._turned, self._is_soon = _turned(kernel, layout), soon
         single = layout.is_narrow or self._turned is not None or (soon and not _is_put_together(kernel))
@@ -161,6 +161,9 @@ class _Printer(Sweeps):
         """The loops over rows from one on, and what stands inside of them."""
         if level == self._layout.rows:
             self._row()
+            return
+        if level == self._layout.rows - 1 and not self._guards and self._goes_ahead:
+            self._rows_ahead(*self._range(level))
             return
         self._hoist(self._before_sweeps(), level)
 

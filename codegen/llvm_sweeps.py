@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from symgraph.codegen.llvm_columns import Section, joined
-from symgraph.codegen.llvm_reductions import registers
+from symgraph.codegen.llvm_reductions import Reduction, State, registers
 from symgraph.codegen.llvm_shared_rows import SharedRows
 from symgraph.codegen.llvm_statements import ZERO
 from symgraph.codegen.loops import Carry, Operand, Statement, carries
@@ -29,6 +29,10 @@ class Sweeps(SharedRows):
             states = self._in_blocks(section, reductions)
         else:
             states = self._reduced(section, reductions, ZERO, self._sizes[self._layout.rows])
+        self._put_together(reductions, states)
+
+    def _put_together(self, reductions: Sequence[Reduction], states: Sequence[State]) -> None:
+        """What a sweep reduced to is known from here on."""
         for each, state in zip(reductions, states, strict=True):
             self._scope.values[each.each.target.name] = self._value(each, state)
 

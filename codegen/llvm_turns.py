@@ -23,7 +23,7 @@ from symgraph.codegen.loops import (
 )
 from symgraph.codegen.machine import LINE, Machine
 from symgraph.codegen.streams import first_whole
-from symgraph.codegen.vectorized import dearest, has_own_rest, name_of
+from symgraph.codegen.vectorized import dearest, has_own_rest, is_plain, name_of
 from symgraph.codegen.vectors import Body, Register
 
 _FETCHED = 1 << 18
@@ -58,6 +58,8 @@ class Turns(Statements):
             else []
         )
         self._dearest = dearest(kernel) if layout.rows and not layout.streams else None
+        self._section: Sequence[Statement] | None = None
+        """The sweep whose turns these are."""
 
     def _turns(
         self, level: int, begin: Register, end: Register, carried: Sequence[Register], inside: Inside
@@ -80,7 +82,7 @@ class Turns(Statements):
             count = body.intrinsic("smin", body.sub(end, n), lanes)
             return self._turn(level, n, first_lanes(body, count, lanes, masks=True), given, inside)
 
-        has_rest = has_own_rest(self._kernel)
+        has_rest = has_own_rest(self._kernel) or (self._section is not None and is_plain(self._section))
         if level != self._layout.vector:
             return body.loop(begin, end, 1, carried, whole)
         if self._is_soon and self._machine.masks and lanes <= _MOST_MASKED:
@@ -161,7 +163,7 @@ class Turns(Statements):
                 near = body.compare("lt", body.as_unsigned(body.add(stride, _FETCHED)), 2 * _FETCHED)
                 place = address(body, self._scope.places[key], body.select(near, stride, 0))
                 for offset in range(0, self._lanes * self._row_of[key.param].numpy.itemsize, LINE):
-                    fetch(body, address(body, place, offset))
+                    fetch(body, address(body, place, offset), nearest=True)
 
     def _hoist(self, section: Sequence[Statement], level: int) -> None:
         """What does not follow a loop, nor those inside of it, is done before it."""

@@ -196,8 +196,17 @@ def has_own_rest(kernel: LoopKernel) -> bool:
     shape = _shape(kernel)
     sweeps = [part for part in kernel.body if isinstance(part, Sweep)]
     is_short = len(sweeps) == 1 and shape.reduces and shape.work <= _LIGHT
-    is_plain = shape.work <= _LONG and shape.dearest < DEAR
-    return is_short or is_plain or shape.work <= _BUSY * shape.moves
+    return is_short or _is_plain(shape.work, shape.dearest) or shape.work <= _BUSY * shape.moves
+
+
+def is_plain(section: Sequence[Statement]) -> bool:
+    """Whether that turn of a sweep is code of its own though it is not in others of the kernel, which are dear."""
+    works = [_work(x) for x in section if isinstance(x, Compute)]
+    return _is_plain(sum(works), max(works, default=0.0))
+
+
+def _is_plain(work: float, dearest: float) -> bool:
+    return work <= _LONG and dearest < DEAR
 
 
 class Room(NamedTuple):
