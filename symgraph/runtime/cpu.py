@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -100,9 +101,14 @@ def compiled(text: str, level: int = 0) -> bytes:
         if known is not None and known.is_whole:
             return known.object_file
         text = known.text if known is not None else text
+    is_near = level > 0 and elf.is_known() and not _OUTSIDE.search(text)
     with _parsed(text) as module:
-        code: bytes = _target_machine(host(), level).emit_object(module)
+        code: bytes = _target_machine(host(), level, is_near=is_near).emit_object(module)
     return code
+
+
+_OUTSIDE = re.compile(r"^declare [^@]*@(?!llvm\.)", re.MULTILINE)
+"""What a module takes from elsewhere, which may lie too far away for the shorter form of an address."""
 
 
 def machine_of(cpu: str | None, triple: str | None) -> Machine:
@@ -212,15 +218,18 @@ def _parsed(text: str) -> Any:
 _LOCAL = threading.local()
 
 
-def _target_machine(machine: Machine, level: int) -> Any:
-    """One for each thread and level: threads must not share them."""
-    made: dict[int, Any] = _LOCAL.__dict__.setdefault("made", {})
-    if level not in made:
+def _target_machine(machine: Machine, level: int, *, is_near: bool = False) -> Any:
+    """One for each thread and level: threads must not share them. Where all that a module needs ``is_near``, constants
+    lie a short address away; else loops, which have more of them than registers for their addresses, make these anew in
+    every turn."""
+    made: dict[tuple[int, bool], Any] = _LOCAL.__dict__.setdefault("made", {})
+    if (level, is_near) not in made:
         target = _llvm().Target.from_triple(machine.triple)
-        made[level] = target.create_target_machine(
-            cpu=machine.cpu, features=machine.features, opt=level, jit=True
+        how = {"reloc": "pic", "codemodel": "small"} if is_near else {"jit": True}
+        made[level, is_near] = target.create_target_machine(
+            cpu=machine.cpu, features=machine.features, opt=level, **how
         )
-    return made[level]
+    return made[level, is_near]
 
 
 class Loader:
