@@ -197,11 +197,11 @@ class NativeCall:
 
     Its table has the addresses of the arrays and of its room, and the words of ``tail``; if it ``checks`` indices, the
     address of a word that is not 0 once one was out of bounds. Threads that share its first loop have a table each,
-    since each has a room of its own; what they claim is a multiple of the ``grain``. One thread alone does all turns at
-    once, or as many at a time as are a ``part``: then it goes there and back, in turn. Where threads share the blocks
-    of rows, the room is common, and ``meets`` says how many rows there are, or vectors of rows, and with which byte the
-    part of the room begins where what blocks reduce to is left: the tables have the address of that, and of the words
-    where threads meet.
+    since each has a room of its own; what they claim is a multiple of the ``grain``. A ``part`` is what they do at a
+    time at most, and one thread alone too: all turns, or so many that it is worth while to go there and back. Where
+    threads share the blocks of rows, the room is common, and ``meets`` says how many rows there are, or vectors of
+    rows, and with which byte the part of the room begins where what blocks reduce to is left: the tables have the
+    address of that, and of the words where threads meet.
     """
 
     first = 0
@@ -231,8 +231,9 @@ class NativeCall:
         chunk = -(-chunk // grain) * grain
         self._shared = shared if chunk < turns else Shares()
         is_one = self._shared.threads == 1
-        self.chunk = (turns if part is None else part) if is_one else chunk
-        """Turns that a thread does at a time."""
+        some = turns if part is None else part
+        self.chunk = some if is_one else min(chunk, -(-some // grain) * grain) if meets is None else -chunk
+        """Turns that a thread does at a time; less than 0 where some wait for those before, which are claimed first."""
         self._tail = list(tail)
         self._meets = meets
         last = checks if meets is None else 2

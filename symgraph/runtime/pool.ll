@@ -1,14 +1,16 @@
 ; Threads that share the turns of a loop. The turns are cut into chunks; who has nothing to do claims one, and the caller
 ; does so too: it waits for chunks that others have claimed and for nothing else, so that a thread which sleeps, or which the
-; system does not run, delays nobody.
+; system does not run, delays nobody. Every thread claims chunks of a part of its own, the same in every call, before those
+; of others: what it read or wrote lies in its cache. Where chunks wait for each other, which a negative size of chunks says,
+; they are all one part and claimed in order.
 ;
 ; A loop of one thread is cut into chunks where it goes through more than the second cache may hold. It runs the other way
-; than the last such loop: first what was read or written last, which a loop that always began with the first turn would
-; drive out of the cache before it comes to it.
+; than the last such loop, as parts do: first what was read or written last, which a loop that always began with the first
+; turn would drive out of the cache before it comes to it.
 ;
 ; The pool is this memory, in bytes, which symgraph/runtime/pool.py makes:
 ;
-;    0  ticket      the number of the call in the upper half, and in the lower how many chunks nobody has claimed
+;    0  calls       the number of the last one
 ;   64  done        how many chunks are done
 ;  128  owner       1 while a call uses the pool
 ;  192  function    of machine code: void (ptr table, i64 begin, i64 end)
@@ -21,8 +23,12 @@
 ;  256  workers     how many other threads there are
 ;  264  patience    how often a thread looks for work before it sleeps
 ;  272  yield       a function that lets the system run another thread, or 0
-;  280  back        1 where the next loop of one thread begins with its last chunk
-;  320  the first worker: whether it sleeps, and its lock; 64 bytes for each
+;  280  back        1 where the next loop begins with its last chunk
+;  288  way         the same of the loop that the pool is used for
+;  296  parts       how many it has
+;  320  the first thread, which calls; 64 bytes for each of 256:
+;         0  ticket  the number of the call in the upper half, and in the lower how many chunks of its part nobody has claimed
+;         8  asleep  1 while it sleeps, and after it the lock that it sleeps at; not of the caller
 ;
 ; The blocking lock is Python's, which needs no interpreter. `@relax` tells the processor that a thread is waiting.
 
@@ -31,8 +37,10 @@ declare void @PyThread_release_lock(ptr)
 
 ; All turns of a loop, by all threads that are there; by this one alone where no more are to share it, or somebody else has
 ; them.
-define void @share(ptr %pool, ptr %function, ptr %tables, i64 %pitch, i64 %turns, i64 %chunk, i64 %share) {
+define void @share(ptr %pool, ptr %function, ptr %tables, i64 %pitch, i64 %turns, i64 %size, i64 %share) {
 start:
+  %in.order = icmp slt i64 %size, 0
+  %chunk = call i64 @llvm.abs.i64(i64 %size, i1 true)
   %above = add i64 %turns, %chunk
   %last = sub i64 %above, 1
   %chunks = sdiv i64 %last, %chunk
@@ -40,11 +48,11 @@ start:
   br i1 %few, label %alone, label %several
 
 several:
+  %back.at = getelementptr i8, ptr %pool, i64 280
   %is.one = icmp eq i64 %share, 1
   br i1 %is.one, label %sweep, label %ask
 
 sweep:
-  %back.at = getelementptr i8, ptr %pool, i64 280
   %back = load atomic i64, ptr %back.at monotonic, align 8
   %there = xor i64 %back, 1
   store atomic i64 %there, ptr %back.at monotonic, align 8
@@ -91,15 +99,38 @@ prepare:
   %chunks.at = getelementptr i8, ptr %pool, i64 232
   store i64 %chunks, ptr %chunks.at
   %share.at = getelementptr i8, ptr %pool, i64 240
-  store i64 %share, ptr %share.at
+  store atomic i64 %share, ptr %share.at monotonic, align 8
+  %way = load atomic i64, ptr %back.at monotonic, align 8
+  %way.after = xor i64 %way, 1
+  store atomic i64 %way.after, ptr %back.at monotonic, align 8
+  %way.here = select i1 %in.order, i64 0, i64 %way
+  %way.at = getelementptr i8, ptr %pool, i64 288
+  store i64 %way.here, ptr %way.at
+  %lines = call i64 @llvm.smin.i64(i64 %share, i64 256)
+  %parts = select i1 %in.order, i64 1, i64 %lines
+  %parts.at = getelementptr i8, ptr %pool, i64 296
+  store atomic i64 %parts, ptr %parts.at monotonic, align 8
   %done.at = getelementptr i8, ptr %pool, i64 64
   store atomic i64 0, ptr %done.at monotonic, align 8
   %old = load atomic i64, ptr %pool monotonic, align 8
-  %calls = lshr i64 %old, 32
-  %call = add i64 %calls, 1
+  %call = add i64 %old, 1
   %upper = shl i64 %call, 32
-  %ticket = or i64 %upper, %chunks
-  %before = atomicrmw xchg ptr %pool, i64 %ticket seq_cst
+  br label %part
+
+part:
+  %p = phi i64 [ 0, %prepare ], [ %p.next, %part ]
+  %p.next = add i64 %p, 1
+  %first = call i64 @before(i64 %chunks, i64 %p, i64 %parts)
+  %after = call i64 @before(i64 %chunks, i64 %p.next, i64 %parts)
+  %count = sub i64 %after, %first
+  %ticket = or i64 %upper, %count
+  %ticket.at = call ptr @line(ptr %pool, i64 %p)
+  store atomic i64 %ticket, ptr %ticket.at release, align 8
+  %more.parts = icmp slt i64 %p.next, %parts
+  br i1 %more.parts, label %part, label %call.them
+
+call.them:
+  %before = atomicrmw xchg ptr %pool, i64 %call seq_cst
   %workers.at = getelementptr i8, ptr %pool, i64 256
   %workers = load i64, ptr %workers.at
   %others = sub i64 %share, 1
@@ -107,14 +138,14 @@ prepare:
   br label %more
 
 more:
-  %n = phi i64 [ 0, %prepare ], [ %n.next, %next ]
+  %n = phi i64 [ 0, %call.them ], [ %n.next, %next ]
+  %n.next = add i64 %n, 1
   %all = icmp sge i64 %n, %wanted
   br i1 %all, label %work, label %look
 
 look:
-  %offset = mul i64 %n, 64
-  %here = add i64 %offset, 320
-  %asleep.at = getelementptr i8, ptr %pool, i64 %here
+  %line = call ptr @line(ptr %pool, i64 %n.next)
+  %asleep.at = getelementptr i8, ptr %line, i64 8
   %asleep = load atomic i64, ptr %asleep.at seq_cst, align 8
   %sleeps = icmp ne i64 %asleep, 0
   br i1 %sleeps, label %take, label %next
@@ -131,7 +162,6 @@ wake:
   br label %next
 
 next:
-  %n.next = add i64 %n, 1
   br label %more
 
 work:
@@ -153,22 +183,46 @@ end:
   ret void
 }
 
-; Chunks, until nobody is left to claim one.
+; The memory of a thread.
+define internal ptr @line(ptr %pool, i64 %n) alwaysinline {
+start:
+  %offset = mul i64 %n, 64
+  %here = add i64 %offset, 320
+  %line = getelementptr i8, ptr %pool, i64 %here
+  ret ptr %line
+}
+
+; How many chunks come before a part.
+define internal i64 @before(i64 %chunks, i64 %part, i64 %parts) alwaysinline {
+start:
+  %all = mul i64 %chunks, %part
+  %found = sdiv i64 %all, %parts
+  ret i64 %found
+}
+
+; Chunks, first of the own part, until nobody has left one to claim.
 define internal void @works(ptr %pool, i64 %n) {
 start:
   %share.at = getelementptr i8, ptr %pool, i64 240
+  %parts.at = getelementptr i8, ptr %pool, i64 296
   %done.at = getelementptr i8, ptr %pool, i64 64
+  %parts = load atomic i64, ptr %parts.at monotonic, align 8
+  %has.own = icmp slt i64 %n, %parts
+  %own = select i1 %has.own, i64 %n, i64 0
   br label %look
 
 look:
-  %found = load atomic i64, ptr %pool acquire, align 8
+  %p = phi i64 [ %own, %start ], [ %p, %run ], [ %following, %next ]
+  %seen.parts = phi i64 [ 0, %start ], [ %seen.parts, %run ], [ %seen.more, %next ]
+  %ticket.at = call ptr @line(ptr %pool, i64 %p)
+  %found = load atomic i64, ptr %ticket.at acquire, align 8
   br label %try
 
 try:
   %ticket = phi i64 [ %found, %look ], [ %seen, %claim ]
   %left = and i64 %ticket, 4294967295
   %none = icmp eq i64 %left, 0
-  br i1 %none, label %end, label %invited
+  br i1 %none, label %next, label %invited
 
 invited:
   %share = load atomic i64, ptr %share.at monotonic, align 8
@@ -177,12 +231,12 @@ invited:
 
 claim:
   %less = sub i64 %ticket, 1
-  %claimed = cmpxchg ptr %pool, i64 %ticket, i64 %less acq_rel acquire
+  %claimed = cmpxchg ptr %ticket.at, i64 %ticket, i64 %less acq_rel acquire
   %seen = extractvalue { i64, i1 } %claimed, 0
   %is.mine = extractvalue { i64, i1 } %claimed, 1
   br i1 %is.mine, label %run, label %try
 
-run:
+run:                                              ; the call goes on until this chunk is done
   %function.at = getelementptr i8, ptr %pool, i64 192
   %function = load ptr, ptr %function.at
   %tables.at = getelementptr i8, ptr %pool, i64 200
@@ -195,15 +249,33 @@ run:
   %chunk = load i64, ptr %chunk.at
   %chunks.at = getelementptr i8, ptr %pool, i64 232
   %chunks = load i64, ptr %chunks.at
+  %way.at = getelementptr i8, ptr %pool, i64 288
+  %way = load i64, ptr %way.at
+  %parts.here = load atomic i64, ptr %parts.at monotonic, align 8
   %place = mul i64 %n, %pitch
   %table = getelementptr i8, ptr %tables, i64 %place
-  %which = sub i64 %chunks, %left
+  %p.after = add i64 %p, 1
+  %first = call i64 @before(i64 %chunks, i64 %p, i64 %parts.here)
+  %after = call i64 @before(i64 %chunks, i64 %p.after, i64 %parts.here)
+  %there = sub i64 %after, %left
+  %above = add i64 %first, %left
+  %back = sub i64 %above, 1
+  %is.back = icmp ne i64 %way, 0
+  %which = select i1 %is.back, i64 %back, i64 %there
   %begin = mul i64 %which, %chunk
-  %next = add i64 %begin, %chunk
-  %end.of.chunk = call i64 @llvm.smin.i64(i64 %next, i64 %turns)
+  %far = add i64 %begin, %chunk
+  %end.of.chunk = call i64 @llvm.smin.i64(i64 %far, i64 %turns)
   call void %function(ptr %table, i64 %begin, i64 %end.of.chunk)
   %before = atomicrmw add ptr %done.at, i64 1 release
   br label %look
+
+next:
+  %seen.more = add i64 %seen.parts, 1
+  %p.next = add i64 %p, 1
+  %is.past = icmp sge i64 %p.next, %parts
+  %following = select i1 %is.past, i64 0, i64 %p.next
+  %is.left = icmp slt i64 %seen.more, %parts
+  br i1 %is.left, label %look, label %end
 
 end:
   ret void
@@ -256,22 +328,21 @@ end:
 ; What a worker does for ever; the caller of a loop has number 0.
 define void @worker(ptr %pool, i64 %n) {
 start:
-  %index = sub i64 %n, 1
-  %offset = mul i64 %index, 64
-  %here = add i64 %offset, 320
-  %asleep.at = getelementptr i8, ptr %pool, i64 %here
-  %lock.at = getelementptr i8, ptr %asleep.at, i64 8
+  %line = call ptr @line(ptr %pool, i64 %n)
+  %asleep.at = getelementptr i8, ptr %line, i64 8
+  %lock.at = getelementptr i8, ptr %line, i64 16
   %lock = load ptr, ptr %lock.at
   %patience.at = getelementptr i8, ptr %pool, i64 264
   br label %wait
 
 wait:
+  %known = phi i64 [ 0, %start ], [ %calls, %awake ]
   %patience = load i64, ptr %patience.at
   br label %look
 
 look:
   %looks = phi i64 [ 0, %wait ], [ %looks.next, %relax ]
-  %is.work = call i1 @has.work(ptr %pool, i64 %n)
+  %is.work = call i1 @has.work(ptr %pool, i64 %n, i64 %known)
   br i1 %is.work, label %awake, label %patient
 
 patient:
@@ -285,7 +356,7 @@ relax:
 
 sleep:                                            ; who brings work sees that, or is seen here
   store atomic i64 1, ptr %asleep.at seq_cst, align 8
-  %is.late = call i1 @has.work(ptr %pool, i64 %n)
+  %is.late = call i1 @has.work(ptr %pool, i64 %n, i64 %known)
   br i1 %is.late, label %cancel, label %block
 
 cancel:
@@ -298,21 +369,22 @@ block:
   br label %awake
 
 awake:
+  %calls = load atomic i64, ptr %pool acquire, align 8
   call void @works(ptr %pool, i64 %n)
   br label %wait
 }
 
-; Whether there is a chunk to claim for a thread with this number.
-define internal i1 @has.work(ptr %pool, i64 %n) {
+; Whether a thread with this number is asked for by another call than the last that it knows.
+define internal i1 @has.work(ptr %pool, i64 %n, i64 %known) {
 start:
   %share.at = getelementptr i8, ptr %pool, i64 240
-  %ticket = load atomic i64, ptr %pool seq_cst, align 8
-  %left = and i64 %ticket, 4294967295
-  %some = icmp ne i64 %left, 0
+  %calls = load atomic i64, ptr %pool seq_cst, align 8
+  %is.new = icmp ne i64 %calls, %known
   %share = load atomic i64, ptr %share.at monotonic, align 8
   %is.asked = icmp slt i64 %n, %share
-  %is.work = and i1 %some, %is.asked
+  %is.work = and i1 %is.new, %is.asked
   ret i1 %is.work
 }
 
 declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.abs.i64(i64, i1)

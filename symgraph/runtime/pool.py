@@ -19,8 +19,10 @@ _PATIENCE = 2000
 _MOST = 255
 """Workers at most."""
 _LINE, _FIRST = 64, 320
-"""Bytes of a line of the cache, and before the first worker."""
-_TICKET, _OWNER, _WORKERS = 0, 128, 256
+"""Bytes of a line of the cache, and before that of the first thread."""
+_OWNER, _WORKERS = 128, 256
+_TICKET, _ASLEEP, _LOCK = 0, 8, 16
+"""In the line of a thread."""
 
 
 def processors() -> int:
@@ -43,7 +45,7 @@ class Pool:
         """The same of the function that waits for a word."""
         self._share = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 4)(self.share)
         self._work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(self._loader.address("worker"))
-        self._memory = np.zeros(_FIRST + _LINE * (_MOST + 1), np.uint8)
+        self._memory = np.zeros(_FIRST + _LINE * (_MOST + 2), np.uint8)
         self.address = -(-self._memory.ctypes.data // _LINE) * _LINE
         self._word(264, _PATIENCE)
         self._word(272, _yield())
@@ -65,7 +67,7 @@ class Pool:
             return
         with self._lock:
             for n in range(len(self._threads) + 1, min(share, _MOST + 1)):
-                self._word(_FIRST + _LINE * (n - 1) + 8, _new_lock())
+                self._word(_FIRST + _LINE * n + _LOCK, _new_lock())
                 thread = threading.Thread(
                     target=self._work, args=(self.address, n), name=f"symgraph worker {n}", daemon=True
                 )
@@ -79,10 +81,11 @@ class Pool:
     def _alone(self) -> None:
         """In a copy of the process, which has no other thread: as if nothing had been wanted."""
         self._lock, self._threads = threading.Lock(), []
-        for place in (_TICKET, _OWNER, _WORKERS):
+        for place in (_OWNER, _WORKERS):
             self._word(place, 0)
-        for n in range(_MOST):
-            self._word(_FIRST + _LINE * n, 0)
+        for n in range(_MOST + 1):
+            for place in (_TICKET, _ASLEEP):
+                self._word(_FIRST + _LINE * n + place, 0)
 
 
 @cache

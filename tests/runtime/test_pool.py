@@ -87,6 +87,48 @@ def test_one_thread_goes_there_and_back():
     assert [(0, 1), (1, 2)] == ways(2, 1)
 
 
+def test_everyone_goes_through_a_part_there_and_back_and_then_through_those_of_others():
+    alone, seen = Pool(), []
+    record = CALL(lambda table, begin, end: seen.append((begin, end)))
+
+    def ways(turns, chunk, share):
+        seen.clear()
+        SHARE(alone.share)(alone.address, record, None, 0, turns, chunk, share)
+        return list(seen)
+
+    assert [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10), (10, 11)] == ways(11, 2, 2)
+    assert [(4, 6), (2, 4), (0, 2), (10, 11), (8, 10), (6, 8)] == ways(11, 2, 2)
+    assert [(0, 1), (1, 2), (2, 3)] == ways(3, 1, 5)
+    assert [(n, n + 1) for n in range(1000)] == sorted(ways(1000, 1, 300)), "more than there can be"
+    assert [(n, n + 1) for n in range(5)] == ways(5, -1, 2), "in order"
+    assert [(n, n + 1) for n in range(5)] == ways(5, -1, 2), "in every call"
+
+
+def test_a_worker_begins_with_a_part_of_its_own():
+    """So many chunks that it comes before the caller has done all; it has them again in the next call."""
+    pool().want(2)
+    caller, lock, met = threading.get_ident(), threading.Lock(), threading.Event()
+    seen = []
+
+    def turn(table, begin, end):
+        with lock:
+            seen.append((threading.get_ident() == caller, begin))
+        if begin == 0:
+            assert met.wait(60)
+        elif threading.get_ident() != caller:
+            met.set()
+
+    record, tables = CALL(turn), np.zeros((2, 1), np.int64)
+    for _ in range(4):
+        met.clear()
+        seen.clear()
+        SHARE(pool().share)(pool().address, record, tables.ctypes.data, 8, 8, 1, 2)
+        others = [begin for is_caller, begin in seen if not is_caller]
+
+        assert {begin for _, begin in seen} == set(range(8))
+        assert others[0] in (4, 7)
+
+
 def test_many_calls_of_many_threads(count):
     pool().want(4)
     wrong = []
