@@ -48,12 +48,14 @@ class Guard:
 def guards(kernel: LoopKernel) -> tuple[Guard, ...]:
     """The guards of a kernel that save a sweep; no statement has two."""
     body = in_order(kernel)
+    choices = [x for x in body if isinstance(x, Compute) and x.op is where.op]
+    if not choices:
+        return ()
     sweeps = [part.body for part in kernel.body if isinstance(part, Sweep)]
     swept = {x.target.name for each in sweeps for x in each if not isinstance(x, Store | Reduce)}
     asked = dict.fromkeys(
         (x.args[0].name, wanted)
-        for x in body
-        if isinstance(x, Compute) and x.op is where.op
+        for x in choices
         if isinstance(x.args[0], Value) and x.args[0].name not in swept
         for wanted in (False, True)
     )

@@ -92,3 +92,7 @@ class Options:
     def flushes(self) -> bool:
         """Whether denormal numbers may be 0."""
         return self.fast_math or self.flush_denormals
+
+
+USUAL = Options()
+"""Those of who gives none."""

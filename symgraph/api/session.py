@@ -15,7 +15,7 @@ from symgraph.graph.evaluate import Array
 from symgraph.graph.node import Node, located
 from symgraph.graph.operators import FUNCTIONS
 from symgraph.graph.structure import flatten, unflatten
-from symgraph.options import Options
+from symgraph.options import USUAL, Options
 
 _KEPT_PROGRAMS = 256
 
@@ -32,7 +32,7 @@ class Session:
     """
 
     def __init__(self, options: Options | None = None) -> None:
-        self._options = options or Options()
+        self._options = options or USUAL
         self._store = _SessionValues()
         self._programs: OrderedDict[Any, tuple[Program, Any]] = OrderedDict()
         self._lock = threading.RLock()
@@ -126,7 +126,7 @@ class _SessionValues:
 def evaluate_node(node: Node, feed_dict: Mapping[Node, Any] | None = None) -> Array:
     """The value of one node, variables having their own values: ``node.eval({x: 1.0})``."""
     feed = dict(feed_dict or {})
-    return _compile([node], tuple(feed), Options()).run(list(feed.values()), OwnValues())[0]
+    return _compile([node], tuple(feed), USUAL).run(list(feed.values()), OwnValues())[0]
 
 
 FUNCTIONS["__eval__"] = evaluate_node

@@ -10,7 +10,7 @@ from symgraph.graph.dims import Size
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node
 from symgraph.graph.op import CONSTANT, VARIABLE, Attrs, ConstantAttrs, Op
-from symgraph.graph.types import DType, TensorType, TupleType
+from symgraph.graph.types import DType, TensorType, TupleType, dtype
 
 
 class Unsaid(Exception):
@@ -93,7 +93,7 @@ class _Words:
                 return ("type", str(value))
             case ConstantAttrs():
                 kind, shape, content = value._key
-                return ("constant", kind.str, kind.name, shape, content)
+                return ("constant", dtype(kind).name, shape, content)
             case Attrs():
                 return (type(value).__name__, *map(self.value, value.fields().values()))
             case Graph():

@@ -142,11 +142,17 @@ _recorders: dict[int, list[set[Node]]] = {}
 _making = threading.Lock()
 
 
-def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None, type: Type | None = None) -> Node:
+def make(
+    op: Op,
+    inputs: tuple[Node, ...],
+    attrs: Attrs | None = None,
+    type: Type | None = None,
+    origin: Origin | None = None,
+) -> Node:
     """The node for this application: the live one if there is one, a new one otherwise.
 
-    Its ``type`` is given by who knows it of an equal node. Raises what the op's type rule raises, with the operands and
-    their lines added.
+    Its ``type`` is given by who knows it of an equal node, its ``origin`` by who builds it in the place of another.
+    Raises what the op's type rule raises, with the operands and their lines added.
     """
     # Ids, because comparing keys must never compare nodes with ``==``, and because the collector skips tuples of ints.
     key = (id(op), attrs, *map(id, inputs))
@@ -162,7 +168,7 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: Attrs | None = None, type: Typ
     with _making:
         node = _known(key)
         if node is None:
-            node = Node(op, inputs, attrs, type, _with_sources(inputs, attrs), here())
+            node = Node(op, inputs, attrs, type, _with_sources(inputs, attrs), origin or here())
             if op.binds_sizes:
                 _own_sizes(node)
             known = _Known(node, _forget)
@@ -238,10 +244,10 @@ def call_text(op: Op, inputs: Sequence[Node]) -> str:
 
 def _with_sources(inputs: tuple[Node, ...], attrs: Attrs | None) -> tuple[Node, ...]:
     """The inputs, and the nodes that decide the data-dependent sizes in ``attrs``."""
-    if attrs is None:
+    if attrs is None or not (sizes := attrs.symbols()):
         return inputs
     known = set(map(id, inputs))
-    sources = {id(size.source): size.source for size in attrs.symbols() if isinstance(size.source, Node)}
+    sources = {id(size.source): size.source for size in sizes if isinstance(size.source, Node)}
     return inputs + tuple(node for key, node in sources.items() if key not in known)
 
 

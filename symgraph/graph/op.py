@@ -310,12 +310,12 @@ def constant(value: object, dtype_: object = None) -> Node:
     wanted = None if dtype_ is None else dtype(dtype_).numpy
     try:
         array = np.array(value, dtype=wanted, order="C")
-        dtype(array.dtype)
+        row = dtype(array.dtype)
     except DTypeError:
         raise located(DTypeError(f"{value!r} is no array of numbers"), []) from None
     except (TypeError, ValueError, OverflowError) as error:
         raise located(DTypeError(f"no constant can be made of {value!r}: {error}"), []) from None
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array = array.astype(row.numpy, copy=False)
     array.setflags(write=False)
     return made_here(CONSTANT(value=array))
 

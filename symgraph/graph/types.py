@@ -78,6 +78,8 @@ def dtype(spec: object) -> DType:
         return spec
     if isinstance(spec, str) and spec in BY_NAME:
         return BY_NAME[spec]
+    if isinstance(spec, np.dtype) and spec in BY_NUMPY:
+        return BY_NUMPY[spec]
     try:
         return BY_NUMPY[np.dtype(spec).newbyteorder("=")]  # type: ignore[call-overload]
     except (TypeError, KeyError):

@@ -70,10 +70,11 @@ def rebuild(node: Node, inputs: tuple[Node, ...], sizes: Mapping[Size, Dim] | No
         attrs = attrs.map_sizes(lambda size: substitute_dim(size, sizes))
     if attrs is node.attrs and all(map(is_, inputs, node.inputs)):
         return node
-    is_known = attrs is node.attrs and not node.op.binds_sizes
-    is_known = is_known and all(map(is_, map(_type_of, inputs), map(_type_of, node.inputs)))
+    is_alike = all(map(is_, map(_type_of, inputs), map(_type_of, node.inputs)))
+    if is_alike and attrs is node.attrs and not node.op.binds_sizes:
+        return make(node.op, inputs, attrs, node.type, node.origin)
     with inherit(node.origin):
-        return make(node.op, inputs, attrs, node.type if is_known else None)
+        return make(node.op, inputs, attrs)
 
 
 _type_of = attrgetter("type")
@@ -97,7 +98,7 @@ def transform(
     for node in toposort(roots, stop=new):
         if node in new:
             continue
-        built = rebuild(node, tuple(new[x] for x in node.inputs), sizes)
+        built = rebuild(node, tuple([new[x] for x in node.inputs]), sizes)
         if node.op.binds_sizes and built is not node:
             rename_sizes(node, built, sizes)
         new[node] = change(built)

@@ -31,7 +31,7 @@ from symgraph.io.manifest import (
     uses,
 )
 from symgraph.io.saving import Given, is_own, ops_of
-from symgraph.options import Options
+from symgraph.options import USUAL, Options
 
 
 def functions_of(opened: Container, options: Options | None) -> Any:
@@ -49,7 +49,7 @@ def functions_of(opened: Container, options: Options | None) -> Any:
     )
     # Equal constants are one node: those that are parsed will be these, whose arrays lie in the file.
     nodes = [CONSTANT(value=array) for array in constants.values()]
-    reader = _Reader(opened, manifest, variables, constants, options or Options())
+    reader = _Reader(opened, manifest, variables, constants, options or USUAL)
     functions = {name: reader.function(name, row) for name, row in manifest.functions.items()}
     reader.default_updates()
     reader.check_ops()

@@ -25,7 +25,7 @@ from symgraph.graph.walk import toposort
 from symgraph.io.onnx_proto import MOST_AXES, Source, dtype_of, type_name
 from symgraph.io.onnx_table import Refused, Report, unsupported
 from symgraph.io.onnx_walk import MOST_NODES, Frame, Values, Walk, graphs_of, is_known, opsets_of, why_not
-from symgraph.options import Options
+from symgraph.options import USUAL, Options
 
 Array = np.ndarray[Any, Any]
 
@@ -261,7 +261,7 @@ def load(
     """
     source = Source(model)
     try:
-        return OnnxFunction(source, givens or {}, variables, options or Options())
+        return OnnxFunction(source, givens or {}, variables, options or USUAL)
     except Refused as error:  # a tensor of the model
         raise unsupported(
             source.name, [Problem("tensor", f"graph {source.model.graph.name}", str(error))]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 try:
@@ -30,17 +31,20 @@ _LEFT = 3600.0
 
 def folder() -> Path | None:
     """``SYMGRAPH_CACHE``, or a folder of symgraph's where this platform keeps caches; None where that is empty."""
-    given = os.environ.get("SYMGRAPH_CACHE")
+    return _folder(*map(os.environ.get, ("SYMGRAPH_CACHE", "LOCALAPPDATA", "XDG_CACHE_HOME", "HOME")))
+
+
+@cache
+def _folder(given: str | None, windows: str | None, unix: str | None, home: str | None) -> Path | None:
+    """The same as variables of those names, by which a home is found, have it."""
     if given is not None:
         return Path(given) if given else None
     with contextlib.suppress(RuntimeError):  # there may be no home
         if sys.platform == "win32":
-            return (
-                Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "symgraph" / "cache"
-            )
+            return Path(windows or Path.home() / "AppData/Local") / "symgraph" / "cache"
         if sys.platform == "darwin":
             return Path.home() / "Library/Caches/symgraph"
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "symgraph"
+        return Path(unix or Path.home() / ".cache") / "symgraph"
     return None
 
 

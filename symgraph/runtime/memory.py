@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.optimizations.memory import ALIGNMENT
+from symgraph.runtime.fields import begin_of
 
 Array = np.ndarray[Any, Any]
 
@@ -34,11 +35,11 @@ class Pages(np.ndarray[Any, Any]):
     @property
     def begin(self) -> int:
         """The first address that is a multiple of `ALIGNMENT`."""
-        return -(-self.ctypes.data // ALIGNMENT) * ALIGNMENT
+        return -(-begin_of(self) // ALIGNMENT) * ALIGNMENT
 
     def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
         """An array from there on."""
-        return np.ndarray(shape, dtype, self, -self.ctypes.data % ALIGNMENT)
+        return np.ndarray(shape, dtype, self, -begin_of(self) % ALIGNMENT)
 
 
 def is_own(array: Array) -> bool:
@@ -73,6 +74,11 @@ class Arena:
         self.cache: dict[object, Any] = {}
         self.silent = _SILENT.copy()
 
+    @property
+    def begin(self) -> int:
+        """The address of the first byte, of memory that is the processor's."""
+        return begin_of(self.memory)
+
 
 class Memory:
     """Arenas that calls take and give back, from any thread."""
@@ -98,7 +104,7 @@ class Memory:
     def arena(self, size: int) -> Arena:
         """New bytes, whose first lies at a multiple of `ALIGNMENT`."""
         memory = np.empty(size + ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % ALIGNMENT
+        start = -begin_of(memory) % ALIGNMENT
         return Arena(memory[start : start + size])
 
     def result(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:

@@ -97,12 +97,12 @@ class NativeKernel:
             count = len(sweeps(self.loops)) * blocks(turns[layout.rows :], upright=upright)
             meets = units(turns[: layout.rows], self._lanes, upright=upright), aligned(own.bytes)
             shared = Shares(self._threads_of_blocks(sizes, rows, columns), is_common=True)
-            return NativeCall(function, len(arrays), tail, count, room, shared, fails=False, meets=meets)
+            return NativeCall(function, tail, count, room, shared, fails=False, meets=meets)
         first = turns[0] if layout.rows else 1
         fails = self.needs_columns and not prod(columns)
         grain = self._lanes if layout.vector == 0 and layout.rows else 1
         some = self._part(arrays, layout, first, steps) if layout.rows else first
-        return NativeCall(function, len(arrays), tail, first, room, own, fails=fails, grain=grain, part=some)
+        return NativeCall(function, tail, first, room, own, fails=fails, grain=grain, part=some)
 
     def _part(
         self, arrays: Sequence[Array], layout: Layout, turns: int, steps: Sequence[Sequence[int]]
@@ -210,7 +210,6 @@ class NativeCall:
     def __init__(
         self,
         function: Function,
-        arrays: int,
         tail: Sequence[int],
         turns: int,
         room: int,
@@ -236,29 +235,25 @@ class NativeCall:
         """Turns that a thread does at a time; less than 0 where some wait for those before, which are claimed first."""
         self._tail = list(tail)
         self._meets = meets
-        last = checks if meets is None else 2
-        self._type = (ctypes.c_int64 * (arrays + 1 + len(self._tail) + last)) * self._shared.threads
 
     def tables(self, addresses: Sequence[int], arena: Arena, trouble: int) -> list[list[int]]:
         """The words that the function reads in each thread, for arrays and a word for trouble at these addresses."""
-        room = arena.memory.ctypes.data + self._room
+        room = arena.begin + self._room
         last = [trouble] if self.checks else []
         if self._meets is not None:
             rows, left = self._meets
             met = np.array([pool().wait, pool().address, *[0] * rows], np.int64)
             arena.cache[object()] = met
-            last = [room + left, int(met.ctypes.data)]
+            last = [room + left, begin_of(met)]
         every = range(self._shared.threads)
         return [[*addresses, room + self._shared.room_of(n), *self._tail, *last] for n in every]
 
     def __call__(self, arrays: Sequence[Array], arena: Arena) -> None:
         if self.fails:
             raise ValueError("there is no extremum along an axis of size 0")
-        tables, trouble = arena.cache.get(self) or self._made(len(arrays), arena)
+        tables, at, trouble = arena.cache.get(self) or self._made(len(arrays), arena)
         for n, x in enumerate(arrays):
-            address = begin_of(x)
-            for table in tables:
-                table[n] = address
+            tables[:, n] = begin_of(x)
         address = self.function.address
         is_known = self._address == address
         if self.chunk < self.turns and (is_known or len(tables) > 1):  # a first call waits for no pool
@@ -268,17 +263,14 @@ class NativeCall:
                 # In this order: another thread that finds the address has what calls it.
                 self._call = CALL(address)
                 self._address = address
-            self._call(ctypes.addressof(tables), 0, self.turns)
+            self._call(at, 0, self.turns)
         if trouble.value:
             trouble.value = 0
             raise IndexError("an index is out of bounds")
 
-    def _made(self, arrays: int, arena: Arena) -> tuple[Any, ctypes.c_int64]:
-        """The tables and the word for trouble of calls in this arena."""
-        tables, trouble = self._type(), ctypes.c_int64()
-        for table, words in zip(
-            tables, self.tables([0] * arrays, arena, ctypes.addressof(trouble)), strict=True
-        ):
-            table[:] = words
-        arena.cache[self] = tables, trouble
-        return tables, trouble
+    def _made(self, arrays: int, arena: Arena) -> tuple[Array, int, ctypes.c_int64]:
+        """The tables, where they begin, and the word for trouble of calls in this arena."""
+        trouble = ctypes.c_int64()
+        tables = np.array(self.tables([0] * arrays, arena, ctypes.addressof(trouble)), np.int64)
+        made = arena.cache[self] = tables, begin_of(tables), trouble
+        return made

@@ -21,6 +21,7 @@ from symgraph.runtime.code import Function, code
 from symgraph.runtime.cpu import assembly, host
 from symgraph.runtime.entry import Answer, Called, Form, State, Watched
 from symgraph.runtime.entry import Step as NativeStep
+from symgraph.runtime.fields import begin_of
 from symgraph.runtime.kept import Kept
 from symgraph.runtime.memory import Arena, Memory
 from symgraph.runtime.native import NativeCall, NativeKernel
@@ -193,7 +194,7 @@ class NativeProgram(PlanProgram):
                     if place is not None:
                         watched.append(Watched(place[0], panels.source, weight))
             if isinstance(call, NativeCall | InnerCall) and not call.fails:
-                tables = call.tables([x.ctypes.data for x in lying], arena, trouble.ctypes.data)
+                tables = call.tables([*map(begin_of, lying)], arena, begin_of(trouble))
                 slots = [(call.first + n, *place) for n, place in enumerate(places) if place is not None]
                 steps.append(NativeStep(call.function, tables, slots, call.turns, call.chunk))
             else:

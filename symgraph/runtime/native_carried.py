@@ -185,7 +185,7 @@ class _Chunks:
             start = self._length - 1 if self._by < 0 else 0
             first, number, count = (Fixed(words.list([n])) for n in (start, 0, 0))
             before, lanes = Lane(), (Lane(), Lane())
-            at = int(arena.memory.ctypes.data) + room
+            at = arena.begin + room
             own, *others = zip(self._ways, functions, strict=True)
             self._add(before, words, *own, self._first, self._bases(first, at))
             for way, function in others:
@@ -213,7 +213,7 @@ class _Chunks:
         first, single = way.rows[0], way.layout.is_narrow
         lanes = lanes_of(self._made.loops, host(), single=single) if len(way.rows) == 1 else 1
         shared = Shares(sharing(min(self._made.threads, -(-first // lanes)), turns * self._cost))
-        call = NativeCall(function, len(way.arrays), tail, first, 0, shared, fails=False)
+        call = NativeCall(function, tail, first, 0, shared, fails=False)
         call.chunk = -(-call.chunk // lanes) * lanes  # a part of a vector takes as long as all of it
         lane.add(words, call, way.arrays, bases, at)
 

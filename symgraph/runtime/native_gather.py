@@ -75,7 +75,7 @@ class NativeGather:
         move, tail, turns = self._moved(arrays, sizes)
         (function,) = code().functions([self._native(move)])
         self.functions.add(function)
-        given = function, len(arrays), tail, turns, room
+        given = function, tail, turns, room
         if move.copied is None:
             return NativeCall(*given, self._shares(arrays, turns), fails=False, checks=bool(move.indices))
         shared = Shares() if move.owner is None else self._shares(arrays, turns)

@@ -237,7 +237,7 @@ class _Loop(NamedTuple):
         """The address of its words, with an arena and a word for trouble."""
         attrs, body, step = self.step.attrs, self.parts[0], self.step
         words = Words(_within(arena, self.room, max(part.room for part in self.parts)), trouble)
-        place = int(arena.memory.ctypes.data) + self.room + aligned(max(part.room for part in self.parts))
+        place = arena.begin + self.room + aligned(max(part.room for part in self.parts))
         number, count, asked = (Fixed(place + ALIGNMENT * n) for n in range(3))
         place += 3 * ALIGNMENT
         buffers: list[list[Base]] = [[], []]

@@ -98,7 +98,7 @@ class NativeLinalg:
             return self._by_lapack
         (function,) = code().functions([self._native(form)])
         self.functions.add(function)
-        given = (function, len(arrays), tail, turns, room, self._shares(form, n, m, turns, sizes))
+        given = (function, tail, turns, room, self._shares(form, n, m, turns, sizes))
         return _Checked(self.node, *given, fails=False, checks=form.checks)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native | None:

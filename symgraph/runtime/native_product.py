@@ -84,13 +84,13 @@ class NativeProduct:
 
             def plain() -> NativeCall:
                 function = self._function(self._plain(many, m, n))
-                return NativeCall(function, 3, tail, turns, room, shared, fails=False, chunks=1, part=some)
+                return NativeCall(function, tail, turns, room, shared, fails=False, chunks=1, part=some)
 
             weight = self._weight_in(a, b)
             if weight is None:
                 return plain()
             function = self._function(self._from_panels())
-            packed = NativeCall(function, 3, [*tail, 0, 0], turns, room, shared, fails=False)
+            packed = NativeCall(function, [*tail, 0, 0], turns, room, shared, fails=False)
             return WeightCall(weight, packed, plain, _lying(b))
         function = self._function(self._plain(many, m, n))
         counts, steps = _groups(a, b, c)
@@ -98,7 +98,7 @@ class NativeProduct:
             return _by_numpy
         tail += [counts[1], *(own[1] for own in steps), *(own[0] for own in steps)]
         shared = self._shares(m, n, k, prod(counts), sizes)
-        return NativeCall(function, 3, tail, prod(counts), room, shared, fails=False)
+        return NativeCall(function, tail, prod(counts), room, shared, fails=False)
 
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
         """One text serves all products of a dtype, another those with a vector, and others those of batches."""

@@ -70,7 +70,7 @@ class NativeRecurrence:
         (function,) = code().functions([self._native(layout)])
         self.functions.add(function)
         tail = [*turns, *itertools.chain(*steps)]
-        made = NativeCall(function, len(arrays), tail, turns[0], room, Shares(), fails=False)
+        made = NativeCall(function, tail, turns[0], room, Shares(), fails=False)
         if not attrs.reverse or not out.size:
             return made
         last = [(x.shape[attrs.axis] - 1) * x.strides[attrs.axis] for x in arrays]

@@ -13,6 +13,7 @@ import numpy as np
 
 from symgraph.runtime.code import FIRST, code, text_of
 from symgraph.runtime.cpu import Loader, host
+from symgraph.runtime.fields import begin_of
 
 _PATIENCE = 2000
 """How often a thread looks for work before it sleeps: some 50 microseconds."""
@@ -54,12 +55,11 @@ class Pool:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._alone)
 
-    def run(self, function: int, tables: ctypes.Array[Any], turns: int, chunk: int) -> None:
+    def run(self, function: int, tables: np.ndarray[Any, Any], turns: int, chunk: int) -> None:
         """All turns of the function at this address, by as many threads as there are tables."""
-        self.want(len(tables))
-        pitch = ctypes.sizeof(tables) // len(tables)
-        at = ctypes.addressof(tables)
-        self._share(self.address, function, at, pitch, turns, chunk, len(tables))
+        share, at = len(tables), begin_of(tables)
+        self.want(share)
+        self._share(self.address, function, at, tables.strides[0], turns, chunk, share)
 
     def want(self, share: int) -> None:
         """Start workers, so that as many threads may share a loop, the caller one of them."""

@@ -173,7 +173,7 @@ class Recalled:
         if len(panels) < len(made):
             return None
         begins = numbered(
-            begin_of(arena.memory),
+            arena.begin,
             begin_of(trouble),
             map(begin_of, recipe.constants),
             (begin_of(x.memory) for x in panels),

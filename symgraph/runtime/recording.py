@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ class _OwnMemory(Exception):
 class _Nowhere:
     """An arena that begins nowhere yet."""
 
-    memory = SimpleNamespace(ctypes=SimpleNamespace(data=address(ARENA)))
+    begin = address(ARENA)
 
     @property
     def cache(self) -> dict[object, Any]:
