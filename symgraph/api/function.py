@@ -14,7 +14,6 @@ from symgraph.api.program import OwnValues, Program, as_replacement
 from symgraph.api.updates import Updates, as_updates
 from symgraph.api.variable import Variable
 from symgraph.errors import ArgumentError, GraphError
-from symgraph.graph.collector import paused
 from symgraph.graph.dims import Dim, Size, is_symbol
 from symgraph.graph.graph import Graph
 from symgraph.graph.node import Node, located, type_symbols
@@ -48,7 +47,6 @@ class CompiledFunction:
         self._is_single = is_node_or_number(outputs)
         self._positions = {name: i for i, name in enumerate(program.names)}
         self._entry = self._way_in()
-        self._was_called = False
 
     @property
     def graph(self) -> Graph:
@@ -62,13 +60,6 @@ class CompiledFunction:
         fit its placeholder; then no variable has changed.
         """
         values = args if not kwargs and len(args) == len(self._positions) else self._bind(args, kwargs)
-        if self._was_called:
-            return self._answer(values)
-        self._was_called = True
-        with paused():  # what the first call makes stays, and is walked once the result is there
-            return self._answer(values)
-
-    def _answer(self, values: Sequence[Any]) -> Any:
         results = self._program.run(values, _OWN)
         if self._entry is not None and self._entry.seen(values):
             self._shorten(self._entry)
