@@ -9,26 +9,21 @@ out.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
 from symgraph.codegen.machine import Machine
-from symgraph.codegen.x86_code import Code, Finished, Image, image
+from symgraph.codegen.x86_calls import enter
+from symgraph.codegen.x86_code import Code, Entry, Finished, Image, image
+from symgraph.codegen.x86_constants import Constants
+from symgraph.codegen.x86_lines import Call, Held, Jump, Label, Leave, Meeting
 from symgraph.codegen.x86_object import as_assembly, as_object
 from symgraph.codegen.x86_registers import SCRATCH, STACK, places
 from symgraph.codegen.x86_rules import select
-from symgraph.codegen.x86_selection import (
-    COPY_OF_GENERAL,
-    COPY_OF_VECTOR,
-    Constants,
-    Jump,
-    Label,
-    Meeting,
-    Selection,
-)
+from symgraph.codegen.x86_selection import COPY_OF_GENERAL, COPY_OF_VECTOR, Selection
 from symgraph.codegen.x86_values import (
-    ARGUMENTS,
+    CALLED,
     GENERAL,
     MASK,
     R64,
@@ -41,10 +36,6 @@ from symgraph.codegen.x86_values import (
     type_of,
 )
 
-_HEAD = re.compile(r"define void @(\w+)\(ptr (%\w+), i64 (%\w+), i64 (%\w+)\) #0 \{")
-_DENSE = 0.15
-"""Where less of a text is about vectors, LLVM needs no longer for it: what is single, it selects quickly."""
-_DEFINED = re.compile(r"^(?=define )", re.MULTILINE)
 _HOW = {VECTOR: ("vmovups", ZMM), MASK: ("kmovq", K), GENERAL: ("mov", R64)}
 """How a register of each kind is copied to and from the stack, as a whole."""
 _MOVE = {VECTOR: "vmovaps", MASK: "kmovq", GENERAL: "mov"}
@@ -80,57 +71,96 @@ class Assembled(NamedTuple):
 
 def assembled(module: str) -> Assembled | None:
     """What is known here of the text of a module; None for nothing."""
-    before, *pieces = _DEFINED.split(module)
-    constants, functions, rest = Constants(), dict[str, Finished](), [before]
+    before, *pieces = f"\n{module}".split("\ndefine ")
+    constants, known, rest = Constants(module), dict[str, tuple[Entry, Finished]](), [before]
+    alike, unknown = dict[tuple[str, str], tuple[Entry, Finished]](), dict[str, str]()
     for piece in pieces:
-        text, _, after = piece.partition("\n}\n")
+        text = piece.partition("\n}\n")[0]
+        head, _, inside = text.partition("(")
+        kind, _, name = head.partition("@")
         try:
-            name, function = _function(text, constants)
+            if (found := alike.get((kind, inside))) is None:
+                found = alike[kind, inside] = _function(text, constants)
+            known[name] = found[0]._replace(name=name), found[1]
         except Unknown:
-            rest.append(piece)
-        else:
-            functions[name] = function
-            rest.append(after)
-    if not functions:
+            unknown[name] = text
+    _separate(known, unknown)
+    if not known:
         return None
-    made = image(functions, constants.content)
-    return Assembled(made, "".join(rest), len(functions) == len(pieces))
+    for piece in pieces:
+        name = piece[piece.index("@") + 1 : piece.index("(")]
+        rest.append(piece.partition("\n}\n")[2] if name in known else f"define {piece}")
+    return Assembled(
+        image(dict(known.values()), constants.content), "\n".join(rest), len(known) == len(pieces)
+    )
 
 
-def _function(text: str, constants: Constants) -> tuple[str, Finished]:
-    """Its name and its code. Raises Unknown for one that has a line which is not known, or of which LLVM makes code as
-    soon."""
+def _separate(known: dict[str, tuple[Entry, Finished]], unknown: Mapping[str, str]) -> None:
+    """Functions that call others that are not known, or are called by such, are no longer known; nor are those that
+    call what is not of the module, where LLVM makes some: it is given bytes, in which no address can be put."""
+    called = {name: code.needed for name, (_, code) in known.items()}
+    called |= {name: {*re.findall(_NEEDED, text)} for name, text in unknown.items()}
+    is_whole = not unknown and all(names <= called.keys() for names in called.values())
+    if is_whole:
+        return
+    waiting = [
+        name for name in called if name in unknown or called[name] - called.keys() or known[name][1].outside
+    ]
+    while waiting:
+        last = waiting.pop()
+        known.pop(last, None)
+        waiting += [name for name in known if last in called[name] or name in called[last]]
+
+
+_NEEDED = r" @(?!llvm\.)([\w.]+)"
+
+
+def _function(text: str, constants: Constants) -> tuple[Entry, Finished]:
+    """How it is called and its code. Raises Unknown for one that has a line which is not known."""
     head, *lines = text.split("\n")
-    found = _HEAD.fullmatch(head)
-    if found is None or ";" in text or sum("<" in line for line in lines) < _DENSE * len(lines):
-        raise Unknown(head)
-    name, *given = found.groups()
+    if ";" in text:
+        lines = [line.partition(";")[0].rstrip() for line in lines]
     selection = Selection(constants)
-    for argument in given:
-        selection.give(argument, [selection.new(type_of("i64"))])
-    for line in lines:
-        if line[0] == " ":
+    if "i1> [" in text or "phi i1 " in text:
+        met = (
+            (name, type_of(each[1]))
+            for each in re.finditer(_MET, text)
+            for name in re.findall(_NAME, each[2])
+        )
+        selection.met.update(met)
+    entry = enter(selection, head)
+    for line, selection.following in zip(lines, [*lines[1:], ""], strict=True):
+        if line[:1] == " ":
             select(selection, line)
-        elif line != "entry:":
+        elif line and line != "entry:":
             selection.begin(line[:-1])
-    return name, _Writer(selection).code()
+    return entry, _Writer(selection, leaves_vectors=not entry.is_public).code()
+
+
+_MET, _NAME = r"phi (<\d+ x i1>|i1) (.*)", r"%[^ ,]+(?=, )"
+"""Bits and masks of which one comes to a block, of those of several."""
 
 
 class _Writer:
     """The code of a function whose values have places."""
 
-    def __init__(self, selection: Selection) -> None:
-        self._selection, self._code = selection, Code()
+    def __init__(self, selection: Selection, *, leaves_vectors: bool) -> None:
+        self._selection, self._code, self._leaves_vectors = selection, Code(), leaves_vectors
         self._places = places(selection)
         self._of = self._places.of
         self._labels = count()
+        self._room = -(-selection.room // 16) * 16
+        """Bytes from the top of the stack to the first place there."""
+        self._frame = self._room + 64 * self._places.stack
+        if selection.calls and len(self._places.kept) % 2 == 0:
+            self._frame += 8  # who is called expects the stack at a multiple of 16 bytes
 
     def code(self) -> Finished:
         of, lines, add = self._of, self._selection.lines, self._code.add
         self._enter()
         for place, (line, operands) in enumerate(zip(lines, self._selection.operands, strict=True)):
             if type(line) is str:
-                if line in _COPIES and self._is_there(*operands):
+                if line in _COPIES and self._copy(*operands):
                     continue
                 try:
                     add(line, operands, of)
@@ -141,13 +171,20 @@ class _Writer:
             elif type(line) is Jump:
                 following = lines[place + 1] if place + 1 < len(lines) else None
                 self._jump(line, following.name if type(following) is Label else "")
-            else:
-                self._leave()
+            elif type(line) is Call:
+                self._call(line)
+            elif type(line) is Leave:
+                self._leave(line.results)
         return self._code.finished()
 
-    def _is_there(self, to: Operand, source: Operand) -> bool:
-        """Whether a copy is in the register of what it is a copy of."""
-        return isinstance(to, tuple) and isinstance(source, tuple) and self._of[to[0]] == self._of[source[0]]
+    def _copy(self, to: Operand, source: Operand) -> bool:
+        """Whether a copy is where it should be: it may be in the register of what it is a copy of, or in the stack."""
+        if not isinstance(to, tuple) or not isinstance(source, tuple):
+            return False
+        first, second = self._of[to[0]], self._of[source[0]]
+        if first >= STACK or second >= STACK:
+            self._move(self._selection.kinds[to[0]], first, second)
+        return first == second or first >= STACK or second >= STACK
 
     def _add(self, text: str, *operands: Operand) -> None:
         """An instruction of which the registers are known."""
@@ -158,26 +195,79 @@ class _Writer:
     def _enter(self) -> None:
         for each in self._places.kept:
             self._add("push {}", (each, R64))
-        if self._places.stack:
-            self._add("sub {}, {}", (RSP, R64), str(64 * self._places.stack))
-        given = zip(self._of, ARGUMENTS, strict=False)  # the first values
-        self._move_all(GENERAL, {to: source for to, source in given if to != source})
+        if self._frame:
+            self._add("sub {}, {}", (RSP, R64), str(self._frame))
+        self._take(self._selection.given)
+        for n, number in enumerate(self._selection.above, len(self._places.kept) + 1):
+            place = self._of[number]
+            register = place if place < STACK else SCRATCH[GENERAL][0]
+            self._add("mov {}, [{} + {}]", (register, R64), (RSP, R64), str(self._frame + 8 * n))
+            if place >= STACK:
+                self._store(GENERAL, place, register)
 
-    def _leave(self) -> None:
-        if self._places.stack:
-            self._add("add {}, {}", (RSP, R64), str(64 * self._places.stack))
+    def _leave(self, results: Sequence[Held]) -> None:
+        self._hand(results)
+        if self._frame:
+            self._add("add {}, {}", (RSP, R64), str(self._frame))
         for each in reversed(self._places.kept):
             self._add("pop {}", (each, R64))
-        self._add("vzeroupper")
+        if not self._leaves_vectors:
+            self._add("vzeroupper")
         self._add("ret")
 
     def _load(self, kind: int, to: int, place: int) -> None:
         move, whole = _HOW[kind]
-        self._add(f"{move} {{}}, [{{}} + {{}}]", (to, whole), (RSP, R64), str(64 * (place - STACK)))
+        self._add(f"{move} {{}}, [{{}} + {{}}]", (to, whole), (RSP, R64), self._slot(place))
 
     def _store(self, kind: int, place: int, source: int) -> None:
         move, whole = _HOW[kind]
-        self._add(f"{move} [{{}} + {{}}], {{}}", (RSP, R64), str(64 * (place - STACK)), (source, whole))
+        self._add(f"{move} [{{}} + {{}}], {{}}", (RSP, R64), self._slot(place), (source, whole))
+
+    def _slot(self, place: int) -> str:
+        return str(self._room + 64 * (place - STACK))
+
+    # Calls
+
+    def _call(self, call: Call) -> None:
+        before = self._room
+        if len(call.above) % 2:
+            self._add("sub {}, {}", (RSP, R64), "8")
+            self._room += 8
+        for number in reversed(call.above):
+            place = self._of[number]
+            register = place if place < STACK else SCRATCH[GENERAL][0]
+            if place >= STACK:
+                self._load(GENERAL, register, place)
+            self._add("push {}", (register, R64))
+            self._room += 8
+        self._hand(call.given)
+        name = call.name[1:]
+        if call.name[0] == "@" and name not in self._selection.outside:
+            self._code.call(name)
+        else:
+            if call.name[0] == "@":
+                self._code.outside(name)
+            self._add("call {}", (CALLED, R64))
+        if self._room > before:
+            self._add("add {}, {}", (RSP, R64), str(self._room - before))
+        self._room = before
+        self._take(call.results)
+
+    def _hand(self, values: Sequence[Held]) -> None:
+        """Values come to the registers in which they are expected."""
+        self._move_each((each.kind, each.register, self._of[each.number]) for each in values)
+
+    def _take(self, values: Sequence[Held]) -> None:
+        """Values come from there to their places."""
+        self._move_each((each.kind, self._of[each.number], each.register) for each in values)
+
+    def _move_each(self, moves: Iterable[tuple[int, int, int]]) -> None:
+        by_kind: dict[int, dict[int, int]] = {}
+        for kind, to, source in moves:
+            if to != source:
+                by_kind.setdefault(kind, {})[to] = source
+        for kind, own in by_kind.items():
+            self._move_all(kind, own)
 
     def _through_scratch(self, place: int, text: str, operands: Sequence[Operand]) -> None:
         """An instruction of which operands lie in the stack: they go to registers before, and the first one back."""
@@ -185,6 +275,7 @@ class _Writer:
         free = {kind: iter(registers) for kind, registers in SCRATCH.items()}
         held = dict[int, int]()
         known, back = list[Operand](), None
+        is_read = text[text.index("{") - 1] == "[" or text.startswith(_READING)
         for n, operand in enumerate(operands):
             if isinstance(operand, str):
                 known.append(operand)
@@ -196,7 +287,7 @@ class _Writer:
                     held[number] = next(free[kind])
                     if n or begins[number] != place:
                         self._load(kind, held[number], register)
-                if not n:
+                if not n and not is_read:
                     back = kind, register, held[number]
                 register = held[number]
             known.append((register, names))
@@ -242,12 +333,11 @@ class _Writer:
 
     def _change(self, block: str, changes: Sequence[tuple[Meeting, int]]) -> None:
         """All at once, and the constants of a block after that."""
-        moves: dict[int, dict[int, int]] = {}
-        for meeting, source in changes:
-            if source >= 0:
-                moves.setdefault(meeting.type.kind, {})[self._of[meeting.number]] = source
-        for kind, own in moves.items():
-            self._move_all(kind, own)
+        self._move_each(
+            (meeting.type.kind, self._of[meeting.number], source)
+            for meeting, source in changes
+            if source >= 0
+        )
         for meeting, source in changes:
             if source < 0:
                 place, kind = self._of[meeting.number], meeting.type.kind
@@ -295,6 +385,8 @@ class _Writer:
         self._move(kind, other, first)
 
 
+_READING = ("cmp", "test")
+"""What changes not even its first operand."""
 _COPIES = frozenset((COPY_OF_VECTOR, COPY_OF_GENERAL))
 _ITSELF = range(STACK)
 """The register of a value that is called by it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symgraph.codegen import x86_masks as masks
 from symgraph.codegen.x86_selection import Maker, Rule, Selection
 from symgraph.codegen.x86_values import GENERAL, MASK, R8, R32, VECTOR, K, Type, Unknown, only, pattern
 
@@ -44,8 +45,10 @@ def _compare_integers(form: str, types: list[Type]) -> Rule:
     """``vpcmpd k1, zmm0, zmm1, 1``"""
     type_ = only(types, form)
     how = form.split()[3]
-    if how not in _JUMPS or type_.kind == MASK:
+    if how not in _JUMPS:
         raise Unknown(form)
+    if type_.kind == MASK:
+        return masks.compared(how, type_)
     if not type_.lanes:
         return _compare_single(how, type_)
     unsigned = "u" if how[0] == "u" else ""
@@ -69,9 +72,9 @@ def _compared(text: str, type_: Type, how: int, swapped: int) -> Rule:
 
 
 def _compare_single(how: str, type_: Type) -> Rule:
-    """``cmp rax, rcx``, ``setl dl``: a jump that follows at once needs only the first."""
-    if type_.bits == 1:
-        raise Unknown("icmp i1")
+    """``cmp rax, rcx``, ``setl dl``: a jump that follows needs only the first."""
+    if type_.bits == 1 and how[0] == "s":
+        raise Unknown(how)
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, x, y = given
@@ -79,9 +82,7 @@ def _compare_single(how: str, type_: Type) -> Rule:
         if x[0] != "%":
             x, y, jump = y, x, _JUMPS[_swapped(how)]
         other = s.one(y, type_.names) if y[0] == "%" else s.source(y, type_)
-        s.change("cmp {}, {}", s.one(x, type_.names), other)
-        s.give(to, [s.made(GENERAL, f"set{jump} {{}}", R8)])
-        s.compared = to, jump
+        s.compare(to, jump, (s.general(x, type_)[0], type_.names), other)
 
     return rule
 
@@ -91,13 +92,15 @@ def _select(form: str, types: list[Type]) -> Rule:
     mask, type_ = types[0], only(types[1:], form)
     if type_.kind == GENERAL:
         return _choose(type_)
-    if type_.kind == MASK or type_.bits < 32 or (type_.lanes and not mask.lanes):
+    if (type_.lanes and not mask.lanes) or (type_.is_float and type_.bits < 32):
         raise Unknown(form)
+    if type_.kind == MASK:
+        return masks.chosen(type_)
     packed = f"p{type_.suffix[1]}"
     blend = (
         f"v{f'blendm{packed}' if type_.is_float else f'pblendm{type_.letter}'} {{}} {{{{{{}}}}}}, {{}}, {{}}"
     )
-    move = f"mova{packed}" if type_.is_float else f"movdqa{type_.bits}"
+    move = f"mova{packed}" if type_.is_float else f"movdq{'a' if type_.bits >= 32 else 'u'}{type_.bits}"
     zeroing = f"v{move} {{}} {{{{{{}}}}}}{{{{z}}}}, {{}}"
 
     def rule(s: Selection, given: Sequence[str]) -> None:

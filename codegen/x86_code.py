@@ -20,12 +20,16 @@ class Code:
         """Pieces that are jumps, on what condition, and to which label."""
         self._labels: dict[str, int] = {}
         """The piece that follows each."""
-        self._reading: list[tuple[int, int, int]] = []
-        """Pieces that read a constant, the place of its distance in them, and its label."""
+        self._reading: list[tuple[int, int, int | str]] = []
+        """Pieces that read a constant, the place of its distance in them, and its label; a function's is its name."""
+        self._calls: list[tuple[int, str]] = []
+        """Pieces that call, and whom."""
+        self._outside: list[tuple[int, str]] = []
+        """Pieces with addresses of what is elsewhere in the process."""
 
     def add(self, text: str, operands: Sequence[Operand], of: Sequence[int]) -> None:
         """An instruction, with the register of each value. Raises IndexError for one that the processor lacks."""
-        kinds: list[Kind] = [x[1] if isinstance(x, tuple) else type(x) for x in operands]
+        kinds: list[Kind] = [x[1] if type(x) is tuple else type(x) for x in operands]
         encode, constant = encoder(text, *kinds)
         self._pieces.append(encode(operands, of))
         if constant is not None:
@@ -35,6 +39,16 @@ class Code:
 
     def label(self, name: str) -> None:
         self._labels[name] = len(self._pieces)
+
+    def call(self, name: str) -> None:
+        """Of another function of the image."""
+        self._pieces.append(b"\xe8" + bytes(4))
+        self._calls.append((len(self._pieces) - 1, name))
+
+    def outside(self, name: str) -> None:
+        """Its address comes to the register in which a function is called."""
+        self._pieces.append(_BRING + bytes(8))
+        self._outside.append((len(self._pieces) - 1, name))
 
     def jump(self, condition: str, label: str) -> None:
         """Where a condition holds, or always if there is none."""
@@ -57,10 +71,14 @@ class Code:
         for at, condition, label in self._jumps:
             pieces[at] = _jump(condition, begins[labels[label]] - begins[at + 1], len(pieces[at]))
         reading = [(begins[at] + distance, begins[at + 1], label) for at, distance, label in self._reading]
-        return Finished(b"".join(pieces), reading)
+        calling = [(begins[at + 1], name) for at, name in self._calls]
+        outside = [(begins[at] + len(_BRING), name) for at, name in self._outside]
+        return Finished(b"".join(pieces), reading, calling, outside)
 
 
 _NEAR = bytes(2)
+_BRING = b"\x49\xbb"
+"""``movabs r11``"""
 
 
 def _jump(condition: str, distance: int, size: int) -> bytes:
@@ -74,8 +92,26 @@ class Finished(NamedTuple):
     """A function whose code may lie anywhere."""
 
     content: bytes
-    reading: Sequence[tuple[int, int, int]]
-    """Where 4 bytes say how far a constant is, from where they count, and its label."""
+    reading: Sequence[tuple[int, int, int | str]]
+    """Where 4 bytes say how far a constant or a function is, from where they count, and its label or name."""
+    calling: Sequence[tuple[int, str]] = ()
+    """The ends of 4 bytes that say how far a function is from there, and its name."""
+    outside: Sequence[tuple[int, str]] = ()
+    """Where 8 bytes are the address of something else of the process, and its name."""
+
+    @property
+    def needed(self) -> set[str]:
+        """Functions of the image that this one calls, or has the addresses of."""
+        return {name for _, name in self.calling} | {
+            name for *_, name in self.reading if isinstance(name, str)
+        }
+
+
+class Entry(NamedTuple):
+    """A function's name, and whether others than those of its image may call it."""
+
+    name: str
+    is_public: bool = True
 
 
 class Image(NamedTuple):
@@ -83,28 +119,37 @@ class Image(NamedTuple):
 
     content: bytes
     begins: Mapping[str, int]
-    """By the function's name."""
+    """Of public functions, which come first, by their names."""
+    outside: Sequence[tuple[int, str]] = ()
+    """Where 8 bytes are the address of something else of the process, and its name."""
 
 
-def image(functions: Mapping[str, Finished], constants: Sequence[bytes]) -> Image:
+def image(functions: Mapping[Entry, Finished], constants: Sequence[bytes]) -> Image:
     """``constants`` by their labels: powers of two of bytes."""
     content, begins = bytearray(), dict[str, int]()
-    for name, function in functions.items():
+    ordered = sorted(functions.items(), key=lambda item: not item[0].is_public)
+    for entry, function in ordered:
         content += _REST * (-len(content) % 16)
-        begins[name] = len(content)
+        begins[entry.name] = len(content)
         content += function.content
     places = dict[int, int]()
     if constants:
         content += _REST * (-len(content) % 64)
-    for label in sorted(range(len(constants)), key=lambda label: -len(constants[label])):
-        places[label] = len(content)
-        content += constants[label]
-    for name, function in functions.items():
-        begin = begins[name]
+    for n in sorted(range(len(constants)), key=lambda n: -len(constants[n])):
+        places[n] = len(content)
+        content += constants[n]
+    for entry, function in ordered:
+        begin = begins[entry.name]
         for at, end, label in function.reading:
-            distance = places[label] - begin - end
+            to = begins[label] if isinstance(label, str) else places[label]
+            distance = to - begin - end
             content[begin + at : begin + at + 4] = distance.to_bytes(4, "little", signed=True)
-    return Image(bytes(content), begins)
+        for end, name in function.calling:
+            distance = begins[name] - begin - end
+            content[begin + end - 4 : begin + end] = distance.to_bytes(4, "little", signed=True)
+    public = {entry.name: begins[entry.name] for entry, _ in ordered if entry.is_public}
+    outside = [(begins[entry.name] + at, name) for entry, own in ordered for at, name in own.outside]
+    return Image(bytes(content), public, outside)
 
 
 _REST = b"\xcc"

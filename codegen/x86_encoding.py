@@ -25,6 +25,7 @@ from symgraph.codegen.x86_fields import (
     legacy,
     of_distant,
     of_indexed,
+    of_places,
     of_registers,
     vex,
 )
@@ -55,12 +56,16 @@ class Reading(NamedTuple):
 @cache
 def encoder(text: str, *kinds: Kind) -> Encoder:
     """Of an instruction with places for operands of these kinds. Raises Unknown for one that has no row."""
-    name, _, rest = text.partition(" ")
+    name, _, rest = text.removeprefix(_LOCK).partition(" ")
+    name = f"{_LOCK}{name}" if text.startswith(_LOCK) else name
     operands = _operands(rest)
     letters, width = "", 0
     for operand in operands:
         one = operand.one
-        letters += _LETTERS.get(kinds[one], "m") if one is not None else "i" if operand.base is None else "m"
+        if one is not None:
+            letters += _LETTERS.get(kinds[one], "m")
+        else:
+            letters += "i" if operand.base is None else _SIZED[operand.size]
     for kind in kinds:
         width = max(width, _WIDTHS.get(kind, 0))
     row = (
@@ -103,6 +108,8 @@ def encoder(text: str, *kinds: Kind) -> Encoder:
         size += 1
     if constant is not None:
         size += 4
+    if memory is not None and memory.added is not None and kinds[memory.added] in _WIDTHS_OF_PLACES:
+        return Encoder(_of_places(bits, registers, memory))
     if memory is not None:
         return Encoder(_of_memory(bits, head, unit, registers, memory, kinds, number))
     if number.given is not None:
@@ -123,6 +130,9 @@ _LETTERS: dict[Kind, str] = {
     str: "i",
 }
 _WIDTHS: dict[Kind, int] = {YMM: 1, ZMM: 2}
+_WIDTHS_OF_PLACES = (XMM, YMM, ZMM)
+_LOCK = "lock "
+_SIZED = {None: "m", "byte": "n", "word": "o"}
 _GENERAL = (R8, R16, R32, R64)
 
 
@@ -139,12 +149,15 @@ class _Operand(NamedTuple):
     """so many times."""
     mask: int | None
     is_zeroing: bool
+    size: str | None
+    """Of memory, where the text says so."""
     written: int
     """A number that the text has itself."""
 
 
 _OPERAND = re.compile(
-    r"(?:\{(?P<one>\d)\}|\[\{(?P<base>\d)\} \+ (?:(?P<times>\d)\*)?\{(?P<added>\d)\}\]|(?P<written>\w+))"
+    r"(?:\{(?P<one>\d)\}|(?:(?P<size>byte|word) ptr )?\[\{(?P<base>\d)\} \+ (?:(?P<times>\d)\*)?\{(?P<added>\d)\}\]"
+    r"|(?P<written>\w+))"
     r"(?: %\{(?P<mask>\d)\})?(?P<zeroing>%z)?"
 )
 
@@ -164,7 +177,7 @@ def _operands(text: str) -> list[_Operand]:
             int(n) if (n := found[name]) else None for name in ("one", "base", "added", "mask")
         )
         times, written = int(found["times"] or 1), int(found["written"] or "0", 0)
-        made.append(_Operand(one, base, added, times, mask, bool(found["zeroing"]), written))
+        made.append(_Operand(one, base, added, times, mask, bool(found["zeroing"]), found["size"], written))
     return made
 
 
@@ -172,9 +185,9 @@ def _operands(text: str) -> list[_Operand]:
 def _head(prefix: str, width: int, *, is_wide: bool) -> Head:
     scheme, *words = prefix.split(".")
     if scheme == "REX":
-        before = bytes(int(each, 16) for each in words if each == "66")
+        before = bytes(int(each, 16) for each in words if each in ("66", "F0", "F3"))
         escape = bytes(int(each, 16) for each in words if each == "0F")
-        return legacy(before, int(is_wide and "W0" not in words), escape)
+        return legacy(before, int("W1" in words or (is_wide and "W0" not in words)), escape)
     pp = next((PREFIXES[each] for each in words if each in PREFIXES), 0)
     map_ = next(MAPS[each] for each in words if each in MAPS)
     wide = int("W1" in words or ("W?" in words and is_wide))
@@ -232,6 +245,25 @@ def _of_number(
     return encode
 
 
+def _of_places(bits: int, registers: Sequence[tuple[int, Sequence[int]]], memory: _Operand) -> Encode:
+    """Of EVEX alone."""
+    base, added = memory.base, memory.added
+    assert base is not None
+    assert added is not None
+
+    def encode(given: Sequence[Any], of: Sequence[int]) -> bytes:
+        found = bits
+        for n, table in registers:
+            found ^= table[of[given[n][0]]]
+        more, length = of_places(memory.times, of[given[base][0]], of[given[added][0]])
+        return (found ^ more).to_bytes(_EVEX_SIZE + length, "little")
+
+    return encode
+
+
+_EVEX_SIZE = 6
+
+
 def _of_memory(
     bits: int,
     head: Head,
@@ -244,17 +276,30 @@ def _of_memory(
     rex, at, base, added = head.rex, head.at, memory.base, memory.added
     if base is None or added is None or number.given is not None:
         raise Unknown("a number that is given, and memory")
-    is_indexed = kinds[added] is R64
+    times, written, end = memory.times, number.written, number.size
+    if kinds[added] is R64:
+
+        def indexed(given: Sequence[Any], of: Sequence[int]) -> bytes:
+            found = bits
+            for n, table in registers:
+                found ^= table[of[given[n][0]]]
+            more, length = of_indexed(rex, at, times, of[given[base][0]], of[given[added][0]])
+            size = at + 1 + length
+            return (found ^ more | written << 8 * size).to_bytes(size + end, "little")
+
+        return indexed
+    known: dict[tuple[int, str], tuple[int, int]] = {}
 
     def encode(given: Sequence[Any], of: Sequence[int]) -> bytes:
         found = bits
         for n, table in registers:
             found ^= table[of[given[n][0]]]
-        if is_indexed:
-            more, length = of_indexed(rex, at, memory.times, of[given[base][0]], of[given[added][0]])
-        else:
-            more, length = of_distant(rex, at, unit, of[given[base][0]], int(given[added]))
-        size = at + 1 + length
-        return (found ^ more | number.written << 8 * size).to_bytes(size + number.size, "little")
+        place = of[given[base][0]], given[added]
+        memory = known.get(place)
+        if memory is None:
+            more, length = of_distant(rex, at, unit, place[0], int(place[1]))
+            size = at + 1 + length
+            memory = known[place] = more | written << 8 * size, size + end
+        return (found ^ memory[0]).to_bytes(memory[1], "little")
 
     return encode

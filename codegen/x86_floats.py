@@ -19,9 +19,10 @@ def _arithmetic(name: str, *, commutes: bool) -> Maker:
 
 
 def _fma(form: str, types: list[Type]) -> Rule:
-    """``vfmadd213ps zmm0, zmm1, zmm2``, which is ``zmm0 * zmm1 + zmm2``; another order where a factor is in memory."""
+    """``vfmadd213ps zmm0, zmm1, zmm2``, which is ``zmm0 * zmm1 + zmm2``; another order where a factor is in memory, or
+    where a loop adds to what it carries."""
     type_ = only(types, form, floats=True)
-    of_sum, of_factor = (f"vfmadd{order}{type_.suffix} {{}}, {{}}, {{}}" for order in (213, 132))
+    of_sum, of_factor, to_sum = (f"vfmadd{order}{type_.suffix} {{}}, {{}}, {{}}" for order in (213, 132, 231))
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, x, y, z = given
@@ -30,6 +31,8 @@ def _fma(form: str, types: list[Type]) -> Rule:
         text = of_sum
         if y[0] != "%":
             y, z, text = z, y, of_factor
+        elif z in s.carried:
+            x, y, z, text = z, x, y, to_sum
         made = []
         for first, second, third in zip(
             s.registers(x, type_), s.registers(y, type_), s.sources(z, type_), strict=True

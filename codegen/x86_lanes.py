@@ -4,22 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symgraph.codegen import x86_masks as masks
 from symgraph.codegen.x86_selection import Maker, Rule, Selection
-from symgraph.codegen.x86_values import VECTOR, XMM, YMM, ZMM, Type, Unknown, Value, numbers_in, type_of
+from symgraph.codegen.x86_values import (
+    GENERAL,
+    MASK,
+    R64,
+    VECTOR,
+    XMM,
+    YMM,
+    ZMM,
+    Type,
+    Unknown,
+    Value,
+    names_of,
+    numbers_in,
+    type_of,
+)
 
 
 def _insert(form: str, types: list[Type]) -> Rule:
     """A number in the first lane of nothing: its own register, or one of vectors' that it goes to."""
     type_, scalar = types[0], types[1]
-    if type_.kind != VECTOR or scalar.bits < 32:
+    if scalar.bits == 16 and scalar.is_float:
         raise Unknown(form)
-    move = f"vmov{scalar.letter} {{}}, {{}}"
+    move = f"vmov{'q' if scalar.bits == 64 else 'd'} {{}}, {{}}"
+    at_place = _insert_at(type_, scalar)
 
     def rule(s: Selection, given: Sequence[str]) -> None:
-        to, nothing, x, lane = given
-        if nothing != "poison" or lane != "0":
+        to, others, x, lane = given
+        if lane[0] == "%":
+            at_place(s, given)
+            return
+        if others != "poison" or lane != "0":
             raise Unknown(form)
-        if type_.is_float:
+        if type_.kind == MASK:
+            if x[0] != "%":
+                raise Unknown(form)
+            s.give(to, [masks.set_by(s, x)])
+        elif type_.is_float:
             s.give(to, s.registers(x, scalar))
         else:
             s.give(to, [s.made(VECTOR, move, XMM, s.general(x, scalar))])
@@ -29,15 +52,66 @@ def _insert(form: str, types: list[Type]) -> Rule:
 
 
 def _extract(form: str, types: list[Type]) -> Rule:
-    """The first lane is where it is."""
-    if not types[0].is_float:
-        raise Unknown(form)
+    """The first lane is where it is, or goes to a general register."""
+    type_, scalar = types[0], type_of(types[0].text.split()[-1].rstrip(">"))
+    move, names = f"vmov{'q' if scalar.bits == 64 else 'd'} {{}}, {{}}", scalar.whole
+    at_place = _extract_at(type_, scalar)
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, x, lane = given
-        if lane != "0" or x[0] != "%":
+        if x[0] != "%":
             raise Unknown(form)
-        s.give(to, s.values(x)[:1])
+        if lane[0] == "%":
+            at_place(s, given)
+        elif lane != "0":
+            raise Unknown(form)
+        elif type_.kind == MASK:
+            s.give(to, [masks.first(s, x)])
+        elif type_.is_float:
+            s.give(to, s.values(x)[:1])
+        else:
+            s.give(to, [s.made(GENERAL, move, names, s.one(x, XMM))])
+
+    return rule
+
+
+def _spare(s: Selection, x: str, type_: Type) -> Value:
+    """An address in the stack, where a vector's lanes are."""
+    place = s.room_for(type_.width * type_.parts)
+    if x != "poison":
+        for n, part in enumerate(s.registers(x, type_)):
+            s.change("vmovups [{} + {}], {}", place, str(n * type_.width), part)
+    return place
+
+
+def _is_at(type_: Type, scalar: Type) -> str:
+    """The instruction that moves one lane."""
+    if type_.kind != VECTOR or type_.width < 16 or scalar.bits < 32:
+        raise Unknown(type_.text)
+    return f"vmov{scalar.suffix}" if scalar.is_float else "mov"
+
+
+def _extract_at(type_: Type, scalar: Type) -> Rule:
+    """``vmovups [rax], zmm0``, ``vmovss xmm0, [rax + 4*rcx]``"""
+
+    def rule(s: Selection, given: Sequence[str]) -> None:
+        name, (to, x, lane) = _is_at(type_, scalar), given
+        text = f"{name} {{}}, [{{}} + {scalar.width}*{{}}]"
+        s.give(to, [s.made(scalar.kind, text, scalar.names, _spare(s, x, type_), s.one(lane, R64))])
+
+    return rule
+
+
+def _insert_at(type_: Type, scalar: Type) -> Rule:
+    """``vmovups [rax], zmm0``, ``mov [rax + 4*rcx], edx``, ``vmovups zmm0, [rax]``"""
+
+    def rule(s: Selection, given: Sequence[str]) -> None:
+        name, (to, others, x, lane) = _is_at(type_, scalar), given
+        place = _spare(s, others, type_)
+        (value,) = s.registers(x, scalar) if scalar.is_float else [s.general(x, scalar)]
+        s.change(f"{name} [{{}} + {scalar.width}*{{}}], {{}}", place, s.one(lane, R64), value)
+        parts = (str(n * type_.width) for n in range(type_.parts))
+        s.give(to, [s.made(VECTOR, "vmovups {}, [{} + {}]", type_.names, place, n) for n in parts])
 
     return rule
 
@@ -47,6 +121,8 @@ _HALVES = {
     256: ("vextractf32x4 {}, {}, 1", YMM, XMM),
     128: ("vpermilpd {}, {}, 1", XMM, XMM),
     64: ("vmovshdup {}, {}", XMM, XMM),
+    32: ("vpsrld {}, {}, 16", XMM, XMM),
+    16: ("vpsrld {}, {}, 8", XMM, XMM),
 }
 """How the second half of so many bits comes to the front."""
 
@@ -54,10 +130,10 @@ _HALVES = {
 def _shuffle(form: str, types: list[Type]) -> Rule:
     """One number in all lanes, one of the halves, or lanes of two vectors in any order."""
     type_, places_type = types[0], types[2]
-    if type_.kind != VECTOR or type_.bits < 32:
-        raise Unknown(form)
+    if type_.kind == MASK:
+        return masks.shuffled(type_, type_of(f"<{places_type.lanes} x i1>"))
     lanes = places_type.lanes
-    spread = _spread(type_)
+    spread, to_type = _spread(type_), type_of(type_.text.replace(str(type_.lanes), str(lanes), 1))
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, x, y, places = given
@@ -72,8 +148,8 @@ def _shuffle(form: str, types: list[Type]) -> Rule:
         begin = numbers[0]
         if 2 * lanes == type_.lanes and numbers == tuple(range(begin, begin + lanes)) and begin in (0, lanes):
             s.give(to, _half(s, x, type_, second=begin > 0))
-        elif lanes == type_.lanes and type_.parts == 1 and type_.width >= 16 and y[0] == "%":
-            s.give(to, [_permuted(s, x, y, numbers, type_)])
+        elif type_.bits >= 16:
+            s.give(to, _permuted(s, x, y, numbers, type_, to_type))
         else:
             raise Unknown(form)
 
@@ -85,7 +161,7 @@ def _spread(type_: Type) -> str:
         return "vmovddup {}, {}"
     return (
         f"vbroadcasts{type_.suffix[1]} {{}}, {{}}"
-        if type_.is_float
+        if type_.is_float and type_.bits >= 32
         else f"vpbroadcast{type_.letter} {{}}, {{}}"
     )
 
@@ -101,15 +177,27 @@ def _half(s: Selection, x: str, type_: Type, *, second: bool) -> Sequence[Value]
     return [s.made(VECTOR, text, to, (parts[0][0], names))]
 
 
-def _permuted(s: Selection, x: str, y: str, places: Sequence[int], type_: Type) -> Value:
-    """``vpermi2ps zmm0, zmm1, zmm2``: by the places, which the result takes the register of."""
-    numbers = type_of(f"<{type_.lanes} x i{type_.bits}>")
-    (listed,) = s.listed(places, numbers)
-    made = s.made(VECTOR, "vmovups {}, {}", type_.names, listed)
-    (first,), (second,) = s.registers(x, type_), s.registers(y, type_)
-    letters = type_.suffix if type_.is_float else type_.letter
-    s.change(f"vpermi2{letters} {{}}, {{}}, {{}}", made, first, second)
-    return made
+def _permuted(s: Selection, x: str, y: str, places: Sequence[int], type_: Type, to_type: Type) -> list[Value]:
+    """``vpermi2ps zmm0, zmm1, zmm2``: by the places, which the result takes the register of. Each is of two at most."""
+    size = max(type_.width, to_type.width, 16)
+    names, room = names_of(size), 8 * size // type_.bits
+    numbers = type_of(f"<{room} x i{type_.bits}>")
+    letters = type_.suffix if type_.is_float and type_.bits >= 32 else numbers.letter
+    sources = [*s.registers(x, type_), *(s.registers(y, type_) if max(places) >= type_.lanes else ())]
+    lanes, own = type_.lanes // type_.parts, to_type.lanes // to_type.parts
+    found = []
+    for n in range(to_type.parts):
+        here = places[n * own : (n + 1) * own]
+        which = list(dict.fromkeys(place // lanes for place in here))
+        if len(which) > 2:
+            raise Unknown(type_.text)
+        listed = [which.index(place // lanes) * room + place % lanes for place in here]
+        (chosen,) = s.listed(listed + [0] * (room - own), numbers)
+        made = s.made(VECTOR, "vmovups {}, {}", names, chosen)
+        first, second = ((sources[each][0], names) for each in (which[0], which[-1]))
+        s.change(f"vpermi2{letters} {{}}, {{}}, {{}}", made, first, second)
+        found.append((made[0], to_type.names))
+    return found
 
 
 LANES: dict[str, Maker] = {

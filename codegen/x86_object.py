@@ -14,9 +14,15 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
 _CODE, _SYMBOLS, _STRINGS = 1, 2, 3
 """Types of sections, and their places in the table."""
+_ADDRESSES = 4
+"""The same of what names addresses of the process, where there are some."""
+_RELOCATION = struct.Struct("<QQq")
+_WHOLE = 1
+"""R_X86_64_64"""
+_SHOWN = 0x10
 _ALLOCATED, _EXECUTABLE = 2, 4
 _SHOWN_FUNCTION = 0x12
-_NAMES = b"\0.text\0.symtab\0.strtab\0"
+_NAMES = b"\0.text\0.symtab\0.strtab\0.rela.text\0"
 
 
 def as_object(image: Image) -> bytes:
@@ -26,16 +32,26 @@ def as_object(image: Image) -> bytes:
     for name, begin in image.begins.items():
         symbols += _SYMBOL.pack(len(names), _SHOWN_FUNCTION, 0, _CODE, begin, 0)
         names += name.encode() + b"\0"
+    outside = list(dict.fromkeys(name for _, name in image.outside))
+    for name in outside:
+        symbols += _SYMBOL.pack(len(names), _SHOWN, 0, 0, 0, 0)
+        names += name.encode() + b"\0"
+    before = 1 + len(image.begins)
+    addresses = b"".join(
+        _RELOCATION.pack(at, before + outside.index(name) << 32 | _WHOLE, 0) for at, name in image.outside
+    )
     first = 64
     second = first + len(image.content) + -len(image.content) % 8
     third = second + len(symbols)
-    table = third + len(names) + -len(names) % 8
+    fourth = third + len(names) + -len(names) % 8
+    table = fourth + len(addresses)
     rows = (
         bytes(_SECTION.size),
         _SECTION.pack(1, _CODE, _ALLOCATED | _EXECUTABLE, 0, first, len(image.content), 0, 0, 64, 0),
         _SECTION.pack(7, _SYMBOLS, 0, 0, second, len(symbols), _STRINGS, 1, 8, _SYMBOL.size),
         _SECTION.pack(15, _STRINGS, 0, 0, third, len(names), 0, 0, 1, 0),
-    )
+        _SECTION.pack(23, _ADDRESSES, 0, 0, fourth, len(addresses), _SYMBOLS, _CODE, 8, _RELOCATION.size),
+    )[: 5 if addresses else 4]
     header = _HEADER.pack(
         _IDENT,
         _OBJECT,
@@ -59,7 +75,8 @@ def as_object(image: Image) -> bytes:
             bytes(second - first - len(image.content)),
             symbols,
             names,
-            bytes(table - third - len(names)),
+            bytes(fourth - third - len(names)),
+            addresses,
             *rows,
         )
     )

@@ -6,11 +6,13 @@ last; where there are too few registers, the one that is needed longest lies in 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from symgraph.codegen.x86_selection import Jump, Label, Selection
-from symgraph.codegen.x86_values import ARGUMENTS, GENERAL, KEPT, MASK, VECTOR
+from symgraph.codegen.x86_lines import Jump, Label
+from symgraph.codegen.x86_selection import Selection
+from symgraph.codegen.x86_values import GENERAL, KEPT, MASK, RSP, VECTOR
 
 SCRATCH = {VECTOR: (29, 30, 31), MASK: (5, 6, 7), GENERAL: (0, 7, 8)}
 """Registers of each kind through which values of the stack go; general ones are always free for it."""
@@ -33,7 +35,7 @@ class Places(NamedTuple):
 
 
 def places(selection: Selection) -> Places:
-    """Of all values; the first are the arguments."""
+    """Of all values."""
     ends = _ends(selection)
     without: dict[int, tuple[int, ...]] = {VECTOR: (), MASK: (_NO_MASK,), GENERAL: SCRATCH[GENERAL]}
     found, is_spilled = _scan(selection, ends, without)
@@ -66,11 +68,26 @@ def _ends(selection: Selection) -> list[int]:
     return ends
 
 
+def _met(selection: Selection) -> dict[int, list[int]]:
+    """Values that meet in a register, of which each had best lie where one before it does."""
+    met: dict[int, list[int]] = {}
+    for meetings in selection.meetings.values():
+        for meeting in meetings:
+            for block in meeting.ways:
+                number = selection.coming(meeting, block)
+                if number is not None and number != meeting.number:
+                    late, early = max(number, meeting.number), min(number, meeting.number)
+                    met.setdefault(late, []).append(early)
+    return met
+
+
 def _scan(
     selection: Selection, ends: Sequence[int], without: Mapping[int, tuple[int, ...]]
 ) -> tuple[Places, bool]:
     """Where all values lie, and whether one of vectors or masks is in the stack."""
-    kinds, copies = selection.kinds, selection.copies
+    kinds, copies, calls = selection.kinds, selection.copies, selection.calls
+    given = {each.number: each.register for each in selection.given}
+    met = _met(selection)
     free = {
         kind: [n for n in reversed(range(count)) if n not in without[kind]] for kind, count in _COUNTS.items()
     }
@@ -85,17 +102,31 @@ def _scan(
                 if of[past] < STACK:
                     free[kinds[past]].append(of[past])
             following += 1
+        if number in selection.fixed:
+            of[number] = selection.fixed[number]
+            continue
         kind, end, own = kinds[number], ends[number], free[kinds[number]]
-        wanted = (
-            ARGUMENTS[number] if number < len(ARGUMENTS) else of[copies[number]] if number in copies else -1
-        )
-        if wanted in own:
+        first = 0
+        if calls and bisect_right(calls, begin) < bisect_left(calls, end):  # it is needed after a call
+            if kind != GENERAL:
+                of[number], stack = stack, stack + 1
+                continue
+            first = KEPT
+        wanted = given.get(number, -1)
+        if number in copies:
+            wanted = of[copies[number]]
+        elif number in met:
+            wanted = next((of[other] for other in met[number] if of[other] in own), -1)
+        if wanted in own and wanted >= first:
             own.remove(wanted)
             register = wanted
-        elif own:
+        elif own and not first:
             register = own.pop()
+        elif (register := max(own, default=-1)) >= first:
+            own.remove(register)
         else:
-            longest = max(holders[kind].values(), key=ends.__getitem__)
+            held = [each for place, each in holders[kind].items() if place >= first]
+            longest = max(held, key=ends.__getitem__)
             if ends[longest] <= end:
                 of[number], stack = stack, stack + 1
                 continue
@@ -104,6 +135,6 @@ def _scan(
         of[number] = register
         holders[kind][register] = number
         ending[end].append(number)
-    kept = sorted({of[n] for n, kind in enumerate(kinds) if kind == GENERAL and KEPT <= of[n] < STACK})
+    kept = sorted({of[n] for n, kind in enumerate(kinds) if kind == GENERAL and KEPT <= of[n] < RSP})
     is_spilled = any(of[n] >= STACK for n, kind in enumerate(kinds) if kind != GENERAL)
     return Places(of, kept, stack - STACK), is_spilled and SCRATCH[VECTOR][0] not in without[VECTOR]

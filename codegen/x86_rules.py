@@ -11,17 +11,20 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from symgraph.codegen.x86_calls import CALLS
 from symgraph.codegen.x86_choices import CHOICES
 from symgraph.codegen.x86_conversions import CONVERSIONS
 from symgraph.codegen.x86_floats import FLOATS
+from symgraph.codegen.x86_gather import GATHERS
 from symgraph.codegen.x86_integers import INTEGERS
 from symgraph.codegen.x86_lanes import LANES
-from symgraph.codegen.x86_memory import MEMORY
+from symgraph.codegen.x86_memory import MEMORY, quadruple
 from symgraph.codegen.x86_selection import Maker, Rule, Selection
 from symgraph.codegen.x86_values import Type, Unknown, only, types_in
 
 _OPERAND = re.compile(
-    r" (%[^ ,)]+|splat [^)]*\)|-?\d[^ ,)>]*|zeroinitializer|poison|true|false|<i\d+ [^>]*>)"
+    r" (%[^ ,()]+|splat [^)]*\)|-?\d[^ ,)>]*|zeroinitializer|poison|true|false|null|<i\d+ [^>]*>"
+    r"|@(?!llvm\.)[\w.]+)"
 )
 """What a form leaves out; the space at the beginning is what the search looks for first."""
 _WORD = re.compile(r"(?: \? = )?(?:call .*?@llvm\.([a-z.]+?)\.[vpfi]\d|(\w+))")
@@ -39,16 +42,12 @@ def _rule(form: str) -> Rule:
     name = (f"llvm.{found[1]}" if found[1] else found[2]) if found else ""
     if name not in _MAKERS:
         raise Unknown(form)
+    if "i128" in form:
+        return quadruple(form)
     return _MAKERS[name](form, types_in(form))
 
 
 # Blocks
-
-
-def _return(form: str, types: list[Type]) -> Rule:
-    if form != "  ret void":
-        raise Unknown(form)
-    return lambda s, given: s.leave()
 
 
 def _branch(form: str, types: list[Type]) -> Rule:
@@ -74,7 +73,8 @@ _MAKERS: dict[str, Maker] = {
     **MEMORY,
     **LANES,
     **CONVERSIONS,
-    "ret": _return,
+    **GATHERS,
+    **CALLS,
     "br": _branch,
     "phi": _phi,
 }

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from symgraph.codegen.x86_constants import Constants
+from symgraph.codegen.x86_lines import Call, Held, Jump, Label, Leave, Line, Meeting
 from symgraph.codegen.x86_values import (
     GENERAL,
     MASK,
     R8,
+    R32,
     R64,
+    RSP,
     VECTOR,
     XMM,
     YMM,
@@ -24,55 +28,8 @@ from symgraph.codegen.x86_values import (
     Value,
     numbers_in,
     pattern,
+    type_of,
 )
-
-
-class Label(NamedTuple):
-    name: str
-
-
-class Jump(NamedTuple):
-    """The end of a block: to the first label where a condition holds, else to the second."""
-
-    condition: str
-    """As jumps are called, after the flags; nothing where there is one way."""
-    block: str
-    first: str
-    second: str
-
-
-class Leave(NamedTuple):
-    """The end of the function."""
-
-
-class Meeting(NamedTuple):
-    """A register that holds another value for each block that is come from."""
-
-    number: int
-    part: int
-    type: Type
-    ways: Mapping[str, str]
-
-
-Line: TypeAlias = "str | Label | Jump | Leave"
-"""An instruction with places for its operands; or what is more than one."""
-
-
-class Constants:
-    """What a module keeps in memory: patterns of bits by their width in bytes, and their labels."""
-
-    def __init__(self) -> None:
-        self._labels: dict[tuple[int, int], int] = {}
-        self.sources: dict[tuple[str, Type], list[Constant]] = {}
-        """What instructions read, part by part, for a constant as lines write it."""
-
-    def label(self, bits: int, width: int) -> int:
-        return self._labels.setdefault((bits, width), len(self._labels))
-
-    @property
-    def content(self) -> list[bytes]:
-        """By the label."""
-        return [bits.to_bytes(width, "little") for bits, width in self._labels]
 
 
 class Selection:
@@ -92,10 +49,32 @@ class Selection:
         """Values that begin as a copy of another."""
         self.meetings: dict[str, list[Meeting]] = {}
         """By the label."""
+        self.given: list[Held] = []
+        """The arguments that lie in registers."""
+        self.above: list[int] = []
+        """Those that lie in the stack of who calls."""
+        self.outside = constants.outside
+        self.calls: list[int] = []
+        """The lines of calls."""
+        self.room = 0
+        """Bytes of the stack that the function asks for."""
+        self.fields: dict[str, Sequence[str]] = {}
+        """Names or constants of which a value is made that has several."""
+        self.met: dict[str, Type] = {}
+        """Types of bits and masks that come to other blocks: there, a mask is one."""
+        self.addresses: dict[str, tuple[str, str, int]] = {}
+        """Names of vectors of addresses: the first, and the name of their distances in units of so many bytes."""
+        self.fixed: dict[int, int] = {}
+        """Registers of values that have them before all others."""
+        self._pinned: dict[int, int] = {}
+        self.carried: set[str] = set()
+        """Names of values that come from several blocks."""
         self.firsts: set[str] = set()
         """Names of vectors of which one lane is known."""
-        self.compared = ("", "")
-        """The name whose bit was compared last, and the jump that asks for it."""
+        self.following = ""
+        """The line after that which is selected."""
+        self._flags: dict[str, tuple[str, Value, Operand]] = {}
+        """Names of bits that only the flags have, how a jump asks for them, and what was compared."""
         self._block = "entry"
         self._values: dict[str, list[Value]] = {}
         self._places: dict[str, tuple[str, int]] = {}
@@ -144,7 +123,7 @@ class Selection:
 
     def copied_general(self, x: str, type_: Type) -> Value:
         """A copy of an integer, which may be changed."""
-        if x[0] != "%":
+        if x[0] not in "%@":
             return self.loaded(x, type_)
         source = self.one(x, type_.whole)
         made = self.made(GENERAL, COPY_OF_GENERAL, type_.whole, source)
@@ -155,12 +134,17 @@ class Selection:
 
     def give(self, name: str, parts: Sequence[Value]) -> None:
         """What a name stands for."""
-        self._values[name] = [*parts]
+        type_ = self.met.get(name) if len(parts) > 1 else None
+        self._values[name] = [*(parts if type_ is None else self.packed(parts, type_.parts, type_))]
 
     def values(self, name: str) -> list[Value]:
         """Of the parts, as they were given."""
         found = self._values.get(name)
         if found is None:
+            if name[0] == "@":
+                return [self.made(GENERAL, "lea {}, {}", R64, self._constants.table(name))]
+            if name in self._flags:  # since when the flags have changed
+                return [self._bit(*self._flags[name])]
             if name not in self._places:
                 raise Unknown(name)
             base, offset = self.address(name)
@@ -197,13 +181,31 @@ class Selection:
 
     def general(self, name: str, type_: Type) -> Value:
         """An integer in a register."""
-        return self.one(name, type_.whole) if name[0] == "%" else self.loaded(name, type_)
+        return self.one(name, type_.whole) if name[0] in "%@" else self.loaded(name, type_)
+
+    def parts(self, name: str, type_: Type) -> Sequence[Value]:
+        """Of any value, or a constant."""
+        if type_.kind == GENERAL:
+            return [self.general(name, type_)]
+        return self.masks(name, type_.parts, type_) if type_.kind == MASK else self.registers(name, type_)
+
+    def widened(self, name: str, type_: Type, *, signed: bool) -> Value:
+        """An integer of 8 or 16 bits in a register of its own in which those above are known."""
+        if name[0] != "%":
+            bits = pattern(name, type_)
+            sign = 1 << type_.bits - 1
+            return self.made(GENERAL, "mov {}, {}", R32, str((bits ^ sign) - sign if signed else bits))
+        text = "movsx {}, {}" if signed else "movzx {}, {}"
+        return self.made(GENERAL, text, R32, self.one(name, type_.names))
 
     def source(self, name: str, type_: Type) -> Operand:
         """An integer: a register, or a number that an instruction has room for."""
         if name[0] == "%":
             return self.one(name, type_.whole)
-        return name if name.lstrip("-").isdigit() and is_near(int(name)) else self.loaded(name, type_)
+        bits = pattern(name, type_)
+        if type_.bits > 1:
+            bits -= (bits >> type_.bits - 1) << type_.bits
+        return str(bits) if is_near(bits) else self.loaded(name, type_)
 
     # Addresses
 
@@ -216,6 +218,20 @@ class Selection:
         """A register, and so many bytes after it."""
         base, offset = self._places.get(name, (name, 0))
         return self.one(base, R64), offset
+
+    def room_for(self, size: int) -> Value:
+        """An address in the stack, of so many bytes that nobody else has."""
+        place = self.made(GENERAL, "lea {}, [{} + {}]", R64, self.pinned(RSP), str(self.room))
+        self.room += size
+        return place
+
+    def pinned(self, register: int, names: Names = R64) -> Value:
+        """A general register that values do not have: the stack's, or one that is free for the next few lines."""
+        if register not in self._pinned:
+            number, _ = self.new(type_of("i64"))
+            self._pinned[register] = number
+            self.fixed[number] = register
+        return self._pinned[register], names
 
     # Constants
 
@@ -239,7 +255,7 @@ class Selection:
         if not bits:
             return ZERO, XMM
         if type_.lanes and type_.bits < 32:
-            raise Unknown(type_.text)
+            return "vmovups {}, {}", type_.names, self.memory(bits, type_)
         name = f"vpbroadcast{type_.letter}" if type_.lanes else f"vmov{type_.suffix}"
         return f"{name} {{}}, {{}}", type_.names, self.in_memory(bits, type_.bits)
 
@@ -275,22 +291,39 @@ class Selection:
         """Those of so many parts of a vector."""
         if name[0] != "%":
             return [self.made(MASK, *self._bringing(name, type_))] * parts
-        found = self.values(name)
-        if len(found) == parts:
-            return found
-        one, lanes = self.packed(name, type_), type_.lanes // parts
-        return [one, *(self.made(MASK, f"kshiftrq {{}}, {{}}, {n * lanes}", K, one) for n in range(1, parts))]
+        found = self.packed(self.values(name), parts, type_)
+        lanes, each = type_.lanes // parts, parts // len(found)
+        return [
+            self.made(MASK, f"kshiftrq {{}}, {{}}, {n * lanes}", K, one) if n else one
+            for one in found
+            for n in range(each)
+        ]
 
-    def packed(self, name: str, type_: Type) -> Value:
-        """One mask for all parts."""
-        found = self.values(name)
+    def packed(self, found: Sequence[Value], parts: int, type_: Type) -> Sequence[Value]:
+        """No more masks than so many."""
         lanes = type_.lanes // len(found)
-        while len(found) > 1:
+        while len(found) > parts:
+            if lanes not in _UNPACKED:
+                raise Unknown(type_.text)
             text = f"kunpck{_UNPACKED[lanes]} {{}}, {{}}, {{}}"
             pairs = zip(found[::2], found[1::2], strict=True)
             found = [self.made(MASK, text, K, high, low) for low, high in pairs]
             lanes *= 2
-        return found[0]
+        return found
+
+    # Bits
+
+    def compare(self, name: str, jump: str, x: Value, y: Operand) -> None:
+        """A bit; it stays in the flags where the next line asks for it."""
+        if self.following.startswith(f"  br i1 {name},") and name not in self.met:
+            self._flags[name] = jump, x, y
+            self.change(_COMPARE, x, y)
+        else:
+            self.give(name, [self._bit(jump, x, y)])
+
+    def _bit(self, jump: str, x: Value, y: Operand) -> Value:
+        self.change(_COMPARE, x, y)
+        return self.made(GENERAL, f"set{jump} {{}}", R8)
 
     # Blocks
 
@@ -303,18 +336,35 @@ class Selection:
         """Where the bit of a condition is set to the first label, else to the second."""
         jump = ""
         if condition:
-            last = self.lines[-1]
             if condition[0] != "%":
                 raise Unknown(condition)
-            if self.compared[0] == condition and isinstance(last, str) and last.startswith("set"):
-                jump = self.compared[1]
+            if condition in self._flags and self.lines[-1] == _COMPARE:
+                jump = self._flags[condition][0]
             else:
                 self.change("test {0}, {0}", self.one(condition, R8))
                 jump = "ne"
         self._add(Jump(jump, self._block, first, second))
 
-    def leave(self) -> None:
-        self._add(Leave())
+    def call(
+        self, name: str, given: Sequence[Held], above: Sequence[int], results: Sequence[Type]
+    ) -> list[Value]:
+        """What a function gives: parts, in the order of the types."""
+        values: list[Value] = []
+        held: list[Held] = []
+        place = len(self.lines)
+        for number in (*(each.number for each in given), *above):
+            self.ends[number] = place
+        self.calls.append(place)
+        self._add(Call(name, given, above, held))
+        for n, type_ in enumerate(results):
+            values.append(self.new(type_))
+            held.append(Held(type_.kind, n, values[-1][0]))
+        return values
+
+    def leave(self, results: Sequence[Held] = ()) -> None:
+        for each in results:
+            self.ends[each.number] = len(self.lines)
+        self._add(Leave(results))
 
     def _add(self, line: Line) -> None:
         self.lines.append(line)
@@ -324,6 +374,7 @@ class Selection:
         """A name that stands for another value for each block that is come from. It stands at the head of a block."""
         values = [self.new(type_) for _ in range(type_.parts)]
         self.give(name, values)
+        self.carried.add(name)
         self.meetings.setdefault(self._block, []).extend(
             Meeting(number, part, type_, ways) for part, (number, _) in enumerate(values)
         )
@@ -334,7 +385,7 @@ class Selection:
         if name[0] != "%":
             return None
         found = self._values.get(name)
-        if found is None or len(found) != meeting.type.parts:  # a mask may have more
+        if found is None or len(found) != meeting.type.parts:
             raise Unknown(name)
         return found[meeting.part][0]
 
@@ -345,6 +396,9 @@ class Selection:
 
 COPY_OF_VECTOR, COPY_OF_GENERAL = "vmovaps {}, {}", "mov {}, {}"
 """What is left out where both are one register."""
+CLEARING = "mov {0}, {1}"
+"""Of 32 bits, where those above become 0: what is needed though both are one register."""
+_COMPARE = "cmp {}, {}"
 ZERO = "vxorps {0}, {0}, {0}"
 _ALL, _NONE = "kxnorq {0}, {0}, {0}", "kxorq {0}, {0}, {0}"
 _WIDE = {ZMM: 512, YMM: 256, XMM: 128}

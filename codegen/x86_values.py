@@ -19,11 +19,11 @@ class Names(tuple[str, ...]):
 
 
 class Constant(str):
-    """Memory of constants, as instructions read it."""
+    """Memory of constants, as instructions read it; or a function, which has a name."""
 
-    label: int
+    label: int | str
 
-    def __new__(cls, text: str, label: int) -> Self:
+    def __new__(cls, text: str, label: int | str) -> Self:
         made = super().__new__(cls, text)
         made.label = label
         return made
@@ -84,12 +84,19 @@ KEPT, RSP = 9, 15
 HARDWARE = (0, 1, 2, 6, 7, 8, 9, 10, 11, 3, 12, 13, 14, 15, 5, 4)
 """The processor's numbers for them."""
 R32, R16, R8 = (Names(_narrow(name, place) for name in R64) for place in range(3))
-ARGUMENTS = tuple(R64.index(name) for name in ("rdi", "rsi", "rdx"))
-"""Where what functions are given is: the table, and the range."""
+ARGUMENTS = tuple(R64.index(name) for name in ("rdi", "rsi", "rdx", "rcx", "r8", "r9"))
+"""Where the first integers are that a function is given; of vectors the first are in the first registers."""
+CALLED = R64.index("r11")
+"""Where the address of a function is that is called by it. Values do not have this register."""
 
 _TYPE = re.compile(r"<(\d+) x (\w+)>|\b(float|double|ptr|half|bfloat|i\d+)\b")
-_BITS = {"float": 32, "double": 64, "ptr": 64}
+_BITS = {"half": 16, "float": 32, "double": 64, "ptr": 64}
 _SINGLE = {1: R8, 8: R8, 16: R16, 32: R32, 64: R64}
+
+
+def names_of(size: int) -> Names:
+    """How registers of vectors are called of which so many bytes are needed."""
+    return ZMM if size > 32 else YMM if size > 16 else XMM
 
 
 class Type:
@@ -101,28 +108,28 @@ class Type:
         """Raises Unknown for one that has no registers here."""
         found = _TYPE.fullmatch(text)
         scalar = (found[2] or found[3]) if found else ""
-        if scalar in ("", "half", "bfloat"):
+        if scalar in ("", "bfloat"):
             raise Unknown(text)
         assert found
         self.text, self.lanes = text, int(found[1] or 0)
         """0 lanes for what is not a vector."""
         self.bits = _BITS[scalar] if scalar in _BITS else int(scalar[1:])
         """Of a lane."""
-        self.is_float = scalar in ("float", "double")
-        self.suffix = ("p" if self.lanes else "s") + ("s" if self.bits == 32 else "d")
+        self.is_float = scalar in ("half", "float", "double")
+        self.suffix = ("p" if self.lanes else "s") + {16: "h", 32: "s"}.get(self.bits, "d")
         """How instructions for floats end."""
         self.letter = {8: "b", 16: "w", 32: "d", 64: "q"}.get(self.bits, "")
         """How instructions for integers of vectors end."""
         whole = self.lanes * self.bits
         self.parts = max(whole // 512, 1)
         """How many registers."""
-        self.kind, self.names = VECTOR, ZMM if whole > 256 else YMM if whole > 128 else XMM
+        self.kind, self.names = VECTOR, names_of(whole // 8)
         if self.bits == 1 and self.lanes:
-            self.kind, self.names = MASK, K
+            self.kind, self.names, self.parts = MASK, K, max(whole // 64, 1)
         elif not self.lanes and not self.is_float:
             self.kind, self.names = GENERAL, _SINGLE.get(self.bits, Names())
         is_odd = self.lanes & (self.lanes - 1) or self.bits not in _SINGLE
-        if is_odd or not self.names or (self.kind == MASK and self.lanes > 64):
+        if is_odd or not self.names:
             raise Unknown(text)
         self.width = max(whole, self.bits) // 8 // self.parts
         """Bytes of a register's share in memory."""
@@ -145,12 +152,14 @@ def types_in(form: str) -> list[Type]:
 def pattern(text: str, type_: Type) -> int:
     """The bits of a lane of a constant."""
     number = text.removesuffix(")").rpartition(" ")[2]
-    if number in ("zeroinitializer", "false", "poison"):
+    if number in ("zeroinitializer", "false", "poison", "null"):
         return 0
     if number == "true":
         return 1
     if not type_.is_float:
         return int(number) & (1 << type_.bits) - 1
+    if type_.bits == 16:
+        raise Unknown(text)
     bits = int(number, 16)
     if type_.bits == 32:  # written as the double that it is
         (value,) = struct.unpack("<d", struct.pack("<Q", bits))
@@ -169,6 +178,6 @@ def numbers_in(text: str) -> tuple[int, ...]:
 
 def only(types: list[Type], form: str, *, floats: bool = False) -> Type:
     """The one type of a form."""
-    if len(set(types)) != 1 or (floats and not types[0].is_float):
+    if len(set(types)) != 1 or (floats and not (types[0].is_float and types[0].bits >= 32)):
         raise Unknown(form)
     return types[0]

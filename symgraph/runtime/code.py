@@ -43,12 +43,17 @@ class Function:
 
     def __init__(self, name: str, address: int) -> None:
         self.name, self.address = name, address
-        self.followers: weakref.WeakSet[Follower] = weakref.WeakSet()
+        self._followers: set[weakref.ref[Follower]] = set()
+
+    def follow(self, follower: Follower) -> None:
+        """Who calls it is told of another address from now on, for as long as it is there."""
+        self._followers.add(weakref.ref(follower, self._followers.discard))
 
     def move(self, address: int) -> None:
         self.address = address
-        for follower in tuple(self.followers):
-            follower.moved()
+        for each in tuple(self._followers):  # at once: another thread may begin to follow
+            if (follower := each()) is not None:
+                follower.moved()
 
 
 class Unit:

@@ -136,7 +136,7 @@ class State:
         for step in steps:
             if isinstance(step, Step):
                 share, size = len(step.tables), 8 * len(step.tables[0])
-                step.function.followers.add(self)
+                step.function.follow(self)
                 rows.append((step.function.address, begin, step.turns, step.chunk, size, share))
                 for _ in range(share):
                     for place, slot, offset in step.slots:

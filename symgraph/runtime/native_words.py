@@ -141,7 +141,7 @@ class Words:
         for n, row in enumerate(rows):
             if row.function is not None:
                 self._rows.append((words, 6 * n, row.function))
-                row.function.followers.add(self)
+                row.function.follow(self)
         return int(words.ctypes.data), len(rows)
 
     def keep(self, thing: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from symgraph.codegen.x86 import is_known
-from symgraph.codegen.x86_code import Code, image
+from symgraph.codegen.x86_code import Code, Entry, image
 from symgraph.codegen.x86_encoding import encoder
 from symgraph.codegen.x86_instructions import CODES
 from symgraph.codegen.x86_object import as_assembly, as_object
@@ -106,7 +107,7 @@ def check(name, text, kinds, choices):
 
 
 def is_scalar(name):
-    return name.endswith(("ss", "sd")) and not name.startswith(("vbroadcast", "vpbroadcast"))
+    return name.endswith(("ss", "sd")) and not name.startswith(("vbroadcast", "vpbroadcast", "vpabs"))
 
 
 def constants(name, width):
@@ -121,7 +122,17 @@ def constants(name, width):
 
 def arithmetic():
     """Rows of two or three registers of vectors, of which the last may be a constant in memory."""
-    others = ("vmov", "vbroadcast", "vpbroadcast", "vextract", "vcvtsi2")
+    others = (
+        "vmov",
+        "vpmov",
+        "vbroadcast",
+        "vpbroadcast",
+        "vextract",
+        "vinsert",
+        "vcvt",
+        "vgather",
+        "vscatter",
+    )
     for name, row in CODES.items():
         _, _, form, *_ = row.split()
         if not row.startswith("EVEX") or (name.startswith(others) and name != "vmovshdup"):
@@ -135,12 +146,13 @@ def arithmetic():
             if "shift" in name or (name.startswith(("vpsl", "vpsr")) and form == "v,m,i"):
                 continue
             for constant in constants(name, width):
-                if type(constant) is Constant or not (name[-1] in "bw" or name in ("vpermilpd", "vmovshdup")):
+                if type(constant) is Constant or not (name[-1] in "bw" or name in NOT_SPREAD):
                     yield name, text, [*kinds[:-1], constant, *([str] if end else [])]
             if name.startswith(("vblend", "vpblend")):
                 yield name, f"{name} {{}} {{{{{{}}}}}}, {{}}, {{}}", [width, K, width, width]
 
 
+NOT_SPREAD = ("vpermilpd", "vmovshdup", "vpunpcklwd")
 MOVES = ["vmovaps", "vmovapd", "vmovdqa32", "vmovdqa64", "vmovups", "vmovupd"]
 MOVES += [f"vmovdqu{bits}" for bits in (8, 16, 32, 64)]
 
@@ -163,6 +175,8 @@ def moves():
         yield name, f"{name} {{}}, [{{}} + {{}}]", [XMM, R64, OFFSETS]
         yield name, f"{name} {{}}, {{}}", [XMM, Constant(f"{size} ptr [rip + 0]", 0)]
         yield f"{name} mv", f"{name} [{{}} + {{}}], {{}}", [R64, OFFSETS, XMM]
+        yield name, f"{name} {{}}, [{{}} + 4*{{}}]", [XMM, R64, R64]
+        yield f"{name} mv", f"{name} [{{}} + 8*{{}}], {{}}", [R64, R64, XMM]
     yield "vmovd", "vmovd {}, {}", [XMM, R32]
     yield "vmovd dv", "vmovd {}, {}", [R32, XMM]
     yield "vmovq", "vmovq {}, {}", [XMM, R64]
@@ -184,8 +198,52 @@ def lanes():
     yield "vmovddup", "vmovddup {}, {}", [XMM, XMM]
     yield "vextractf32x4", "vextractf32x4 {}, {}, 1", [XMM, YMM]
     yield "vextractf64x4", "vextractf64x4 {}, {}, 1", [YMM, ZMM]
-    for name, kind in itertools.product(("vcvtsi2ss", "vcvtsi2sd"), (R32, R64)):
-        yield name, f"{name} {{}}, {{}}, {{}}", [XMM, XMM, kind]
+    yield "vinsertf32x4", "vinsertf32x4 {}, {}, {}, 1", [YMM, YMM, XMM]
+    yield "vinsertf64x4", "vinsertf64x4 {}, {}, {}, 1", [ZMM, ZMM, YMM]
+    yield "vmovlhps", "vmovlhps {}, {}, {}", [XMM, XMM, XMM]
+    for width in (XMM, YMM, ZMM):
+        yield "vpbroadcastb", "vpbroadcastb {}, {}", [width, XMM]
+        yield "vpbroadcastw", "vpbroadcastw {}, {}", [width, XMM]
+        yield "vpbroadcastq vq", "vpbroadcastq {}, {}", [width, R64]
+
+
+def anywhere():
+    """Lanes by the place of each; the place of another register than what is read."""
+    for letter, name in itertools.product("sd", ("vgather", "vscatter")):
+        for places in (XMM, YMM, ZMM):
+            values = of_width({XMM: 16, YMM: 32, ZMM: 64}[places] // (2 if letter == "s" else 1))
+            for scale in (1, 2, 4, 8):
+                kinds = [values, K, R64, places]
+                memory = f"[{{}} + {scale}*{{}}]"
+                text = f"{{}} {{{{{{}}}}}}, {memory}"
+                if name == "vscatter":
+                    text, kinds = f"{memory} {{{{{{}}}}}}, {{}}", [R64, places, K, values]
+                yield f"{name}qp{letter}", f"{name}qp{letter} {text}", kinds
+
+
+def of_width(size):
+    return ZMM if size > 32 else YMM if size > 16 else XMM
+
+
+BITS = {"b": 8, "w": 16, "d": 32, "q": 64, "ps": 32, "pd": 64, "ph": 16, "dq": 32, "qq": 64}
+
+
+def conversions():
+    """To numbers of the same width, wider or narrower ones, and of single numbers."""
+    for name in CODES:
+        found = re.fullmatch(r"vpmov(?:[sz]x)?([bwdq])([bwdq])|vcvtt?u?(\w\w)2u?(\w\w)", name)
+        if found and not {"ss", "sd", "si"} & {*found.groups()}:
+            first, second = (BITS[each] for each in found.groups() if each)
+            for size in (16, 32, 64):
+                widths = [of_width(size * bits // max(first, second)) for bits in (second, first)]
+                end = ", {}" if name == "vcvtps2ph" else ""
+                yield name, f"{name} {{}}, {{}}{end}", [*widths, *([str] if end else [])]
+    for name in ("vcvtss2sd", "vcvtsd2ss"):
+        yield name, f"{name} {{}}, {{}}, {{}}", [XMM] * 3
+    for name, kind in itertools.product(("ss", "sd"), (R32, R64)):
+        for sign in ("", "u"):
+            yield f"vcvt{sign}si2{name}", f"vcvt{sign}si2{name} {{}}, {{}}, {{}}", [XMM, XMM, kind]
+            yield f"vcvtt{name}2{sign}si", f"vcvtt{name}2{sign}si {{}}, {{}}", [kind, XMM]
 
 
 def masks():
@@ -201,16 +259,16 @@ def masks():
 def general():
     """Rows that name their operands, and what is left."""
     for name, row in CODES.items():
-        mnemonic, _, letters = name.partition(" ")
+        mnemonic, _, letters = name.rpartition(" ") if " " in name else (name, "", "")
         if row.startswith("EVEX") or "mk" in name:
             continue
         if not letters and row.split()[2] == "-":
             yield name, mnemonic, []
-        elif not letters and name.endswith("x"):
+        elif not letters and (name.endswith("x") or name == "pdep"):
             for kind in (R32, R64):
                 yield name, f"{name} {{}}, {{}}, {{}}", [kind] * 3
         elif letters in ("gm", "mg"):
-            for kind in (R32, R64) if name[0] == "m" else (R64,):
+            for kind in (R32, R64) if name[0] in "mx" else (R64,):
                 places = ["{}", "[{} + {}]"]
                 kinds = [[kind], [R64, OFFSETS]]
                 if letters == "mg":
@@ -219,6 +277,11 @@ def general():
             if name == "lea gm":
                 for scale in ("", "2*", "4*", "8*"):
                     yield name, f"lea {{}}, [{{}} + {scale}{{}}]", [R64, R64, R64]
+        elif letters in ("mb", "mw"):
+            yield name, f"{mnemonic} [{{}} + {{}}], {{}}", [R64, OFFSETS, LETTERS[letters[1]]]
+        elif letters in ("dn", "do"):
+            size = "byte" if letters == "dn" else "word"
+            yield name, f"{mnemonic} {{}}, {size} ptr [{{}} + {{}}]", [R32, R64, OFFSETS]
         elif letters == "m":
             yield name, f"{mnemonic} [{{}} + {{}}]", [R64, OFFSETS]
         elif letters:
@@ -227,9 +290,14 @@ def general():
                 yield name, f"{mnemonic} {', '.join('{}' for _ in kinds)}", kinds
     for kind in (R32, R64):
         yield "shl gi", "shl {}, 3", [kind]
+        yield "mov gm", "mov {}, [{} + 4*{}]", [kind, R64, R64]
+        yield "mov mg", "mov [{} + 4*{}], {}", [R64, R64, kind]
+    yield "lea gm", "lea {}, {}", [R64, Constant("[rip + 0]", 0)]
 
 
-CASES = [case for group in (arithmetic, moves, lanes, masks, general) for case in group()]
+CASES = [
+    case for group in (arithmetic, moves, lanes, anywhere, conversions, masks, general) for case in group()
+]
 
 
 def test_every_row_is_met():
@@ -289,7 +357,7 @@ def drawn_image():
             code.add("vpaddq {}, {}, {}", ((0, ZMM), (0, ZMM), operand), range(32))
         code.add("vmovups [{} + {}], {}", ((RSP, R64), "-64", (0, ZMM)), range(32))
         code.add("ret", (), ())
-        functions[name] = code.finished()
+        functions[Entry(name)] = code.finished()
     return image(functions, [bytes([1, *bytes(7)]), bytes(range(64)), bytes([7] * 64)])
 
 

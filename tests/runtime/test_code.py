@@ -1,6 +1,7 @@
 """The compiler of machine code: what is known is not made again, better code takes its place, and it goes to disk."""
 
 import ctypes
+import sys
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ pytest.importorskip("llvmlite")
 import symgraph as sg
 from symgraph.optimizations.plan import plan
 from symgraph.runtime.cache import Cache
-from symgraph.runtime.code import Code, Unit
+from symgraph.runtime.code import Code, Function, Unit
 from symgraph.runtime.elf import NotLoaded
 from symgraph.runtime.native import NativeKernel
+from tests.concurrency import together
 
 
 def native(n=1000, seed=0):
@@ -151,3 +153,36 @@ def test_code_that_no_disk_took_is_not_handed_on():
     code = Code(Cache(None))
 
     assert code.units(code.functions([text])) is None
+
+
+def test_a_function_moves_while_others_begin_to_follow_it():
+    class Follower:
+        def __init__(self):
+            self.count = 0
+
+        def moved(self):
+            self.count += 1
+
+    function, failed = Function("f", 0), []
+
+    def follow():
+        for _ in range(3000):
+            function.follow(Follower())  # which is gone at once
+
+    def move():
+        try:
+            for n in range(3000):
+                function.move(n)
+        except RuntimeError as error:
+            failed.append(error)
+
+    stays, interval = Follower(), sys.getswitchinterval()
+    function.follow(stays)
+    sys.setswitchinterval(1e-6)
+    try:
+        together(follow, move, follow, move)
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert [] == failed
+    assert 6000 == stays.count
