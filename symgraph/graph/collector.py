@@ -11,7 +11,11 @@ _was_enabled = False
 
 
 class paused:
-    """No collection inside: each would walk all nodes made so far and free none, which makes growth quadratic."""
+    """No collection inside: each would walk all nodes made so far and free none, which makes growth quadratic.
+
+    If one is due at the end it is of what was made inside. The next of older things comes when Python has it come: here
+    it would walk, before a first result, all that the modules have which were just imported.
+    """
 
     __slots__ = ()
 
@@ -27,5 +31,8 @@ class paused:
         global _depth
         with _lock:
             _depth -= 1
-            if _depth == 0 and _was_enabled:
-                gc.enable()
+            if _depth or not _was_enabled:
+                return
+            gc.enable()
+        if gc.get_count()[0] > gc.get_threshold()[0] > 0:
+            gc.collect(0)
