@@ -56,26 +56,14 @@ class Reading(NamedTuple):
 @cache
 def encoder(text: str, *kinds: Kind) -> Encoder:
     """Of an instruction with places for operands of these kinds. Raises Unknown for one that has no row."""
-    name, _, rest = text.removeprefix(_LOCK).partition(" ")
-    name = f"{_LOCK}{name}" if text.startswith(_LOCK) else name
+    lock = _LOCK if text.startswith(_LOCK) else ""
+    name, _, rest = text.removeprefix(lock).partition(" ")
     operands = _operands(rest)
-    letters, width = "", 0
-    for operand in operands:
-        one = operand.one
-        if one is not None:
-            letters += _LETTERS.get(kinds[one], "m")
-        else:
-            letters += "i" if operand.base is None else _SIZED[operand.size]
+    letters = _letters(operands, kinds)
+    prefix, opcode, form, *rest_of_row = _row(lock + name, letters).split()
+    width = 0
     for kind in kinds:
         width = max(width, _WIDTHS.get(kind, 0))
-    row = (
-        CODES.get(f"{name} {letters}")
-        or CODES.get(name)
-        or CODES.get(f"{name} {letters.replace('d', 'g').replace('q', 'g')}")
-    )
-    if row is None:
-        raise Unknown(f"{name} {letters}")
-    prefix, opcode, form, *rest_of_row = row.split()
     head = _head(prefix, width, is_wide="q" in letters)
     digit, unit = 0, 16 << width if prefix[0] == "E" else 1
     for each in rest_of_row:
@@ -116,6 +104,25 @@ def encoder(text: str, *kinds: Kind) -> Encoder:
         return Encoder(_of_number(bits, head, size, registers, number))
     bits |= number.written << 8 * size
     return Encoder(_of_registers(bits, size + number.size, registers), constant)
+
+
+def _letters(operands: Sequence[_Operand], kinds: Sequence[Kind]) -> str:
+    """What the operands are, as names of rows say it."""
+    letters = ""
+    for operand in operands:
+        if operand.one is not None:
+            letters += _LETTERS.get(kinds[operand.one], "m")
+        else:
+            letters += "i" if operand.base is None else _SIZED[operand.size]
+    return letters
+
+
+def _row(name: str, letters: str) -> str:
+    """The row of an instruction with such operands. Raises Unknown."""
+    for key in (f"{name} {letters}", name, f"{name} {letters.replace('d', 'g').replace('q', 'g')}"):
+        if key in CODES:
+            return CODES[key]
+    raise Unknown(f"{name} {letters}")
 
 
 _LETTERS: dict[Kind, str] = {
@@ -262,6 +269,8 @@ def _of_places(bits: int, registers: Sequence[tuple[int, Sequence[int]]], memory
 
 
 _EVEX_SIZE = 6
+_MOST_KNOWN = 1 << 12
+"""Addresses of which a form of instruction knows the bits."""
 
 
 def _of_memory(
@@ -297,6 +306,8 @@ def _of_memory(
         place = of[given[base][0]], given[added]
         memory = known.get(place)
         if memory is None:
+            if len(known) > _MOST_KNOWN:
+                known.clear()
             more, length = of_distant(rex, at, unit, place[0], int(place[1]))
             size = at + 1 + length
             memory = known[place] = more | written << 8 * size, size + end

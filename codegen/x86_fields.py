@@ -66,7 +66,6 @@ def of_registers(field: str, rex: int, at: int, *, is_general: bool) -> tuple[in
     return tuple((n & 7) << low | (n >> 3 & 1) << fourth | (n >> 4) << fifth for n in own)
 
 
-@cache
 def of_distant(rex: int, at: int, unit: int, base: int, offset: int) -> tuple[int, int]:
     """The bits of memory so many bytes after a register, and how many bytes they take after ModRM. A distance of one
     byte counts units of so many."""
