@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -50,6 +55,14 @@ def a_loop(n):
 PROGRAMS = [classifier, pixels, halves, short_integers, a_loop]
 
 
+def results(program, n, threads):
+    """Of a first call."""
+    inputs, outputs = program(n)
+    sizes = ([6 if isinstance(n, sg.Size) else n for n in x.shape] for x in inputs)
+    arrays = [np.ones(size, x.dtype) for size, x in zip(sizes, inputs, strict=True)]
+    return sg.function(inputs, outputs, options=sg.Options(threads=threads))(*arrays)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_no_function_is_left_to_llvm(monkeypatch, program, threads):
@@ -60,10 +73,31 @@ def test_no_function_is_left_to_llvm(monkeypatch, program, threads):
         return found[-1]
 
     monkeypatch.setattr(x86, "assembled", watched)
-    inputs, outputs = program(RNG.normal())
-    sizes = ([6 if isinstance(n, sg.Size) else n for n in x.shape] for x in inputs)
-    arrays = [np.ones(size, x.dtype) for size, x in zip(sizes, inputs, strict=True)]
-    sg.function(inputs, outputs, options=sg.Options(threads=threads))(*arrays)
+    results(program, RNG.normal(), threads)
 
     assert found
     assert all(each is not None and each.is_whole for each in found)
+
+
+WITHOUT = """
+from symgraph.codegen import x86
+from tests.codegen.test_x86_programs import PROGRAMS, results
+x86.is_known = lambda machine: False
+for program in PROGRAMS:
+    print(*(x.tobytes().hex() for x in results(program, 0.7, 1)))
+"""
+
+
+def test_llvm_makes_the_same_elsewhere():
+    """As on a processor that is not known here."""
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT],
+        env={**os.environ, "SYMGRAPH_CACHE": "", "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "" == run.stderr
+    for line, program in zip(run.stdout.splitlines(), PROGRAMS, strict=True):
+        assert line.split() == [x.tobytes().hex() for x in results(program, 0.7, 1)]
