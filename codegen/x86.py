@@ -74,10 +74,12 @@ def assembled(module: str) -> Assembled | None:
     before, *pieces = f"\n{module}".split("\ndefine ")
     constants, known, rest = Constants(module), dict[str, tuple[Entry, Finished]](), [before]
     alike, unknown = dict[tuple[str, str], tuple[Entry, Finished]](), dict[str, str]()
+    names = []
     for piece in pieces:
         text = piece.partition("\n}\n")[0]
         head, _, inside = text.partition("(")
         kind, _, name = head.partition("@")
+        names.append(name)
         try:
             if (found := alike.get((kind, inside))) is None:
                 found = alike[kind, inside] = _function(text, constants)
@@ -87,8 +89,7 @@ def assembled(module: str) -> Assembled | None:
     _separate(known, unknown)
     if not known:
         return None
-    for piece in pieces:
-        name = piece[piece.index("@") + 1 : piece.index("(")]
+    for name, piece in zip(names, pieces, strict=True):
         rest.append(piece.partition("\n}\n")[2] if name in known else f"define {piece}")
     return Assembled(
         image(dict(known.values()), constants.content), "\n".join(rest), len(known) == len(pieces)

@@ -25,7 +25,6 @@ from symgraph.codegen.x86_fields import (
     legacy,
     of_distant,
     of_indexed,
-    of_places,
     of_registers,
     vex,
 )
@@ -96,8 +95,6 @@ def encoder(text: str, *kinds: Kind) -> Encoder:
         size += 1
     if constant is not None:
         size += 4
-    if memory is not None and memory.added is not None and kinds[memory.added] in _WIDTHS_OF_PLACES:
-        return Encoder(_of_places(bits, registers, memory))
     if memory is not None:
         return Encoder(_of_memory(bits, head, unit, registers, memory, kinds, number))
     if number.given is not None:
@@ -137,7 +134,6 @@ _LETTERS: dict[Kind, str] = {
     str: "i",
 }
 _WIDTHS: dict[Kind, int] = {YMM: 1, ZMM: 2}
-_WIDTHS_OF_PLACES = (XMM, YMM, ZMM)
 _LOCK = "lock "
 _SIZED = {None: "m", "byte": "n", "word": "o"}
 _GENERAL = (R8, R16, R32, R64)
@@ -252,23 +248,6 @@ def _of_number(
     return encode
 
 
-def _of_places(bits: int, registers: Sequence[tuple[int, Sequence[int]]], memory: _Operand) -> Encode:
-    """Of EVEX alone."""
-    base, added = memory.base, memory.added
-    assert base is not None
-    assert added is not None
-
-    def encode(given: Sequence[Any], of: Sequence[int]) -> bytes:
-        found = bits
-        for n, table in registers:
-            found ^= table[of[given[n][0]]]
-        more, length = of_places(memory.times, of[given[base][0]], of[given[added][0]])
-        return (found ^ more).to_bytes(_EVEX_SIZE + length, "little")
-
-    return encode
-
-
-_EVEX_SIZE = 6
 _MOST_KNOWN = 1 << 12
 """Addresses of which a form of instruction knows the bits."""
 
@@ -286,13 +265,16 @@ def _of_memory(
     if base is None or added is None or number.given is not None:
         raise Unknown("a number that is given, and memory")
     times, written, end = memory.times, number.written, number.size
-    if kinds[added] is R64:
+    if kinds[added] is not str:
+        is_general = kinds[added] is R64
 
         def indexed(given: Sequence[Any], of: Sequence[int]) -> bytes:
             found = bits
             for n, table in registers:
                 found ^= table[of[given[n][0]]]
-            more, length = of_indexed(rex, at, times, of[given[base][0]], of[given[added][0]])
+            more, length = of_indexed(
+                rex, at, times, of[given[base][0]], of[given[added][0]], is_general=is_general
+            )
             size = at + 1 + length
             return (found ^ more | written << 8 * size).to_bytes(size + end, "little")
 

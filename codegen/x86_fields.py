@@ -84,21 +84,12 @@ def of_distant(rex: int, at: int, unit: int, base: int, offset: int) -> tuple[in
 
 
 @cache
-def of_indexed(rex: int, at: int, scale: int, base: int, index: int) -> tuple[int, int]:
-    """The bits of memory so many times a register after another, and how many bytes they take after ModRM."""
-    n, other = HARDWARE[base], HARDWARE[index]
+def of_indexed(rex: int, at: int, scale: int, base: int, index: int, *, is_general: bool) -> tuple[int, int]:
+    """The bits of memory so many times a register after another, and how many bytes they take after ModRM. Of EVEX that
+    may be a register of vectors, which has a place for each lane."""
+    n, other = HARDWARE[base], HARDWARE[index] if is_general else index
     sib = (scale.bit_length() - 1) << 6 | (other & 7) << 3 | n & 7
     kind, length = (1, 2) if n & 7 == 5 else (0, 1)
     fourth, of_index = (8 * rex, 8 * rex + 1) if rex >= 0 else (13, 14)
-    bits = (n >> 3) << fourth | (other >> 3) << of_index
-    return bits | (kind << 6 | 4 | sib << 8) << 8 * at, length
-
-
-@cache
-def of_places(scale: int, base: int, index: int) -> tuple[int, int]:
-    """As `of_indexed`, of a register of vectors that has a place for each lane."""
-    n, at = HARDWARE[base], 5
-    sib = (scale.bit_length() - 1) << 6 | (index & 7) << 3 | n & 7
-    kind, length = (1, 2) if n & 7 == 5 else (0, 1)
-    bits = (n >> 3) << 13 | (index >> 3 & 1) << 14 | (index >> 4) << 27
+    bits = (n >> 3) << fourth | (other >> 3 & 1) << of_index | (other >> 4) << 27
     return bits | (kind << 6 | 4 | sib << 8) << 8 * at, length

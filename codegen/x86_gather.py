@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symgraph.codegen import x86_stack as stack
 from symgraph.codegen.x86_selection import ZERO, Maker, Rule, Selection
 from symgraph.codegen.x86_values import (
     GENERAL,
@@ -25,19 +26,26 @@ from symgraph.codegen.x86_values import (
 from symgraph.codegen.x86_widths import joined, pieces
 
 
-def _gather(form: str, types: list[Type]) -> Rule:
+def _moves(*, writes: bool) -> Maker:
+    def make(form: str, types: list[Type]) -> Rule:
+        type_, mask = types[0], types[3]
+        if type_.kind != VECTOR or type_.lanes < 2:
+            raise Unknown(form)
+        if type_.bits < 32:
+            return _one_by_one(type_, mask, writes=writes)
+        return _scatter(type_, mask) if writes else _gather(type_, mask)
+
+    return make
+
+
+def _gather(type_: Type, mask: Type) -> Rule:
     """``vgatherqps ymm0 {k1}, [rax + zmm1]``, where the mask is lost"""
-    type_, mask = types[0], types[3]
-    if type_.kind != VECTOR or type_.lanes < 2:
-        raise Unknown(form)
-    if type_.bits < 32:
-        return _one_by_one(type_, mask, writes=False)
     text, size, names, index_type = _by_lanes(type_)
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, places, _, chosen, others = given
         if others not in ("zeroinitializer", "poison") or places not in s.addresses:
-            raise Unknown(form)
+            raise Unknown(type_.text)
         base, index, unit = s.addresses[places]
         at, found = s.one(base, R64), []
         indices = s.registers(index, index_type)
@@ -50,20 +58,15 @@ def _gather(form: str, types: list[Type]) -> Rule:
     return rule
 
 
-def _scatter(form: str, types: list[Type]) -> Rule:
+def _scatter(type_: Type, mask: Type) -> Rule:
     """``vscatterqps [rax + zmm1] {k1}, ymm0``, where the mask is lost"""
-    type_, mask = types[0], types[3]
-    if type_.kind != VECTOR or type_.lanes < 2:
-        raise Unknown(form)
-    if type_.bits < 32:
-        return _one_by_one(type_, mask, writes=True)
     text, _, names, index_type = _by_lanes(type_)
     text = text.replace("gather", "scatter")
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         x, places, _, chosen = given
         if places not in s.addresses:
-            raise Unknown(form)
+            raise Unknown(type_.text)
         base, index, unit = s.addresses[places]
         at, indices = s.one(base, R64), s.registers(index, index_type)
         values = pieces(s, s.registers(x, type_), type_.width, len(indices))
@@ -98,23 +101,18 @@ def _one_by_one(type_: Type, mask: Type, *, writes: bool) -> Rule:
         places, chosen = given[1], given[3]
         if places not in s.addresses or (not writes and given[4] not in ("zeroinitializer", "poison")):
             raise Unknown(type_.text)
-        nothing, at, numbers = s.room_for(8), s.room_for(8 * lanes), s.room_for(max(size * lanes, 64))
+        nothing, at, numbers = s.room_for(8), stack.room(s, index_type), stack.room(s, type_)
         s.change("mov [{} + {}], {}", nothing, "0", s.loaded("0", type_of("i64")))
-        for n, part in enumerate(_addresses(s, places, chosen, nothing, index_type, mask)):
-            s.change("vmovups [{} + {}], {}", at, str(n * index_type.width), part)
+        stack.store(s, at, _addresses(s, places, chosen, nothing, index_type, mask), index_type)
         if writes:
-            for n, part in enumerate(s.registers(given[0], type_)):
-                s.change("vmovups [{} + {}], {}", numbers, str(n * type_.width), part)
+            stack.store(s, numbers, s.registers(given[0], type_), type_)
         for n in range(lanes):
             address = s.made(GENERAL, "mov {}, [{} + {}]", R64, at, str(8 * n))
             ways = (address, "0"), (numbers, str(size * n))
             read = s.made(GENERAL, f"movzx {{}}, {word} ptr [{{}} + {{}}]", R32, *ways[writes])
             s.change("mov [{} + {}], {}", *ways[not writes], (read[0], names))
         if not writes:
-            parts = (str(n * type_.width) for n in range(type_.parts))
-            s.give(
-                given[0], [s.made(VECTOR, "vmovups {}, [{} + {}]", type_.names, numbers, n) for n in parts]
-            )
+            s.give(given[0], stack.load(s, numbers, type_))
 
     return rule
 
@@ -136,6 +134,6 @@ def _addresses(
 
 
 GATHERS: dict[str, Maker] = {
-    "llvm.masked.gather": _gather,
-    "llvm.masked.scatter": _scatter,
+    "llvm.masked.gather": _moves(writes=False),
+    "llvm.masked.scatter": _moves(writes=True),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgraph.codegen import x86_masks as masks
+from symgraph.codegen import x86_stack as stack
 from symgraph.codegen.x86_selection import Maker, Rule, Selection, is_near, of_two
 from symgraph.codegen.x86_values import (
     GENERAL,
@@ -184,18 +185,16 @@ def _one_by_one(inner: Rule, type_: Type) -> Rule:
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, *pair = given
-        places = [s.room_for(max(type_.width * type_.parts, 16)) for _ in pair]
+        places = [stack.room(s, type_) for _ in pair]
         for x, place in zip(pair, places, strict=True):
-            for n, part in enumerate(s.registers(x, type_)):
-                s.change("vmovups [{} + {}], {}", place, str(n * type_.width), part)
+            stack.store(s, place, s.registers(x, type_), type_)
         lane = [f"{to}.{n}" for n in range(3)]
         for n in range(type_.lanes):
             for name, place in zip(lane, places, strict=False):
                 s.give(name, [s.made(GENERAL, text, one.whole, place, str(n * size))])
             inner(s, [lane[2], *lane[:2]])
             s.change("mov [{} + {}], {}", places[0], str(n * size), s.one(lane[2], names))
-        parts = (str(n * type_.width) for n in range(type_.parts))
-        s.give(to, [s.made(VECTOR, "vmovups {}, [{} + {}]", type_.names, places[0], n) for n in parts])
+        s.give(to, stack.load(s, places[0], type_))
 
     return rule
 

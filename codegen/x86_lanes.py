@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgraph.codegen import x86_masks as masks
+from symgraph.codegen import x86_stack as stack
 from symgraph.codegen.x86_selection import Maker, Rule, Selection
 from symgraph.codegen.x86_values import (
     GENERAL,
@@ -77,10 +78,9 @@ def _extract(form: str, types: list[Type]) -> Rule:
 
 def _spare(s: Selection, x: str, type_: Type) -> Value:
     """An address in the stack, where a vector's lanes are."""
-    place = s.room_for(type_.width * type_.parts)
+    place = stack.room(s, type_)
     if x != "poison":
-        for n, part in enumerate(s.registers(x, type_)):
-            s.change("vmovups [{} + {}], {}", place, str(n * type_.width), part)
+        stack.store(s, place, s.registers(x, type_), type_)
     return place
 
 
@@ -110,8 +110,7 @@ def _insert_at(type_: Type, scalar: Type) -> Rule:
         place = _spare(s, others, type_)
         (value,) = s.registers(x, scalar) if scalar.is_float else [s.general(x, scalar)]
         s.change(f"{name} [{{}} + {scalar.width}*{{}}], {{}}", place, s.one(lane, R64), value)
-        parts = (str(n * type_.width) for n in range(type_.parts))
-        s.give(to, [s.made(VECTOR, "vmovups {}, [{} + {}]", type_.names, place, n) for n in parts])
+        s.give(to, stack.load(s, place, type_))
 
     return rule
 

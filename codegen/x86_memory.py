@@ -73,7 +73,7 @@ def quadruple(form: str) -> Rule:
     return rule
 
 
-def _of_memory(type_: Type, form: str) -> str:
+def _of_memory(type_: Type) -> str:
     """The instruction that moves a value of vectors between memory and a register, part by part."""
     if type_.width < 16:
         return "vmovss" if type_.width == 4 else "vmovsd"
@@ -83,7 +83,7 @@ def _of_memory(type_: Type, form: str) -> str:
 _SIZES = {1: "byte", 2: "word"}
 
 
-def _is_usual(type_: Type, form: str) -> None:
+def _check(type_: Type, form: str) -> None:
     """Raises Unknown for what is neither read nor written here. A word that threads share is read as others are."""
     is_shared = " atomic " in form and (type_.kind != GENERAL or type_.bits < 32)
     if is_shared or " volatile " in form or type_.kind == MASK or type_.bits not in (8, 16, 32, 64):
@@ -93,12 +93,12 @@ def _is_usual(type_: Type, form: str) -> None:
 def _load(form: str, types: list[Type]) -> Rule:
     """``vmovups zmm0, [rax]``, ``movzx eax, byte ptr [rcx]``"""
     type_ = types[0]
-    _is_usual(type_, form)
+    _check(type_, form)
     kind, names, width = type_.kind, type_.names, type_.width
     if width < 4:
         text, names = f"movzx {{}}, {_SIZES[width]} ptr [{{}} + {{}}]", R32
     else:
-        text = f"{'mov' if kind == GENERAL else _of_memory(type_, form)} {{}}, [{{}} + {{}}]"
+        text = f"{'mov' if kind == GENERAL else _of_memory(type_)} {{}}, [{{}} + {{}}]"
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         base, offset = s.address(given[1])
@@ -116,12 +116,12 @@ def _load(form: str, types: list[Type]) -> Rule:
 def _store(form: str, types: list[Type]) -> Rule:
     """``vmovups [rax], zmm0``; what is not temporal passes by the caches."""
     type_ = types[0]
-    _is_usual(type_, form)
+    _check(type_, form)
     if type_.kind == GENERAL or type_.width < 4:
         if "!nontemporal" in form:
             raise Unknown(form)
         return _single_store(type_, is_ordered="seq_cst" in form)
-    name = _of_memory(type_, form)
+    name = _of_memory(type_)
     if "!nontemporal" in form:
         if type_.width < 16:
             raise Unknown(form)
@@ -160,7 +160,7 @@ def _of_lanes(type_: Type, form: str) -> str:
     """As `_of_memory`, of some lanes: of those of less than a register the mask has to say nothing else."""
     if type_.kind != VECTOR or not type_.lanes:
         raise Unknown(form)
-    return _of_memory(type_, form) if type_.width >= 16 else f"vmovdqu{type_.bits}"
+    return _of_memory(type_) if type_.width >= 16 else f"vmovdqu{type_.bits}"
 
 
 def _masks(s: Selection, chosen: str, type_: Type, mask: Type) -> list[Value]:

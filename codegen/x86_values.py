@@ -58,26 +58,10 @@ def _narrow(name: str, place: int) -> str:
 
 ZMM, YMM, XMM = (Names(f"{x}mm{n}" for n in range(32)) for x in "zyx")
 K = Names(f"k{n}" for n in range(8))
-R64 = Names(
-    (
-        "rax",
-        "rcx",
-        "rdx",
-        "rsi",
-        "rdi",
-        "r8",
-        "r9",
-        "r10",
-        "r11",
-        "rbx",
-        "r12",
-        "r13",
-        "r14",
-        "r15",
-        "rbp",
-        "rsp",
-    )
-)
+R64 = Names((
+    "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11",
+    "rbx", "r12", "r13", "r14", "r15", "rbp", "rsp",
+))  # fmt: skip
 """Those that a function may change first, then those that it has to give back; the last one is the stack's."""
 KEPT, RSP = 9, 15
 """How many come before these, and before that."""
