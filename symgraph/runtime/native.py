@@ -229,9 +229,14 @@ class NativeCall:
         chunk = shared.chunk(turns, chunks) if chunks is not None else shared.chunk(turns)
         chunk = -(-chunk // grain) * grain
         self._shared = shared if chunk < turns else Shares()
-        is_one = self._shared.threads == 1
         some = turns if part is None else part
-        self.chunk = some if is_one else min(chunk, -(-some // grain) * grain) if meets is None else -chunk
+        if self._shared.threads == 1:
+            chunk = some
+        elif meets is not None:
+            chunk = -chunk
+        else:
+            chunk = min(chunk, -(-some // grain) * grain)
+        self.chunk = chunk
         """Turns that a thread does at a time; less than 0 where some wait for those before, which are claimed first."""
         self._tail = list(tail)
         self._meets = meets
