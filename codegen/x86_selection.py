@@ -79,6 +79,8 @@ class Selection:
         self._values: dict[str, list[Value]] = {}
         self._places: dict[str, tuple[str, int]] = {}
         """Names of addresses that are so many bytes after others."""
+        self._found: dict[tuple[str, str], list[Value]] = {}
+        """These, in registers, by the block in which they were needed: the way to others may not lead through it."""
         self._constants = constants
 
     # Instructions
@@ -147,9 +149,14 @@ class Selection:
                 return [self._bit(*self._flags[name])]
             if name not in self._places:
                 raise Unknown(name)
-            base, offset = self.address(name)
-            found = [self.made(GENERAL, "lea {}, [{} + {}]", R64, base, str(offset))]
-            self._values[name] = found
+            found = self._found.get((self._block, name))
+            if found is None:
+                base, offset = self.address(name)
+                found = [self.made(GENERAL, "lea {}, [{} + {}]", R64, base, str(offset))]
+                if self._block == "entry":  # which comes before all others
+                    self._values[name] = found
+                else:
+                    self._found[self._block, name] = found
         return found
 
     def one(self, name: str, names: Names) -> Value:
@@ -384,7 +391,7 @@ class Selection:
         name = meeting.ways[block]
         if name[0] != "%":
             return None
-        found = self._values.get(name)
+        found = self._values.get(name) or self._found.get((block, name))
         if found is None or len(found) != meeting.type.parts:
             raise Unknown(name)
         return found[meeting.part][0]

@@ -342,3 +342,28 @@ def test_of_two_functions_one_is_known():
     assert f"define void @{known}(" not in whole.rest
     assert [*whole.image.begins] == [known]
     assert not whole.is_whole
+
+
+@pytest.mark.parametrize("count", (0, 1))
+def test_an_address_that_one_branch_needs_first(count):
+    """It is found anew on a way that does not lead through that branch."""
+    body = Body()
+    for line in (
+        "%far = getelementptr i8, ptr %in, i64 64",
+        "%is.asked = icmp ne i64 %count, 0",
+        "br i1 %is.asked, label %asked, label %after",
+    ):
+        body.emit(line)
+    body.begin("asked")
+    body.emit("%number = ptrtoint ptr %far to i64")
+    body.emit("%more = getelementptr i8, ptr %out, i64 8")
+    body.emit("store i64 %number, ptr %more, align 8")
+    body.emit("br label %after")
+    body.begin("after")
+    body.emit("%at = select i1 %is.asked, ptr %in, ptr %far")
+    body.emit("%found = load i64, ptr %at, align 8")
+    body.emit("store i64 %found, ptr %out, align 8")
+
+    given = np.arange(20)
+    for call in both(body):
+        assert left(call, given, 16, count).view(np.int64)[0] == (0 if count else 8)
