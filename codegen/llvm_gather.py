@@ -29,7 +29,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from symgraph.codegen.layout import Step
-from symgraph.codegen.llvm_memory import INT64, address, load, store
+from symgraph.codegen.llvm_memory import INT64, address, first_lanes, load, store
 from symgraph.codegen.llvm_ops import maximum, minimum
 from symgraph.codegen.llvm_printer import Native
 from symgraph.codegen.llvm_tiles import each, either, integer
@@ -200,6 +200,7 @@ class _Nest:
         self._row, self._parts = move.row, move.parts
         self._size = move.row.numpy.itemsize
         self._lanes = machine.bytes // self._size
+        self._masks = machine.masks
         self._moved = min(machine.bytes, _WIDEST) // self._size
         self._indices = move.indices if axes else ()
         self._reads = move.copied is None
@@ -317,12 +318,31 @@ class _Nest:
 
         def fills() -> None:
             one = load(body, self._row, source, 0, None)
-            self._vectors(first, last, to, lambda _, lanes: body.spread(one, lanes))
+            if self._masks and self._mode not in _MODES:
+                self._fill(first, last, to, body.spread(one, self._lanes))
+            else:
+                self._vectors(first, last, to, lambda _, lanes: body.spread(one, lanes))
 
         if self._loops.last is Step.UNIT:
             copies()
         else:
             either(body, body.compare("lt", first, last), fills)
+
+    def _fill(self, first: Register, last: Register, to: str, x: Register) -> None:
+        """The same everywhere: in whole vectors, and in one with a mask."""
+        body, lanes = self._body, self._lanes
+        left = body.and_(body.sub(last, first), lanes - 1)
+        whole = body.sub(last, left)
+
+        def put(n: Register, mask: Register | None = None) -> None:
+            store(body, x, self._row, address(body, to, body.mul(n, self._size)), mask)
+
+        each(body, first, whole, lanes, put)
+        either(
+            body,
+            body.compare("ne", left, 0),
+            lambda: put(whole, first_lanes(body, left, lanes, masks=True)),
+        )
 
     def _vectors(
         self, first: Register, last: Register, to: str, read: Callable[[Register, int], Register]

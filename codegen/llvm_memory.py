@@ -135,7 +135,7 @@ def _where_all(
     if isinstance(mask, Register):
         return some(mask)
     first, second, after = (body.label(what) for what in ("all", "some", "then"))
-    body.declared.add(_MOSTLY)
+    body.declared.add(MOSTLY)
     body.emit(f"br i1 {mask.all.text}, label %{first}, label %{second}, !prof !0")
     body.begin(first)
     xs = whole()
@@ -147,7 +147,8 @@ def _where_all(
     return [body.meet(x, first, y, end) for x, y in zip(xs, ys, strict=True)]
 
 
-_MOSTLY = '!0 = !{!"branch_weights", i32 1000, i32 1}'
+MOSTLY = '!0 = !{!"branch_weights", i32 1000, i32 1}'
+"""What a module has to hold whose branches are ``!prof !0``: they nearly always go the first way."""
 
 
 def gather(body: Body, row: DType, address: str, stride: Register, lanes: int, mask: Lanes) -> Register:

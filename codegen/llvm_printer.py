@@ -12,7 +12,7 @@ of each loop goes. One loop is worked on in vectors, the last of which leaves la
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache as once
 from hashlib import sha256
 from typing import NamedTuple
@@ -21,14 +21,26 @@ from symgraph.codegen import llvm_elements as elements
 from symgraph.codegen.guards import Guard, Item, guarded, guards
 from symgraph.codegen.layout import Layout, Step, accesses
 from symgraph.codegen.llvm_ahead import Ahead
+from symgraph.codegen.llvm_denormals import branch, looked_at
 from symgraph.codegen.llvm_memory import INT64, address, fence, only
 from symgraph.codegen.llvm_statements import ZERO
 from symgraph.codegen.llvm_transposes import LONG, Strip, Turned, turned
-from symgraph.codegen.loops import LoopKernel, Reduce, Statement, all_of, carries, common
+from symgraph.codegen.loops import (
+    Compute,
+    Load,
+    LoopKernel,
+    Reduce,
+    Statement,
+    all_of,
+    carries,
+    common,
+    in_order,
+)
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectorized import lanes_of, room_of
 from symgraph.codegen.vectors import Register, declarations
 from symgraph.graph.collector import paused
+from symgraph.ops.arithmetic import divide
 
 
 class Native(NamedTuple):
@@ -54,45 +66,79 @@ def module(kernels: Sequence[Native], machine: Machine) -> str:
     return f"{functions}\n{declared}attributes #0 = {{ {machine.attributes} }}\n"
 
 
-def print_native(kernel: LoopKernel, layout: Layout, machine: Machine, *, quick: bool = False) -> Native:
+def print_native(
+    kernel: LoopKernel,
+    layout: Layout,
+    machine: Machine,
+    *,
+    quick: bool = False,
+    updated: frozenset[int] = frozenset(),
+) -> Native:
     """The function of a kernel for a layout; its name follows from its text, so that equal ones are one. With ``quick``
-    the text is the one that is compiled soonest, if there are two."""
-    known, key = common(kernel).known, (print_native, layout, machine, quick)
+    the text is the one that is compiled soonest, if there are two. Of the arrays that are read those with these numbers
+    are variables that are ``updated``: the text that runs fastest is prepared for denormal numbers in them."""
+    known, key = common(kernel).known, (print_native, layout, machine, quick, updated)
     if key not in known:
         with paused():
-            known[key] = _printed(kernel, layout, machine, quick=quick)
+            known[key] = _printed(kernel, layout, machine, quick=quick, updated=updated)
     printed: Native = known[key]
     return printed
 
 
-def _printed(kernel: LoopKernel, layout: Layout, machine: Machine, *, quick: bool) -> Native:
-    if not quick or not _is_sooner(kernel, layout, machine):
-        return _Printer(kernel, layout, machine).run()
-    first = _Printer(kernel, layout, machine, soon=True).run(str(layout))
-    return first._replace(slow=once(lambda: _Printer(kernel, layout, machine).run(str(layout), first.name)))
+def _printed(
+    kernel: LoopKernel, layout: Layout, machine: Machine, *, quick: bool, updated: frozenset[int]
+) -> Native:
+    small = looked_at(kernel, layout, machine, updated)
+    if not quick or not (small or _is_sooner(kernel, layout, machine)):
+        return _Printer(kernel, layout, machine, small=small).run()
+    besides = f"{layout}{small or ''}"
+    first = _Printer(kernel, layout, machine, soon=True).run(besides)
+    return first._replace(
+        slow=once(lambda: _Printer(kernel, layout, machine, small=small).run(besides, first.name))
+    )
 
 
 def _is_sooner(kernel: LoopKernel, layout: Layout, machine: Machine) -> bool:
     """Whether a text with one kind of turn, or with one vector at a time, is compiled sooner."""
     if layout.vector < 0 or carries(kernel):
         return False
-    is_single = not layout.is_narrow and not _is_put_together(kernel)
+    is_single = not layout.is_narrow and not _is_put_together(kernel, layout)
     return machine.masks or (is_single and lanes_of(kernel, machine) > lanes_of(kernel, machine, single=True))
 
 
-def _is_put_together(kernel: LoopKernel) -> bool:
-    """Whether there is something of the lanes of vectors, which depends on how many there are."""
-    return any(isinstance(x, Reduce) for x in all_of(kernel))
+def _is_put_together(kernel: LoopKernel, layout: Layout) -> bool:
+    """Whether there is something of the lanes of vectors, which depends on how many there are: those of rows that are
+    worked on side by side never meet."""
+    is_beside = layout.vector < layout.rows and not layout.is_shared
+    return not is_beside and any(isinstance(x, Reduce) for x in all_of(kernel))
 
 
 class _Printer(Ahead):
-    def __init__(self, kernel: LoopKernel, layout: Layout, machine: Machine, *, soon: bool = False) -> None:
+    def __init__(
+        self,
+        kernel: LoopKernel,
+        layout: Layout,
+        machine: Machine,
+        *,
+        soon: bool = False,
+        small: Mapping[str, int] | None = None,
+    ) -> None:
         self._turned, self._is_soon = _turned(kernel, layout), soon
-        single = layout.is_narrow or self._turned is not None or (soon and not _is_put_together(kernel))
+        single = (
+            layout.is_narrow or self._turned is not None or (soon and not _is_put_together(kernel, layout))
+        )
         super().__init__(kernel, layout, machine, lanes_of(kernel, machine, single=single))
         self._room = room_of(kernel, machine, upright=layout.vector < layout.rows)
         self._strips: list[Strip] = []
         self._guards = guards(kernel)
+        self._small = small or {}
+        if soon:  # what asks for the next row takes longer to compile than it saves
+            self._dearest = None
+
+    def _prepare(self, each: Compute) -> None:
+        """A quotient is a division in the text that is compiled soonest: products instead of it take forty lines."""
+        if not (self._is_soon and each.op is divide.op):
+            super()._prepare(each)
 
     def run(self, besides: str = "", name: str = "") -> Native:
         """The function; its name follows from its lines and from what is said ``besides``, if it is not given."""
@@ -241,6 +287,9 @@ class _Printer(Ahead):
         return body.loop(0, rows, 1, [], one)
 
     def _row(self) -> None:
+        if self._small:
+            self._row_of_small()
+            return
         items = [section if isinstance(section, tuple) else (section,) for section in self._sections]
         swept = {id(section) for section in self._sections if isinstance(section, tuple)}
         ordered = guarded(items, self._guards, self._homes)
@@ -258,6 +307,25 @@ class _Printer(Ahead):
                 self._sweep(item)
             else:
                 self._statement(item[0])
+
+    def _row_of_small(self) -> None:
+        """The statements of a row without sweeps, done with care where it reads small numbers."""
+        body, every, loaded = self._body, in_order(self._kernel), []
+        for each in every:
+            if isinstance(each, Load) and each.target.name in self._small:
+                self._statement(each)
+                x = self._operand(each.target, self._lanes)
+                assert isinstance(x, Register), "it is float32"
+                loaded.append((x, self._small[each.target.name]))
+        tame, small, past = body.label("tame"), body.label("small"), body.label("past")
+        branch(body, loaded, tame, small)
+        for label in (tame, small):
+            body.begin(label)
+            with self._scoped() as scope:
+                scope.is_careful = label == small
+                self._items([(each,) for each in every], ())
+            body.emit(f"br label %{past}")
+        body.begin(past)
 
     def _where_asked(self, guard: Guard, items: Sequence[Item], swept: Collection[int]) -> None:
         """What is done where the condition of this row, or of some row in the vector, asks for it."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from symgraph.codegen import llvm_elements as elements
 from symgraph.codegen.complex_ops import Element, compute, is_long
 from symgraph.codegen.layout import Access, Layout, Step, accesses
+from symgraph.codegen.llvm_denormals import careful
 from symgraph.codegen.llvm_exp import exp_of_negative
 from symgraph.codegen.llvm_hoisted import Rest
 from symgraph.codegen.llvm_memory import INT64, Lanes, counting
@@ -54,6 +55,8 @@ class Scope:
     """The lanes that count; None for all."""
     streams: bool = False
     """Whether results pass by the caches."""
+    is_careful: bool = False
+    """Whether numbers may be small, of which a processor takes long."""
     turn: Register | None = None
     """How many turns the loops over columns have done, those further in not counted; None where nobody asks."""
 
@@ -79,7 +82,7 @@ class Statements:
         """What becomes known inside is forgotten after it."""
         outer = self._scope
         known = dict(outer.places), dict(outer.values), dict(outer.wide), dict(outer.rests)
-        self._scope = Scope(*known, outer.mask, outer.streams, outer.turn)
+        self._scope = Scope(*known, outer.mask, outer.streams, outer.is_careful, outer.turn)
         try:
             yield self._scope
         finally:
@@ -113,6 +116,10 @@ class Statements:
         lanes = max([self._lanes_of(x) for x in each.args], default=0)
         args = [self._operand(x, lanes) for x in each.args]
         rows = [x.row for x in each.args]
+        if self._scope.is_careful and lanes:
+            found = careful(self._body, each.op, [x for x in args if isinstance(x, Register)])
+            if found is not None:
+                return found
         first, rest = args[0], self._scope.rests.get((each.op, each.args[1:]))
         if rest is not None and lanes and isinstance(first, Register):
             return rest(self._body, first)

@@ -66,6 +66,11 @@ def arrays_of(kernel: Kernel) -> tuple[Node, ...]:
     return tuple([x for x in kernel.needs if x.op is not CONSTANT or uniform(x) is None])
 
 
+def updated_by(kernel: Kernel) -> frozenset[int]:
+    """Which of the arrays that the loops read are variables that become something that the kernel writes."""
+    return frozenset([n for n, x in enumerate(arrays_of(kernel)) if x in kernel.updates])
+
+
 class _Lowering:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel

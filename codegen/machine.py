@@ -21,6 +21,8 @@ class Machine:
     """Whether it rounds ``x * y + z`` once."""
     masks: bool
     """Whether reading and writing some lanes of a vector costs no more than all of them."""
+    tiles: bool = False
+    """Whether it multiplies tiles of bfloat16, and may: those of Intel's AMX."""
     flushes: bool = False
     """Whether kernels take denormal numbers as 0, and give none."""
 
@@ -28,6 +30,11 @@ class Machine:
     def registers(self) -> int:
         """How many vectors it holds."""
         return 16 if self.triple.startswith(("x86_64", "i386", "i686")) and not self.masks else 32
+
+    @property
+    def assists(self) -> bool:
+        """Whether a denormal number, given or found, takes it a hundred times as long as another."""
+        return self.triple.startswith("x86_64")
 
     @property
     def attributes(self) -> str:

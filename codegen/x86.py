@@ -36,8 +36,11 @@ from symgraph.codegen.x86_values import (
     type_of,
 )
 
-_HOW = {VECTOR: ("vmovups", ZMM), MASK: ("kmovq", K), GENERAL: ("mov", R64)}
-"""How a register of each kind is copied to and from the stack, as a whole."""
+_HOW = {
+    kind: (f"{move} {{}}, [{{}} + {{}}]", f"{move} [{{}} + {{}}], {{}}", whole)
+    for kind, move, whole in ((VECTOR, "vmovups", ZMM), (MASK, "kmovq", K), (GENERAL, "mov", R64))
+}
+"""How a register of each kind comes from the stack, how it goes there, and how it is called as a whole."""
 _MOVE = {VECTOR: "vmovaps", MASK: "kmovq", GENERAL: "mov"}
 _SWAP = {VECTOR: "vpxorq {0}, {0}, {1}", MASK: "kxorq {0}, {0}, {1}", GENERAL: "xor {0}, {1}"}
 """Thrice, in turns, they exchange two registers."""
@@ -217,12 +220,12 @@ class _Writer:
         self._add("ret")
 
     def _load(self, kind: int, to: int, place: int) -> None:
-        move, whole = _HOW[kind]
-        self._add(f"{move} {{}}, [{{}} + {{}}]", (to, whole), (RSP, R64), self._slot(place))
+        load, _, whole = _HOW[kind]
+        self._add(load, (to, whole), (RSP, R64), self._slot(place))
 
     def _store(self, kind: int, place: int, source: int) -> None:
-        move, whole = _HOW[kind]
-        self._add(f"{move} [{{}} + {{}}], {{}}", (RSP, R64), self._slot(place), (source, whole))
+        _, store, whole = _HOW[kind]
+        self._add(store, (RSP, R64), self._slot(place), (source, whole))
 
     def _slot(self, place: int) -> str:
         return str(self._room + 64 * (place - STACK))
@@ -273,28 +276,22 @@ class _Writer:
     def _through_scratch(self, place: int, text: str, operands: Sequence[Operand]) -> None:
         """An instruction of which operands lie in the stack: they go to registers before, and the first one back."""
         of, kinds, begins = self._of, self._selection.kinds, self._selection.begins
-        free = {kind: iter(registers) for kind, registers in SCRATCH.items()}
         held = dict[int, int]()
-        known, back = list[Operand](), None
-        is_read = text[text.index("{") - 1] == "[" or text.startswith(_READING)
+        taken = [0, 0, 0]
         for n, operand in enumerate(operands):
-            if isinstance(operand, str):
-                known.append(operand)
+            if type(operand) is not tuple or (home := of[operand[0]]) < STACK:
                 continue
-            number, names = operand
-            register, kind = of[number], kinds[number]
-            if register >= STACK:
-                if number not in held:
-                    held[number] = next(free[kind])
-                    if n or begins[number] != place:
-                        self._load(kind, held[number], register)
-                if not n and not is_read:
-                    back = kind, register, held[number]
-                register = held[number]
-            known.append((register, names))
-        self._add(text, *known)
-        if back is not None:
-            self._store(*back)
+            number, kind = operand[0], kinds[operand[0]]
+            held[number], of[number] = home, SCRATCH[kind][taken[kind]]
+            taken[kind] += 1
+            if n or begins[number] != place:
+                self._load(kind, of[number], home)
+        self._code.add(text, operands, of)
+        is_read = text[text.index("{") - 1] == "[" or text.startswith(_READING)
+        for number, home in held.items():
+            if number == operands[0][0] and not is_read:
+                self._store(kinds[number], home, of[number])
+            of[number] = home
 
     # Edges between blocks
 
@@ -364,7 +361,7 @@ class _Writer:
 
     def _move(self, kind: int, to: int, source: int) -> None:
         if to < STACK and source < STACK:
-            self._add(f"{_MOVE[kind]} {{}}, {{}}", (to, _HOW[kind][1]), (source, _HOW[kind][1]))
+            self._add(f"{_MOVE[kind]} {{}}, {{}}", (to, _HOW[kind][2]), (source, _HOW[kind][2]))
         elif to < STACK:
             self._load(kind, to, source)
         elif source < STACK:
@@ -377,7 +374,7 @@ class _Writer:
     def _exchange(self, kind: int, one: int, other: int) -> None:
         if one < STACK and other < STACK:
             for to, source in ((one, other), (other, one), (one, other)):
-                self._add(_SWAP[kind], (to, _HOW[kind][1]), (source, _HOW[kind][1]))
+                self._add(_SWAP[kind], (to, _HOW[kind][2]), (source, _HOW[kind][2]))
             return
         first, second = SCRATCH[kind][:2]
         self._move(kind, first, one)

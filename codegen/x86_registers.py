@@ -26,7 +26,7 @@ _NO_MASK = 0
 class Places(NamedTuple):
     """Where values lie."""
 
-    of: Sequence[int]
+    of: list[int]
     """By the value's number: a register of its kind, or a place in the stack."""
     kept: Sequence[int]
     """The general registers among them that a function has to give back."""

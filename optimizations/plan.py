@@ -46,6 +46,8 @@ class Kernel:
     """What is read from outside."""
     writes: tuple[Node, ...]
     """The nodes that others read."""
+    updates: frozenset[Node]
+    """The variables that become some of these."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,13 +204,15 @@ def _planned(
         results = apart_from(results)
     groups, cuts = fused(results, libraries=libraries) if fuse else (apart(results), [])
     left = _left(groups, results)
+    updated = [update.variable for update in program.updates]
+    new = dict(zip(updated, results[len(results) - len(updated) :], strict=True))
     steps: list[Step] = []
     numbers = itertools.count()
     scattered: set[Node] = set()
     items = _inner_items(groups)
     for group in groups:
         if group.is_kernel:
-            steps.append(_kernel(f"kernel_{next(numbers)}", group, left))
+            steps.append(_kernel(f"kernel_{next(numbers)}", group, left, new))
             continue
         (node,) = group.members
         if node in items:
@@ -226,14 +230,25 @@ def _left(groups: Iterable[Group], results: Iterable[Node]) -> set[Node]:
     return left
 
 
-def _kernel(name: str, group: Group, left: set[Node]) -> Kernel:
+def _kernel(name: str, group: Group, left: set[Node], new: Mapping[Node, Node]) -> Kernel:
     rows = {axis: size for axis, size in group.sizes.items() if axis not in group.inner}
     columns = {axis: size for axis, size in group.sizes.items() if axis in group.inner}
     writes = tuple(node for node in group.members if node in left)
     sources = (read.source for node in group.members for read in group.reads[node])
     needs = tuple(dict.fromkeys(x for x in sources if x not in group.along))
+    written = set(writes)
+    updates = frozenset([variable for variable, x in new.items() if x in written])
     return Kernel(
-        name, tuple(group.members), group.along, group.over, rows, columns, group.reads, needs, writes
+        name,
+        tuple(group.members),
+        group.along,
+        group.over,
+        rows,
+        columns,
+        group.reads,
+        needs,
+        writes,
+        updates,
     )
 
 

@@ -68,7 +68,9 @@ def either_text(monkeypatch):
     native = importlib.import_module("symgraph.runtime.native")
     printed, turns = native.print_native, itertools.cycle((True, False))
     monkeypatch.setattr(
-        native, "print_native", lambda *args, quick: printed(*args, quick=quick and next(turns))
+        native,
+        "print_native",
+        lambda *args, quick, **more: printed(*args, quick=quick and next(turns), **more),
     )
 
 

@@ -17,7 +17,7 @@ from symgraph.codegen.layout import is_upright
 from symgraph.codegen.llvm_factorizations import print_factorization, room
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import LoopKernel, Reduce, statements
-from symgraph.codegen.lower import lower
+from symgraph.codegen.lower import lower, updated_by
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectorized import room_of
 from symgraph.errors import DeviceError
@@ -92,7 +92,8 @@ class Calls:
 
     def kernel(self, step: Kernel, arrays: Sequence[Place]) -> None:
         """A kernel on what it reads and what it writes."""
-        self.loops(lower(step), arrays, tuple(step.rows.values()), tuple(step.columns.values()), step.nodes)
+        rows, columns = tuple(step.rows.values()), tuple(step.columns.values())
+        self.loops(lower(step), arrays, rows, columns, step.nodes, updated=updated_by(step))
 
     def loops(
         self,
@@ -101,8 +102,10 @@ class Calls:
         rows: Sequence[Any],
         columns: Sequence[Any],
         nodes: Sequence[Node] = (),
+        *,
+        updated: frozenset[int] = frozenset(),
     ) -> None:
-        """The loops of a kernel, that computes some nodes."""
+        """The loops of a kernel, that computes some nodes; ``updated`` as `print_native` has it."""
         if (why := unsaid(loops)) is not None:
             raise refused(f"there is no machine code for {why}", nodes)
         if any(isinstance(x, Reduce) and x.op in EXTREMES for x, _, _ in statements(loops)):
@@ -110,7 +113,8 @@ class Calls:
         layout, turns, steps = arranged(loops, _named(loops, arrays), rows, columns)
         size = room_of(loops, self.machine, upright=is_upright(loops)).bytes(prod(columns))
         table: list[str | Dim] = [*map(self.begin, arrays), self.own(size), *turns, *chain(*steps)]
-        self.call(print_native(loops, layout, self.machine), table, turns[0] if layout.rows else 1)
+        native = print_native(loops, layout, self.machine, updated=updated)
+        self.call(native, table, turns[0] if layout.rows else 1)
 
     def recurrence(self, node: Node, arrays: Sequence[Place]) -> None:
         """A step that goes along an axis, on what it reads and what it writes."""

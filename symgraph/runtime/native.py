@@ -15,7 +15,7 @@ from symgraph.codegen.denormals import flushing
 from symgraph.codegen.layout import Layout, is_upright
 from symgraph.codegen.llvm_printer import Native, print_native
 from symgraph.codegen.loops import Reduce, all_of
-from symgraph.codegen.lower import arrays_of, lower
+from symgraph.codegen.lower import arrays_of, lower, updated_by
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.row_blocks import blocks, bytes_of_blocks, can_be_shared, most_blocks, sweeps, units
 from symgraph.codegen.vectorized import lanes_of, room_of
@@ -182,7 +182,8 @@ class NativeKernel:
 
     def _native(self, layout: Layout) -> Native:
         if layout not in self._printed:
-            native = print_native(self.loops, layout, self._machine, quick=True)
+            updated = updated_by(self.kernel)
+            native = print_native(self.loops, layout, self._machine, quick=True, updated=updated)
             self._printed[layout] = flushing(native, self._machine)
         return self._printed[layout]
 

@@ -56,6 +56,30 @@ def test_sums_have_another_text_first_only_where_it_is_compiled_sooner(machine):
     assert machine.masks == (first.slow is not None)
 
 
+def test_what_is_compiled_soonest_does_without_what_is_only_quicker(machine):
+    """Products instead of quotients, what the next row reads, several vectors of rows that lie side by side."""
+    xs, made = kernel_of(lambda x: sg.softmax(x, axis=1), ("n", "m"))
+    x = np.zeros((50, 400), "float32")
+    first = made.printed_for([x, np.zeros_like(x)], bind_sizes(xs, [x]))
+    if first.slow is None:
+        assert not machine.masks
+        return
+
+    assert "prefetch" not in first.text and "prefetch" in first.fastest.text
+
+    xs, made = kernel_of(lambda x, y: x / y, ("n",), ())
+    first = made.printed_for([x[0], x[0, 0, ...], x[1]], bind_sizes(xs, [x[0], x[0, 0, ...]]))
+
+    assert "rare" not in first.text and "rare" in first.fastest.text
+
+    xs, made = kernel_of(lambda x: sg.sum(x, axis=0), ("n", "m"))
+    first = made.printed_for([x, np.zeros(400, "float32")], bind_sizes(xs, [x]))
+    lanes = machine.bytes // 4
+
+    assert f"<{lanes} x float>" in first.text and f"<{2 * lanes} x float>" not in first.text
+    assert f"<{2 * lanes} x float>" in first.fastest.text or f"<{4 * lanes} x float>" in first.fastest.text
+
+
 def test_large_results_and_squares(machine, monkeypatch):
     """As if every result were too large for the caches, wherever it lies."""
     monkeypatch.setattr(nests, "streams", lambda *_: True)

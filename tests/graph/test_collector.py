@@ -1,6 +1,8 @@
 """No collection while many nodes are made; the one that is due afterwards is of these alone."""
 
 import gc
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -18,6 +20,7 @@ def seen():
 
     was_enabled = gc.isenabled()
     gc.enable()
+    gc.collect(0)  # so that none is about to come
     gc.callbacks.append(note)
     yield found
     gc.callbacks.remove(note)
@@ -49,6 +52,39 @@ def test_it_is_of_the_youngest_though_older_ones_are_due(seen):
 
     assert [0] == seen
     assert made
+
+
+@pytest.fixture
+def imported(monkeypatch):
+    """Imports something new, or so it seems."""
+    return lambda: monkeypatch.setitem(sys.modules, "just_imported", ModuleType("just_imported"))
+
+
+def test_what_is_there_is_old_where_modules_were_imported_inside(seen, imported):
+    gc.collect(0)
+    seen.clear()
+    with paused():
+        made = many()
+        imported()
+
+    assert [0] == seen
+    assert any(x is made for x in gc.get_objects(generation=2))
+    assert 0 == gc.get_freeze_count()
+
+
+def test_what_was_frozen_stays_so_where_modules_were_imported_inside(seen, imported):
+    gc.collect(0)
+    seen.clear()
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    with paused():
+        made = many()
+        imported()
+
+    assert [0] == seen
+    assert 0 < gc.get_freeze_count() <= frozen  # some of it is no longer needed
+    assert made
+    gc.unfreeze()
 
 
 def test_nothing_is_collected_where_nothing_is_due(seen):
