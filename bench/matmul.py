@@ -1,9 +1,11 @@
-"""How fast products of matrices are on one thread, beside NumPy's, and how long their code takes to compile.
+"""How fast products of matrices are on one thread, beside NumPy's, how exact, and how long their code takes to compile.
 
     python bench/matmul.py              a table; units are 10^9 multiplications and additions a second
     python bench/matmul.py --level 0    with the code that runs first
 
-What counts is ``2 * m * k * n``. Figures are the best of some rounds in which both take their turn.
+What counts is ``2 * m * k * n``. Figures are the best of some rounds in which all take their turn. "Cut" are products
+whose numbers are cut into pieces, on processors that multiply tiles of bfloat16. Errors are the worst of all numbers,
+in roundings of the sum of the magnitudes that are added up: of products that are cut, that are not, and NumPy's.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import ctypes
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from graph import machine, positive
 
-from symgraph.codegen.llvm_matmul import blocks, print_matmul, room
+from symgraph.codegen.llvm_matmul import blocks, is_cut, print_matmul, room
+from symgraph.codegen.llvm_pieces import has_tiles
 from symgraph.codegen.llvm_printer import module
 from symgraph.graph.types import dtype
 from symgraph.runtime.cpu import Loader, compiled, host
@@ -59,35 +63,62 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(
             ", ".join(f"level {level}: {milliseconds(row, level):.0f} ms" for level in (0, 2)), "to compile"
         )
-        function = loaded(row, arguments.level)
-        print(f"{row:36}{'ours':>8}{'NumPy':>8}{'ratio':>8}")
+        functions = {cut: loaded(row, arguments.level, cut=cut) for cut in (True, False)}
+        print(f"{row:36}{'cut':>8}{'ours':>8}{'NumPy':>8}{'ratio':>8}{'errors':>18}")
         for (m, k, n), how in cases:
-            rates = measured(
-                function, operand(row, m, k, how == "A"), operand(row, k, n, how == "B"), arguments
-            )
+            a, b = operand(row, m, k, how == "A"), operand(row, k, n, how == "B")
             name = f"{m} x {k} x {n}{how and f', {how} transposed'}"
-            print(f"{name:36}{rates[0]:8.1f}{rates[1]:8.1f}{rates[0] / rates[1]:8.2f}")
+            print(f"{name:36}{line(measured(functions, a, b, arguments))}")
 
 
-def measured(function: Callable[..., None], a: Array, b: Array, arguments: argparse.Namespace) -> list[float]:
-    """The rates of ours and of NumPy's."""
+def line(found: dict[str, tuple[float, float]]) -> str:
+    """Of a table: rates, the best of ours beside NumPy's, errors."""
+    rates, errors = ({name: each[n] for name, each in found.items()} for n in range(2))
+    ratio = max(rates.get("cut", 0), rates["ours"]) / rates["NumPy"]
+    names = ("cut", "ours", "NumPy")
+    shown = "".join(f"{rates[name]:8.1f}" if name in rates else f"{'':8}" for name in names)
+    return f"{shown}{ratio:8.2f}" + "".join(
+        f"{errors[name]:6.1f}" if name in errors else f"{'':6}" for name in names
+    )
+
+
+def measured(
+    functions: dict[bool, Callable[..., None]], a: Array, b: Array, arguments: argparse.Namespace
+) -> dict[str, tuple[float, float]]:
+    """The rates and errors of ours, cut or not, and of NumPy's."""
     (m, k), n = a.shape, b.shape[1]
-    c, expected = np.empty((m, n), a.dtype), np.empty((m, n), a.dtype)
-    work = np.empty(room(m, n, k, dtype(a.dtype.name), host()) + 64, np.uint8)
-    addresses = [x.ctypes.data for x in (a, b, c, work[-work.ctypes.data % 64 :])]
-    table = (ctypes.c_int64 * 12)(*addresses, m, n, k, *a.strides, *b.strides, c.strides[0])
-    end = blocks(m)
-    calls = (lambda: function(table, 0, end), lambda: np.matmul(a, b, out=expected))
-    for call in calls:
-        call()
-    np.testing.assert_allclose(c, expected, rtol=1e-3)
-    work_done = 2.0 * m * n * k
-    best = [float("inf")] * len(calls)
+    row = dtype(a.dtype.name)
+    results = {name: np.empty((m, n), a.dtype) for name in ("cut", "ours", "NumPy")}
+    most = max(room(m, n, k, row, host(), cut=cut) for cut in functions)
+    work = np.empty(most + 64, np.uint8)
+    work = work[-work.ctypes.data % 64 :]
+    calls = {
+        name: call_of(functions[cut], a, b, results[name], work, cut=cut)
+        for name, cut in (("cut", True), ("ours", False))
+        if not cut or is_cut(m, n, k, row, host())
+    }
+    calls["NumPy"] = lambda: np.matmul(a, b, out=results["NumPy"])
+    best = dict.fromkeys(calls, float("inf"))
     for _ in range(arguments.rounds):
-        for place, call in enumerate(calls):
+        for name, call in calls.items():
             repeats = max(1, int(TURN / seconds(call, 1)))
-            best[place] = min(best[place], seconds(call, repeats))
-    return [work_done / each / 1e9 for each in best]
+            best[name] = min(best[name], seconds(call, repeats))
+    exact, terms = np.longdouble(a) @ np.longdouble(b), np.abs(np.float64(a)) @ np.abs(np.float64(b))
+    unit = np.finfo(a.dtype).eps / 2 * terms
+    return {
+        name: (2e-9 * m * n * k / best[name], float(np.max(np.abs(results[name] - exact) / unit)))
+        for name in calls
+    }
+
+
+def call_of(
+    function: Callable[..., None], a: Array, b: Array, c: Array, work: Array, *, cut: bool
+) -> Callable[[], Any]:
+    """A call with arrays that stay meanwhile."""
+    (m, k), n = a.shape, b.shape[1]
+    addresses = [x.ctypes.data for x in (a, b, c, work)]
+    table = (ctypes.c_int64 * 12)(*addresses, m, n, k, *a.strides, *b.strides, c.strides[0])
+    return partial(function, table, 0, blocks(m, cut=cut))
 
 
 def seconds(call: Callable[[], Any], repeats: int) -> float:
@@ -99,7 +130,7 @@ def seconds(call: Callable[[], Any], repeats: int) -> float:
 
 def operand(row: str, rows: int, columns: int, transposed: bool) -> Array:
     order = "F" if transposed else "C"
-    return np.asarray(np.random.default_rng(1).random((rows, columns)), row, order=order)
+    return np.asarray(np.random.default_rng(1).standard_normal((rows, columns)), row, order=order)
 
 
 def milliseconds(row: str, level: int) -> float:
@@ -114,8 +145,9 @@ def milliseconds(row: str, level: int) -> float:
 LOADER = Loader()
 
 
-def loaded(row: str, level: int) -> Callable[..., None]:
-    native = print_matmul(dtype(row), host())
+def loaded(row: str, level: int, *, cut: bool) -> Callable[..., None]:
+    """The function for products that are cut, if there are such, or for the others."""
+    native = print_matmul(dtype(row), host(), cut=cut and has_tiles(dtype(row), host()))
     LOADER.load(compiled(module([native], host()), level))
     return CALL(LOADER.address(native.name))
 

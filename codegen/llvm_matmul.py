@@ -29,10 +29,22 @@ from functools import cache as once
 from hashlib import sha256
 from typing import Any
 
+from symgraph.codegen import llvm_pieces as pieces
 from symgraph.codegen.llvm_gemm import BLOCKS, DEPTH, HEIGHT, WIDTH, Blocks
 from symgraph.codegen.llvm_memory import address
 from symgraph.codegen.llvm_printer import Native
-from symgraph.codegen.llvm_tiles import ROWS, Tile, call, each, either, function, functions, integer, pick
+from symgraph.codegen.llvm_tiles import (
+    ROWS,
+    Tile,
+    call,
+    each,
+    either,
+    function,
+    functions,
+    integer,
+    pick,
+    word,
+)
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.dims import Dim, dim_max, dim_min
@@ -40,16 +52,23 @@ from symgraph.graph.types import DType
 
 
 def print_matmul(
-    row: DType, machine: Machine, *, many: bool = False, quick: bool = False, dots: bool = True
+    row: DType,
+    machine: Machine,
+    *,
+    many: bool = False,
+    quick: bool = False,
+    dots: bool = True,
+    cut: bool = False,
 ) -> Native:
     """The function for float32 or float64; its name follows from its text. With ``quick`` the text is the one that is
     compiled soonest: of the functions for a tile it has one, and reads B where it lies whenever it can. Without
-    ``dots`` it is a shorter one for products in which neither A is one row nor B one column.
+    ``dots`` it is a shorter one for products in which neither A is one row nor B one column. That for products which
+    `is_cut` is another one, whose range counts blocks of `symgraph.codegen.llvm_pieces.HIGH` rows.
 
     The one of ``many`` products takes a range of them. Its table goes on with 8 bytes for each of these: how many there
     are in a group, the bytes from an A, B and C of a group to the next, and those from a group to the next.
     """
-    return named(lambda quick: _text(row, machine, many=many, quick=quick, dots=dots), quick=quick)
+    return named(lambda quick: _text(row, machine, many=many, quick=quick, dots=dots, cut=cut), quick=quick)
 
 
 def named(texts: Callable[[bool], tuple[str, frozenset[str]]], *, quick: bool) -> Native:
@@ -65,13 +84,21 @@ def _named(name: str, text: str, declared: Iterable[str]) -> Native:
     return Native(name, text.replace("@matmul", f"@{name}"), lines)
 
 
-def _text(row: DType, machine: Machine, *, many: bool, quick: bool, dots: bool) -> tuple[str, frozenset[str]]:
+def _text(
+    row: DType, machine: Machine, *, many: bool, quick: bool, dots: bool, cut: bool
+) -> tuple[str, frozenset[str]]:
     """The functions, whose names begin with "matmul", and what they declare."""
     tile = Tile.of(row, machine)
     body, entry, all_ = (Body(fma=machine.fma) for _ in range(3))
-    Blocks(body, tile, quick=quick).write()
-    _write_entry(entry, tile, dots=dots)
-    parts = [*functions(tile, machine, quick=quick, dots=dots), function(body, "blocks", BLOCKS)]
+    if cut:
+        from symgraph.codegen import llvm_squares as squares
+
+        squares.Pieces(entry, *rows_of(entry, integer(word(entry, 4, "i64")), pieces.HIGH)).write()
+        parts = [*squares.functions(tile, machine, quick=quick)]
+    else:
+        Blocks(body, tile, quick=quick).write()
+        _write_entry(entry, tile, dots=dots)
+        parts = [*functions(tile, machine, quick=quick, dots=dots), function(body, "blocks", BLOCKS)]
     if many:
         _write_many(all_)
         parts += [function(entry, "one", RANGE), function(all_, "", RANGE, linkage="")]
@@ -85,13 +112,27 @@ def joined(parts: Sequence[tuple[str, frozenset[str]]]) -> tuple[str, frozenset[
     return "\n".join(text for text, _ in parts), frozenset(line for _, lines in parts for line in lines)
 
 
-def blocks(m: Dim) -> Any:
+def is_cut(m: Dim, n: Dim, k: Dim, row: DType, machine: Machine) -> bool:
+    """Whether a product is made of pieces of its numbers; where a processor could, its sizes are known."""
+    return (
+        pieces.has_tiles(row, machine)
+        and isinstance(m, int)
+        and isinstance(n, int)
+        and isinstance(k, int)
+        and pieces.in_pieces(m, n, k)
+    )
+
+
+def blocks(m: Dim, *, cut: bool = False) -> Any:
     """The end of the range that is all of C."""
-    return -(-m // ROWS)
+    return -(-m // (pieces.HIGH if cut else ROWS))
 
 
-def room(m: Dim, n: Dim, k: Dim, row: DType, machine: Machine) -> Any:
+def room(m: Dim, n: Dim, k: Dim, row: DType, machine: Machine, *, cut: bool = False) -> Any:
     """The bytes of room that a call with these sizes needs, whatever its strides; of sizes that may be 1, the more."""
+    if cut:
+        assert isinstance(m, int) and isinstance(n, int) and isinstance(k, int)
+        return pieces.room(m, n, k)
     tile = Tile.of(row, machine)
     wide = m if n == 1 else n if isinstance(n, int) else dim_max(m, n)
     panels = -(-dim_min(wide, WIDTH) // tile.columns)
@@ -175,15 +216,10 @@ def _write_entry(body: Body, tile: Tile, *, dots: bool) -> None:
     either(body, body.compare("lt", first, last), some if dots else usual)
 
 
-def rows_of(body: Body, m: Register) -> tuple[Register, Register]:
+def rows_of(body: Body, m: Register, each: int = ROWS) -> tuple[Register, Register]:
     """The first row of the range, and the one after the last."""
-    first = body.mul(integer("%begin"), ROWS)
-    return first, body.intrinsic("smin", body.mul(integer("%end"), ROWS), m)
-
-
-def word(body: Body, n: int, type_: str) -> str:
-    """One of the table."""
-    return body.named(f"load {type_}, ptr {address(body, '%table', 8 * n)}, align 8")
+    first = body.mul(integer("%begin"), each)
+    return first, body.intrinsic("smin", body.mul(integer("%end"), each), m)
 
 
 def _side_by_side(body: Body, tile: Tile, x: str, stride: Register, k: Register, room: str) -> str:

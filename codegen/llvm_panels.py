@@ -15,12 +15,14 @@ the next, so that all panels lie on this way, and not those of `DEPTH` rows alon
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
-from symgraph.codegen.llvm_gemm import BLOCKS, DEPTH, HEIGHT, WIDTH, Blocks
-from symgraph.codegen.llvm_matmul import RANGE, joined, named, rows_of, word
+from symgraph.codegen import llvm_pieces as pieces
+from symgraph.codegen.llvm_gemm import BLOCKS, DEPTH, HEIGHT, WIDTH, Blocks, Matrix
+from symgraph.codegen.llvm_matmul import RANGE, joined, named, rows_of
 from symgraph.codegen.llvm_memory import address
 from symgraph.codegen.llvm_printer import Native
-from symgraph.codegen.llvm_tiles import Tile, call, each, either, function, functions, integer
+from symgraph.codegen.llvm_tiles import Tile, call, each, either, function, functions, integer, word
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectors import Body, Register
 from symgraph.graph.types import DType
@@ -29,10 +31,13 @@ _B, _BACK = 12, 13
 """Words of the table."""
 
 
-def print_product(row: DType, machine: Machine) -> Native:
+def print_product(row: DType, machine: Machine, *, cut: bool = False) -> Native:
     """The function for a product with more than one column, called for a range of blocks of rows as that of
-    `print_matmul` is, or for a range of panels to make; what runs at first is the text that is compiled soonest."""
-    return named(lambda quick: _text(row, machine, quick=quick), quick=True)
+    `print_matmul` is, or for a range of panels to make; what runs at first is the text that is compiled soonest. There
+    is another one for products that are ``cut`` into pieces: its panels have pieces of B, and need their room while
+    they are made."""
+    text = _text_of_pieces if cut else _text
+    return named(lambda quick: text(row, machine, quick=quick), quick=True)
 
 
 def is_wide(n: int, row: DType, machine: Machine) -> bool:
@@ -45,9 +50,11 @@ def panels(n: int, row: DType, machine: Machine) -> int:
     return -(-n // Tile.of(row, machine).columns)
 
 
-def bytes_of_panels(n: int, k: int, row: DType, machine: Machine) -> int:
-    """Of all."""
-    return panels(n, row, machine) * k * Tile.of(row, machine).pitch
+def bytes_of_panels(n: int, k: int, row: DType, machine: Machine, *, cut: bool = False) -> tuple[int, int]:
+    """Of all, and of the room after them in which they are made."""
+    if cut:
+        return pieces.bytes_of_panels(n, k)
+    return panels(n, row, machine) * k * Tile.of(row, machine).pitch, 0
 
 
 def _text(row: DType, machine: Machine, *, quick: bool) -> tuple[str, frozenset[str]]:
@@ -60,6 +67,26 @@ def _text(row: DType, machine: Machine, *, quick: bool) -> tuple[str, frozenset[
     return joined([*own, blocks, function(entry, "", RANGE, linkage="")])
 
 
+def _text_of_pieces(row: DType, machine: Machine, *, quick: bool) -> tuple[str, frozenset[str]]:
+    from symgraph.codegen import llvm_squares as squares
+
+    tile, body = Tile.of(row, machine), Body(fma=machine.fma)
+    panels, room, b = (word(body, n, "ptr") for n in (1, 3, _B))
+    strides = [integer(word(body, n, "i64")) for n in (9, 10)]
+
+    def split(x: str, p: Register, number: Register, count: Register, width: Register) -> None:
+        n = integer(word(body, 5, "i64"))
+        head = pieces.panel(body, panels, n, p, number, count)
+        call(body, "split", x, *strides, room, head, count, width, integer(1))
+
+    def use() -> None:
+        first, last = rows_of(body, integer(word(body, 4, "i64")), pieces.HIGH)
+        squares.Pieces(body, first, last, _turned(body)).write()
+
+    _write_either(body, b, lambda: _write_panels(body, tile, b, pieces.DEPTH, split), use)
+    return joined([*squares.functions(tile, machine, quick=quick), function(body, "", RANGE, linkage="")])
+
+
 def _write_entry(body: Body, tile: Tile) -> None:
     a, panels, c, room = (word(body, n, "ptr") for n in range(4))
     m, n, k, a_down, a_across, b_down, b_across, c_down = (
@@ -67,36 +94,54 @@ def _write_entry(body: Body, tile: Tile) -> None:
     )
     b = word(body, _B, "ptr")
 
-    def make() -> None:
-        each(body, 0, k, DEPTH, rows)
-
-    def rows(p: Register) -> None:
-        count = body.intrinsic("smin", body.sub(k, p), DEPTH)
-
-        def panel(number: Register) -> None:
-            j = body.mul(number, tile.columns)
-            some = body.intrinsic("smin", body.sub(n, j), tile.columns)
-            x = address(body, address(body, b, body.mul(p, b_down)), body.mul(j, b_across))
-            to = _panel(body, tile, panels, n, p, number, count)
-            call(body, "pack", x, b_down, b_across, to, integer(tile.pitch), count, some)
-
-        each(body, integer("%begin"), integer("%end"), 1, panel)
+    def pack(x: str, p: Register, number: Register, count: Register, width: Register) -> None:
+        to = _panel(body, tile, panels, n, p, number, count)
+        call(body, "pack", x, b_down, b_across, to, integer(tile.pitch), count, width)
 
     def use() -> None:
         first, last = rows_of(body, m)
         lying = (a, a_down, a_across, panels, integer(0), integer(0), c, c_down, room, m, n, k)
-        either(
-            body, body.compare("lt", first, last), lambda: call(body, "blocks", *lying, first, last, turned())
-        )
 
-    def turned() -> Register:
-        back = integer(word(body, _BACK, "i64"))
-        following = body.xor(back, 1)
-        body.emit(f"store i64 {following.text}, ptr {address(body, '%table', 8 * _BACK)}, align 8")
-        return back
+        def multiply() -> None:
+            call(body, "blocks", *lying, first, last, _turned(body))
 
+        either(body, body.compare("lt", first, last), multiply)
+
+    _write_either(body, b, lambda: _write_panels(body, tile, b, DEPTH, pack), use)
+
+
+def _write_either(body: Body, b: str, make: Callable[[], None], use: Callable[[], None]) -> None:
+    """Panels are made where the table has B's address."""
     is_there = body.compare("ne", integer(body.named(f"ptrtoint ptr {b} to i64")), 0)
     either(body, is_there, make, use)
+
+
+_Make: TypeAlias = Callable[[str, Register, Register, Register, Register], None]
+"""What makes a panel: of this place, from one row on, with a number, and so many rows and columns."""
+
+
+def _write_panels(body: Body, tile: Tile, b: str, depth: int, make: _Make) -> None:
+    n, k, down, across = (integer(word(body, place, "i64")) for place in (5, 6, 9, 10))
+
+    def rows(p: Register) -> None:
+        count = body.intrinsic("smin", body.sub(k, p), depth)
+
+        def panel(number: Register) -> None:
+            j = body.mul(number, tile.columns)
+            some = body.intrinsic("smin", body.sub(n, j), tile.columns)
+            make(Matrix(b, down, across).place(body, p, j), p, number, count, some)
+
+        each(body, integer("%begin"), integer("%end"), 1, panel)
+
+    each(body, 0, k, depth, rows)
+
+
+def _turned(body: Body) -> Register:
+    """The way of this call; the next one goes the other."""
+    back = integer(word(body, _BACK, "i64"))
+    following = body.xor(back, 1)
+    body.emit(f"store i64 {following.text}, ptr {address(body, '%table', 8 * _BACK)}, align 8")
+    return back
 
 
 def _panel(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from symgraph.codegen.llvm_memory import INT64, address, counting, load, store
@@ -70,20 +69,14 @@ def functions(
     """The texts of the functions, and what they declare. The ``quick`` ones are compiled soonest: those without which
     nothing goes. Some are not needed where B lies in ``panels``, and the sums along vectors, ``dots``, only where one
     factor is a vector."""
-    zeros = f"[{tile.columns} x {type_of(tile.row, 0)}] zeroinitializer"
-    others = () if quick else ((ROWS, 1), *((rows, tile.vectors) for rows in FEW_ROWS))
-    for rows, vectors in ((ROWS, tile.vectors), *others):
-        body = Body(fma=machine.fma)
-        body.declared.add(f"@matmul_zeros = private constant {zeros}")
-        _write_product(body, tile, rows, vectors, turns=TURNS if rows == ROWS and not quick else 1)
-        yield function(body, product(rows, vectors), _PRODUCT)
+    yield from needed(tile, machine, quick=quick)
+    for rows, vectors in () if quick else ((ROWS, 1), *((rows, tile.vectors) for rows in FEW_ROWS)):
+        yield _product(tile, machine, rows, vectors, quick=quick)
     if not quick and not panels:
         body = Body(fma=machine.fma)
         _write_product(body, tile, ROWS, tile.vectors, keeps=True)
         yield function(body, KEEPING, f"{_PRODUCT}, ptr %kept")
-    pack: Callable[[Body, Tile], None] = partial(_write_pack, quick=quick)
     for name, parameters, write in (
-        ("pack", _PACK, pack),
         ("unpack", _UNPACK, _write_unpack),
         *([("dots", _DOTS, _write_dots)] if dots else []),
         *([] if quick or panels else [("row", _ROW, _write_row)]),
@@ -91,6 +84,24 @@ def functions(
         body = Body(fma=machine.fma)
         write(body, tile)
         yield function(body, name, parameters)
+
+
+def needed(tile: Tile, machine: Machine, *, quick: bool) -> Iterator[tuple[str, frozenset[str]]]:
+    """Of these the product of a whole tile and the copy of an operand."""
+    yield _product(tile, machine, ROWS, tile.vectors, quick=quick)
+    body = Body(fma=machine.fma)
+    _write_pack(body, tile, quick=quick)
+    yield function(body, "pack", _PACK)
+
+
+def _product(
+    tile: Tile, machine: Machine, rows: int, vectors: int, *, quick: bool
+) -> tuple[str, frozenset[str]]:
+    body = Body(fma=machine.fma)
+    zeros = f"[{tile.columns} x {type_of(tile.row, 0)}] zeroinitializer"
+    body.declared.add(f"@matmul_zeros = private constant {zeros}")
+    _write_product(body, tile, rows, vectors, turns=TURNS if rows == ROWS and not quick else 1)
+    return function(body, product(rows, vectors), _PRODUCT)
 
 
 def product(rows: int, vectors: int) -> str:
@@ -118,6 +129,11 @@ def call(body: Body, name: str, *given: str | Register) -> None:
 def integer(value: str | int) -> Register:
     """An i64 by its name, or by its value."""
     return Register(str(value), INT64, 0)
+
+
+def word(body: Body, n: int, type_: str) -> str:
+    """One of the table of a product."""
+    return body.named(f"load {type_}, ptr {address(body, '%table', 8 * n)}, align 8")
 
 
 def each(body: Body, start: Value, stop: Register, step: Value, turn: Callable[[Register], None]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from symgraph.codegen.x86_code import Entry
 from symgraph.codegen.x86_lines import Held
 from symgraph.codegen.x86_selection import Maker, Rule, Selection
+from symgraph.codegen.x86_tiles import TILES
 from symgraph.codegen.x86_values import (
     ARGUMENTS,
     CALLED,
@@ -169,6 +170,7 @@ def _mode(name: str) -> Rule:
 
 
 _OF_THE_PROCESSOR: dict[str, Rule] = {
+    **TILES,
     "  call void @llvm.x86.sse2.pause()": lambda s, given: s.change("pause"),
     **{f"  call void @llvm.x86.sse.{name}(ptr ?)": _mode(name) for name in ("ldmxcsr", "stmxcsr")},
 }

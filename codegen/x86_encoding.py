@@ -77,6 +77,8 @@ def encoder(text: str, *kinds: Kind) -> Encoder:
     for field, operand in zip(form.split(",") if form != "-" else (), operands, strict=True):
         if field[0] == "i":
             number = _Number(operand.one, operand.written, *_SIZES[field])
+        elif operand.tile is not None:
+            bits ^= of_registers(field, head.rex, head.at, is_general=False)[operand.tile]
         elif operand.one is None:
             memory = operand
         elif (kind := kinds[operand.one]) in _LETTERS:
@@ -154,13 +156,15 @@ class _Operand(NamedTuple):
     is_zeroing: bool
     size: str | None
     """Of memory, where the text says so."""
+    tile: int | None
+    """A tile's number."""
     written: int
     """A number that the text has itself."""
 
 
 _OPERAND = re.compile(
     r"(?:\{(?P<one>\d)\}|(?:(?P<size>byte|word) ptr )?\[\{(?P<base>\d)\} \+ (?:(?P<times>\d)\*)?\{(?P<added>\d)\}\]"
-    r"|(?P<written>\w+))"
+    r"|tmm(?P<tile>\d)|(?P<written>\w+))"
     r"(?: %\{(?P<mask>\d)\})?(?P<zeroing>%z)?"
 )
 
@@ -176,11 +180,12 @@ def _operands(text: str) -> list[_Operand]:
         found = _OPERAND.fullmatch(each)
         if found is None:
             raise Unknown(text)
-        one, base, added, mask = (
-            int(n) if (n := found[name]) else None for name in ("one", "base", "added", "mask")
+        one, base, added, mask, tile = (
+            int(n) if (n := found[name]) else None for name in ("one", "base", "added", "mask", "tile")
         )
         times, written = int(found["times"] or 1), int(found["written"] or "0", 0)
-        made.append(_Operand(one, base, added, times, mask, bool(found["zeroing"]), found["size"], written))
+        is_zeroing, size = bool(found["zeroing"]), found["size"]
+        made.append(_Operand(one, base, added, times, mask, is_zeroing, size, tile, written))
     return made
 
 

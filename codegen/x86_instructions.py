@@ -110,6 +110,14 @@ CODES = {
     "vpabsw": "EVEX.66.0F38.W0 1D r,m",
     "vpabsd": "EVEX.66.0F38.W0 1E r,m",
     "vpabsq": "EVEX.66.0F38.W1 1F r,m",
+    "vpminsd": "EVEX.66.0F38.W0 39 r,v,m",
+    "vpminsq": "EVEX.66.0F38.W1 39 r,v,m",
+    "vpminud": "EVEX.66.0F38.W0 3B r,v,m",
+    "vpminuq": "EVEX.66.0F38.W1 3B r,v,m",
+    "vpmaxsd": "EVEX.66.0F38.W0 3D r,v,m",
+    "vpmaxsq": "EVEX.66.0F38.W1 3D r,v,m",
+    "vpmaxud": "EVEX.66.0F38.W0 3F r,v,m",
+    "vpmaxuq": "EVEX.66.0F38.W1 3F r,v,m",
     "vpaddb": "EVEX.66.0F.W0 FC r,v,m",
     "vpaddw": "EVEX.66.0F.W0 FD r,v,m",
     "vpsubb": "EVEX.66.0F.W0 F8 r,v,m",
@@ -313,6 +321,13 @@ CODES = {
     "mfence": "REX.0F AE - /6",
     "vzeroupper": "VEX.L0.0F.W0 77 -",
     "ret": "REX C3 -",
+    # Tiles
+    "ldtilecfg m": "VEX.0F38.W0 49 m /0",
+    "tilerelease": "VEX.0F38.W0 49 - /0",
+    "tilezero": "VEX.F2.0F38.W0 49 r",
+    "tileloadd": "VEX.F2.0F38.W0 4B r,m",
+    "tilestored": "VEX.F3.0F38.W0 4B m,r",
+    "tdpbf16ps": "VEX.F3.0F38.W0 5C r,m,v",
 }  # fmt: skip
 
 JUMPS = {"o": 0, "no": 1, "b": 2, "ae": 3, "e": 4, "ne": 5, "be": 6, "a": 7, "nb": 3, "na": 6, "nbe": 7, "nae": 2,

@@ -199,13 +199,15 @@ def _one_by_one(inner: Rule, type_: Type) -> Rule:
     return rule
 
 
-def _extremum(condition: str) -> Maker:
-    """``cmp rax, rcx``, ``cmovg rax, rcx``"""
+def _extremum(condition: str, vectors: str) -> Maker:
+    """``cmp rax, rcx``, ``cmovg rax, rcx``; ``vpminsd zmm0, zmm1, zmm2``"""
 
     def make(form: str, types: list[Type]) -> Rule:
         type_ = only(types, form)
-        if type_.lanes or type_.bits < 32:
+        if type_.bits < 32:
             raise Unknown(form)
+        if type_.lanes:
+            return of_two(f"{vectors}{type_.letter} {{}}, {{}}, {{}}", type_, commutes=True)
 
         def rule(s: Selection, given: Sequence[str]) -> None:
             to, x, y = given
@@ -251,8 +253,8 @@ INTEGERS: dict[str, Maker] = {
     "srem": _division(signed=True, remains=True),
     "urem": _division(signed=False, remains=True),
     "llvm.abs": _absolute,
-    "llvm.smin": _extremum("g"),
-    "llvm.smax": _extremum("l"),
-    "llvm.umin": _extremum("a"),
-    "llvm.umax": _extremum("b"),
+    "llvm.smin": _extremum("g", "vpmins"),
+    "llvm.smax": _extremum("l", "vpmaxs"),
+    "llvm.umin": _extremum("a", "vpminu"),
+    "llvm.umax": _extremum("b", "vpmaxu"),
 }

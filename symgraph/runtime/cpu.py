@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from symgraph.errors import ArgumentError
 from symgraph.runtime import elf
 from symgraph.runtime.cache import Cache, folder
-from symgraph.runtime.identity import identity
+from symgraph.runtime.identity import identity, may_use_tiles
 
 if TYPE_CHECKING:
     from symgraph.codegen.machine import Machine
@@ -46,7 +46,15 @@ def version() -> str:
 
 @cache
 def _known() -> tuple[Machine, str]:
-    """The machine, and what makes code for it: as another process has found it, where there was one."""
+    """The machine, and what makes code for it."""
+    machine, text = _found()
+    if machine.tiles and not may_use_tiles():
+        machine = _as_machine(*(getattr(machine, each) for each in _FIELDS if each != "tiles"))
+    return machine, text
+
+
+def _found() -> tuple[Machine, str]:
+    """As another process has found it, where there was one."""
     name, disk = identity(), Cache(folder())
     key = f"machine of {name}"
     content = disk.get(key) if name is not None else None
@@ -58,14 +66,14 @@ def _known() -> tuple[Machine, str]:
     return machine, text
 
 
-_FIELDS = ("triple", "cpu", "features", "bytes", "fma", "masks")
+_FIELDS = ("triple", "cpu", "features", "bytes", "fma", "masks", "tiles")
 
 
 def _read(content: bytes) -> tuple[Machine, str] | None:
     """What was written; None for anything else."""
     try:
         *fields, text = marshal.loads(content)
-        if [*map(type, fields), type(text)] != [str, str, str, int, bool, bool, str]:
+        if [*map(type, fields), type(text)] != [str, str, str, int, bool, bool, bool, str]:
             return None
     except (ValueError, TypeError, EOFError):
         return None
@@ -79,7 +87,8 @@ def _machine() -> Machine:
     masks = all(features.get(each) for each in ("avx512f", "avx512vl", "avx512dq", "avx512bw"))
     width = 64 if masks else 32 if features.get("avx2") else 16
     fma = bool(features.get("fma")) or triple.startswith(("aarch64", "arm64"))
-    return _as_machine(triple, llvm.get_host_cpu_name(), features.flatten(), width, fma, masks)
+    tiles = masks and all(features.get(each) for each in ("amx-tile", "amx-bf16"))
+    return _as_machine(triple, llvm.get_host_cpu_name(), features.flatten(), width, fma, masks, tiles)
 
 
 def _version() -> str:

@@ -6,6 +6,7 @@ Nothing is imported for it. Where something is not known there are no words, and
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 import time
@@ -107,4 +108,17 @@ def _processor() -> list[str] | None:
     if not told:
         return None
     features = np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]
-    return [os.uname().machine, told, *(name for name, has in features.items() if has)]
+    told_of = [name for name, has in features.items() if has]
+    return [os.uname().machine, told, *told_of, *(["tiles"] if may_use_tiles() else [])]
+
+
+_ARCH_PRCTL, _REQUEST, _TILES = 158, 0x1023, 18
+
+
+@cache
+def may_use_tiles() -> bool:
+    """Whether this process may multiply tiles on Intel's processors. Linux lets those which ask for it: it has to keep
+    more of their threads (Documentation/arch/x86/xstate.rst)."""
+    if not sys.platform.startswith("linux") or os.uname().machine != "x86_64":
+        return False
+    return bool(ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST, _TILES) == 0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.codegen.denormals import flushing
-from symgraph.codegen.llvm_matmul import blocks, print_matmul, room
+from symgraph.codegen.llvm_matmul import blocks, is_cut, print_matmul, room
 from symgraph.codegen.llvm_panels import bytes_of_panels, is_wide, panels, print_product
 from symgraph.codegen.llvm_printer import Native
 from symgraph.codegen.machine import Machine
@@ -63,8 +63,8 @@ class NativeProduct:
             return Needs()
         (m, k), (_, n) = _as_row(a, 1), _as_column(b, 1)
         count = prod(c[: len(c) - (len(a) > 1) - (len(b) > 1)])
-        each = self._shares(m, n, k, count if max(len(a), len(b)) > 2 else blocks(m), sizes)
-        stacked = self._shares(m * count, n, k, blocks(m * count), sizes)
+        each = self._shares(m, n, k, count if max(len(a), len(b)) > 2 else self._turns(m, n, k), sizes)
+        stacked = self._shares(m * count, n, k, self._turns(m * count, n, k), sizes)
         return Needs(max(each.bytes, stacked.bytes if len(a) > 2 >= len(b) else 0), True)
 
     def call(self, arrays: Sequence[Array], sizes: Mapping[Size, int], room: int) -> KernelCall:
@@ -77,22 +77,22 @@ class NativeProduct:
         down = c.strides[-1 if b.ndim == 1 else -2] if a.ndim > 1 else 0
         tail = [m, n, k, *_as_row(a.strides, 0), *_as_column(b.strides, 0), down]
         if not many:
-            turns = blocks(m)
+            turns = self._turns(m, n, k)
             shared = self._shares(m, n, k, turns, sizes)
             is_by_rows = n == 1 and a.strides[-1] == a.itemsize and b.strides[0] == b.itemsize
             some = part(turns, a.nbytes) if is_by_rows else turns
 
             def plain() -> NativeCall:
-                function = self._function(self._plain(many, m, n))
+                function = self._function(self._plain(many, m, n, k))
                 return NativeCall(function, tail, turns, room, shared, fails=False, chunks=1, part=some)
 
             weight = self._weight_in(a, b)
             if weight is None:
                 return plain()
-            function = self._function(self._from_panels())
+            function = self._function(self._from_panels(m, n, k))
             packed = NativeCall(function, [*tail, 0, 0], turns, room, shared, fails=False)
-            return WeightCall(weight, packed, plain, _lying(b))
-        function = self._function(self._plain(many, m, n))
+            return WeightCall(weight, packed, plain, _lying(b, cut=self._is_cut(m, n, k)))
+        function = self._function(self._plain(many, m, n, k))
         counts, steps = _groups(a, b, c)
         if len(counts) > 2:
             return _by_numpy
@@ -103,9 +103,10 @@ class NativeProduct:
     def printed_for(self, arrays: Sequence[Array], sizes: Mapping[Size, int]) -> Native:
         """One text serves all products of a dtype, another those with a vector, and others those of batches."""
         a, b, _ = _stacked(*arrays)
+        (m, k), (_, n) = _as_row(a.shape, 1), _as_column(b.shape, 1)
         if self._weight_in(a, b) is not None:
-            return self._from_panels()
-        return self._plain(a.ndim > 2 or b.ndim > 2, _as_row(a.shape, 1)[0], _as_column(b.shape, 1)[1])
+            return self._from_panels(m, n, k)
+        return self._plain(a.ndim > 2 or b.ndim > 2, m, n, k)
 
     def texts(self) -> list[Native]:
         """That of its products."""
@@ -122,11 +123,18 @@ class NativeProduct:
         is_worth = lies and is_wide(b.shape[1], self.step.node.row, host()) if is_row else b.shape[1] > 1
         return weight if is_worth else None
 
-    def _plain(self, many: bool, m: int, n: int) -> Native:
-        return _printed(self.step.node.row, many, m == 1 or n == 1, self._machine)
+    def _plain(self, many: bool, m: int, n: int, k: int) -> Native:
+        cut = self._is_cut(m, n, k)
+        return _printed(self.step.node.row, many, m == 1 or n == 1, cut, self._machine)
 
-    def _from_panels(self) -> Native:
-        return _of_panels(self.step.node.row, self._machine)
+    def _from_panels(self, m: int, n: int, k: int) -> Native:
+        return _of_panels(self.step.node.row, self._is_cut(m, n, k), self._machine)
+
+    def _is_cut(self, m: int, n: int, k: int) -> bool:
+        return is_cut(m, n, k, self.step.node.row, host())
+
+    def _turns(self, m: int, n: int, k: int) -> int:
+        return int(blocks(m, cut=self._is_cut(m, n, k)))
 
     def _function(self, native: Native) -> Function:
         (function,) = code().functions([native])
@@ -134,7 +142,10 @@ class NativeProduct:
         return function
 
     def _shares(self, m: int, n: int, k: int, turns: int, sizes: Mapping[Size, int]) -> Shares:
-        return shares(self.step, sizes, self._threads, turns, room(m, n, k, self.step.node.row, host()))
+        cut = self._is_cut(m, n, k)
+        return shares(
+            self.step, sizes, self._threads, turns, room(m, n, k, self.step.node.row, host(), cut=cut)
+        )
 
 
 class WeightCall:
@@ -170,11 +181,12 @@ class WeightCall:
         call(arrays, arena)
 
 
-def _lying(b: Array) -> Lying:
+def _lying(b: Array, *, cut: bool) -> Lying:
     """A matrix by itself."""
     (k, n), (down, across) = b.shape, b.strides
     row, machine = dtype(b.dtype), host()
-    return Lying(0, n, k, down, across, panels(n, row, machine), bytes_of_panels(n, k, row, machine))
+    sizes = bytes_of_panels(n, k, row, machine, cut=cut)
+    return Lying(0, n, k, down, across, panels(n, row, machine), *sizes)
 
 
 def _place(x: Array) -> tuple[Array, int]:
@@ -219,10 +231,10 @@ def _groups(a: Array, b: Array, c: Array) -> tuple[list[int], list[list[int]]]:
 
 
 @cache
-def _printed(row: DType, many: bool, dots: bool, machine: Machine) -> Native:
-    return flushing(print_matmul(row, host(), many=many, quick=True, dots=dots), machine)
+def _printed(row: DType, many: bool, dots: bool, cut: bool, machine: Machine) -> Native:
+    return flushing(print_matmul(row, host(), many=many, quick=True, dots=dots, cut=cut), machine)
 
 
 @cache
-def _of_panels(row: DType, machine: Machine) -> Native:
-    return flushing(print_product(row, host()), machine)
+def _of_panels(row: DType, cut: bool, machine: Machine) -> Native:
+    return flushing(print_product(row, host(), cut=cut), machine)

@@ -26,20 +26,29 @@ earlier, as one does that is loaded after a first try."""
 class Lying:
     """Where a matrix lies in an array, and how much its panels are."""
 
-    __slots__ = ("across", "begin", "bytes", "columns", "down", "panels", "rows")
+    __slots__ = ("across", "begin", "bytes", "columns", "down", "panels", "room", "rows")
 
     def __init__(
-        self, begin: int, columns: int, rows: int, down: int, across: int, panels: int, bytes: int
+        self,
+        begin: int,
+        columns: int,
+        rows: int,
+        down: int,
+        across: int,
+        panels: int,
+        bytes: int,
+        room: int = 0,
     ) -> None:
         """It begins after so many bytes, and so many lie from a row to the next ``down``, and from a column to the next
-        ``across``."""
+        ``across``. After the panels' bytes come those of the ``room`` in which they are made."""
         self.begin, self.columns, self.rows, self.down, self.across = begin, columns, rows, down, across
-        self.panels, self.bytes = panels, bytes
+        self.panels, self.bytes, self.room = panels, bytes, room
 
     @property
-    def words(self) -> tuple[int, int, int, int, int, int, int]:
+    def words(self) -> tuple[int, int, int, int, int, int, int, int]:
         """All of it, in the order in which it is made."""
-        return (self.begin, self.columns, self.rows, self.down, self.across, self.panels, self.bytes)
+        sizes = (self.begin, self.columns, self.rows, self.down, self.across)
+        return (*sizes, self.panels, self.bytes, self.room)
 
 
 class Panels:
@@ -65,11 +74,12 @@ def _panels(function: Function, source: Array, lying: Lying) -> Panels:
 
 
 def _made(function: Function, source: Array, lying: Lying) -> Panels:
-    begin, n, k, down, across, panels, size = lying.words
-    pages = Pages.of(size)
+    begin, n, k, down, across, panels, size, room = lying.words
+    pages = Pages.of(size + room)
     pages.fill(0)
-    memory = pages.array((size,), np.dtype(np.uint8))
-    words = (0, begin_of(memory), 0, 0, 0, n, k, 0, 0, down, across, 0, begin_of(source) + begin)
+    memory = pages.array((size + room,), np.dtype(np.uint8))
+    made, matrix = begin_of(memory), begin_of(source) + begin
+    words = (0, made, 0, made + size, 0, n, k, 0, 0, down, across, 0, matrix)
     CALL(function.address)((ctypes.c_int64 * len(words))(*words), 0, panels)
     return Panels(source, lying, memory)
 

@@ -166,19 +166,20 @@ def check(function, a, b, *, padding=0, machine=None):
     )
 
 
-def multiplied(function, a, b, *, padding=0, step=None, machine=None):
+def multiplied(function, a, b, *, padding=0, step=None, machine=None, cut=False):
     """The product, computed between bytes that nobody writes; in garbage, which nobody reads."""
     (m, k), n = a.shape, b.shape[1]
     c, memory = guarded((m, n + padding), a.dtype)
-    bytes_ = room(m, n, k, dtype(a.dtype.name), machine or host())
+    bytes_ = room(m, n, k, dtype(a.dtype.name), machine or host(), cut=cut)
     work, surroundings = guarded((bytes_,), np.dtype(np.uint8))
     table = (ctypes.c_int64 * 12)(
         *(x.ctypes.data for x in (a, b, c, work)), m, n, k, *a.strides, *b.strides, c.strides[0]
     )
     before = [memory.copy(), surroundings.copy()]
     c_before = c.copy()
-    for begin in range(0, blocks(m), step or max(1, blocks(m))):
-        CALL(function)(ctypes.addressof(table), begin, min(blocks(m), begin + (step or blocks(m))))
+    end = blocks(m, cut=cut)
+    for begin in range(0, end, step or max(1, end)):
+        CALL(function)(ctypes.addressof(table), begin, min(end, begin + (step or end)))
     for x, y, size in ((memory, before[0], c.nbytes), (surroundings, before[1], bytes_)):
         assert (x[:GUARD] == y[:GUARD]).all() and (x[GUARD + size :] == y[GUARD + size :]).all()
     assert c[:, n:].tobytes() == c_before[:, n:].tobytes()

@@ -134,22 +134,23 @@ def test_a_panel_is_as_wide_as_a_tile(row):
     assert [1, 1, 2] == [panels(n, dtype(row), host()) for n in (1, columns, columns + 1)]
 
 
-def with_panels(function, a, b, *, step=None, machine=None, back=0):
+def with_panels(function, a, b, *, step=None, machine=None, back=0, cut=False):
     """The product; its panels are made between bytes that nobody writes, and past the last column there is NaN. Every
     call of the function goes the other way."""
     (m, k), n = a.shape, b.shape[1]
     machine, t = machine or host(), dtype(a.dtype.name)
     c, _ = guarded((m, n), a.dtype)
-    size = bytes_of_panels(n, k, t, machine)
-    made, around = guarded((size,), np.dtype(np.uint8))
-    work, _ = guarded((room(m, n, k, t, machine),), np.dtype(np.uint8))
-    every, count = panels(n, t, machine), blocks(m)
-    words = (0, made.ctypes.data, 0, 0, 0, n, k, 0, 0, *b.strides, 0, b.ctypes.data, back)
+    size, rest = bytes_of_panels(n, k, t, machine, cut=cut)
+    made, around = guarded((size + rest,), np.dtype(np.uint8))
+    work, _ = guarded((room(m, n, k, t, machine, cut=cut),), np.dtype(np.uint8))
+    every, count = panels(n, t, machine), blocks(m, cut=cut)
+    start = made.ctypes.data
+    words = (0, start, 0, start + size, 0, n, k, 0, 0, *b.strides, 0, b.ctypes.data, back)
     assert back == run(function, words, every, step)
-    assert (around[:GUARD] == 0xFF).all() and (around[GUARD + size :] == 0xFF).all()
+    assert (around[:GUARD] == 0xFF).all() and (around[GUARD + size + rest :] == 0xFF).all()
     places = [x.ctypes.data for x in (a, made, c, work)]
     calls = -(-count // step) if step else 1
-    words = (*places, m, n, k, *a.strides, 0, 0, c.strides[0], 0, back)
+    words = (*places, m, n, k, *a.strides, *b.strides, c.strides[0], 0, back)
     assert (back + calls) % 2 == run(function, words, count, step)
     return c
 

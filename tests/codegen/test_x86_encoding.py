@@ -107,7 +107,7 @@ def check(name, text, kinds, choices):
 
 
 def is_scalar(name):
-    return name.endswith(("ss", "sd")) and not name.startswith(("vbroadcast", "vpbroadcast", "vpabs"))
+    return name.endswith(("ss", "sd")) and not name.startswith(("vbroadcast", "vp"))
 
 
 def constants(name, width):
@@ -256,11 +256,14 @@ def masks():
     yield "kmovq mk", "kmovq [{} + {}], {}", [R64, OFFSETS, K]
 
 
+TILES = ("tilezero", "tileloadd", "tilestored", "tdpbf16ps")
+
+
 def general():
     """Rows that name their operands, and what is left."""
     for name, row in CODES.items():
         mnemonic, _, letters = name.rpartition(" ") if " " in name else (name, "", "")
-        if row.startswith("EVEX") or "mk" in name:
+        if row.startswith("EVEX") or "mk" in name or name in TILES:
             continue
         if not letters and row.split()[2] == "-":
             yield name, mnemonic, []
@@ -295,8 +298,19 @@ def general():
     yield "lea gm", "lea {}, {}", [R64, Constant("[rip + 0]", 0)]
 
 
+def tiles():
+    """Their numbers are part of the text."""
+    for n in (0, 5, 7):
+        yield "tilezero", f"tilezero tmm{n}", []
+        yield "tileloadd", f"tileloadd tmm{n}, [{{}} + 1*{{}}]", [R64, R64]
+        yield "tilestored", f"tilestored [{{}} + 1*{{}}], tmm{n}", [R64, R64]
+        yield "tdpbf16ps", f"tdpbf16ps tmm{n}, tmm{(n + 3) % 8}, tmm{7 - n}", []
+
+
 CASES = [
-    case for group in (arithmetic, moves, lanes, anywhere, conversions, masks, general) for case in group()
+    case
+    for group in (arithmetic, moves, lanes, anywhere, conversions, masks, general, tiles)
+    for case in group()
 ]
 
 
