@@ -320,6 +320,8 @@ def test_every_row_is_met():
 
 @pytest.mark.parametrize("name", CODES)
 def test_bytes(name):
+    if name.startswith(("tile", "tdp", "ldtile")) and not host().tiles:
+        pytest.skip("LLVM's assembler knows tiles where the processor does")
     for own, text, kinds in CASES:
         if own != name:
             continue
