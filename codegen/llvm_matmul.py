@@ -30,6 +30,7 @@ from hashlib import sha256
 from typing import Any
 
 from symgraph.codegen import llvm_pieces as pieces
+from symgraph.codegen import llvm_squares as squares
 from symgraph.codegen.llvm_gemm import BLOCKS, DEPTH, HEIGHT, WIDTH, Blocks
 from symgraph.codegen.llvm_memory import address
 from symgraph.codegen.llvm_printer import Native
@@ -91,8 +92,6 @@ def _text(
     tile = Tile.of(row, machine)
     body, entry, all_ = (Body(fma=machine.fma) for _ in range(3))
     if cut:
-        from symgraph.codegen import llvm_squares as squares
-
         squares.Pieces(entry, *rows_of(entry, integer(word(entry, 4, "i64")), pieces.HIGH)).write()
         parts = [*squares.functions(tile, machine, quick=quick)]
     else:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from symgraph.codegen import llvm_pieces as pieces
+from symgraph.codegen import llvm_squares as squares
 from symgraph.codegen.llvm_gemm import BLOCKS, DEPTH, HEIGHT, WIDTH, Blocks, Matrix
 from symgraph.codegen.llvm_matmul import RANGE, joined, named, rows_of
 from symgraph.codegen.llvm_memory import address
@@ -68,8 +69,6 @@ def _text(row: DType, machine: Machine, *, quick: bool) -> tuple[str, frozenset[
 
 
 def _text_of_pieces(row: DType, machine: Machine, *, quick: bool) -> tuple[str, frozenset[str]]:
-    from symgraph.codegen import llvm_squares as squares
-
     tile, body = Tile.of(row, machine), Body(fma=machine.fma)
     panels, room, b = (word(body, n, "ptr") for n in (1, 3, _B))
     strides = [integer(word(body, n, "i64")) for n in (9, 10)]

@@ -39,8 +39,6 @@ DOORS = {
 LAZY = {
     "symgraph/cli.py": {"symgraph.runtime.cpu", "symgraph.runtime.cuda", "symgraph.runtime.emulator"},
     "codegen/llvm_gamma.py": {"symgraph.codegen.llvm_zeta"},
-    "codegen/llvm_matmul.py": {"symgraph.codegen"},
-    "codegen/llvm_panels.py": {"symgraph.codegen"},
     "codegen/llvm_quotients.py": {"fractions"},
     "optimizations/dag.py": {"networkx"},
     "optimizations/pipeline.py": {"symgraph.optimizations.passes", "tempfile"},
