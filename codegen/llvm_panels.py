@@ -52,7 +52,7 @@ def panels(n: int, row: DType, machine: Machine) -> int:
 
 
 def bytes_of_panels(n: int, k: int, row: DType, machine: Machine, *, cut: bool = False) -> tuple[int, int]:
-    """Of all, and of the room after them in which they are made."""
+    """Of all, and of the room in which they are made."""
     if cut:
         return pieces.bytes_of_panels(n, k)
     return panels(n, row, machine) * k * Tile.of(row, machine).pitch, 0

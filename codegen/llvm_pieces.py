@@ -89,9 +89,9 @@ def steps(k: int) -> int:
 
 
 def bytes_of_panels(n: int, k: int) -> tuple[int, int]:
-    """Of the pieces of a matrix, and of room for a copy while they are made."""
+    """Of the pieces of a matrix, and of the room for a copy while they are made."""
     panels, blocks = -(-n // WIDE), -(-k // DEPTH)
-    return panels * (blocks * HEAD + 2 * steps(k) * UNIT), DEPTH * PITCH
+    return panels * (blocks * HEAD + 2 * steps(k) * UNIT), min(k, DEPTH) * PITCH
 
 
 SUMS, COPY = 64, 64 + HIGH * PITCH

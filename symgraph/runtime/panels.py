@@ -40,7 +40,7 @@ class Lying:
         room: int = 0,
     ) -> None:
         """It begins after so many bytes, and so many lie from a row to the next ``down``, and from a column to the next
-        ``across``. After the panels' bytes come those of the ``room`` in which they are made."""
+        ``across``. The panels are made in a ``room`` of so many bytes."""
         self.begin, self.columns, self.rows, self.down, self.across = begin, columns, rows, down, across
         self.panels, self.bytes, self.room = panels, bytes, room
 
@@ -75,11 +75,11 @@ def _panels(function: Function, source: Array, lying: Lying) -> Panels:
 
 def _made(function: Function, source: Array, lying: Lying) -> Panels:
     begin, n, k, down, across, panels, size, room = lying.words
-    pages = Pages.of(size + room)
+    pages = Pages.of(size)
     pages.fill(0)
-    memory = pages.array((size + room,), np.dtype(np.uint8))
+    memory, work = pages.array((size,), np.dtype(np.uint8)), np.empty(room, np.uint8)
     made, matrix = begin_of(memory), begin_of(source) + begin
-    words = (0, made, 0, made + size, 0, n, k, 0, 0, down, across, 0, matrix)
+    words = (0, made, 0, begin_of(work), 0, n, k, 0, 0, down, across, 0, matrix)
     CALL(function.address)((ctypes.c_int64 * len(words))(*words), 0, panels)
     return Panels(source, lying, memory)
 

@@ -141,13 +141,14 @@ def with_panels(function, a, b, *, step=None, machine=None, back=0, cut=False):
     machine, t = machine or host(), dtype(a.dtype.name)
     c, _ = guarded((m, n), a.dtype)
     size, rest = bytes_of_panels(n, k, t, machine, cut=cut)
-    made, around = guarded((size + rest,), np.dtype(np.uint8))
+    made, around = guarded((size,), np.dtype(np.uint8))
+    copy, _ = guarded((rest,), np.dtype(np.uint8))
     work, _ = guarded((room(m, n, k, t, machine, cut=cut),), np.dtype(np.uint8))
     every, count = panels(n, t, machine), blocks(m, cut=cut)
-    start = made.ctypes.data
-    words = (0, start, 0, start + size, 0, n, k, 0, 0, *b.strides, 0, b.ctypes.data, back)
+    addresses = (0, made.ctypes.data, 0, copy.ctypes.data)
+    words = (*addresses, 0, n, k, 0, 0, *b.strides, 0, b.ctypes.data, back)
     assert back == run(function, words, every, step)
-    assert (around[:GUARD] == 0xFF).all() and (around[GUARD + size + rest :] == 0xFF).all()
+    assert (around[:GUARD] == 0xFF).all() and (around[GUARD + size :] == 0xFF).all()
     places = [x.ctypes.data for x in (a, made, c, work)]
     calls = -(-count // step) if step else 1
     words = (*places, m, n, k, *a.strides, *b.strides, c.strides[0], 0, back)
