@@ -43,7 +43,8 @@ def halves(n):
 
 def short_integers(n):
     x, y = (sg.placeholder("int8", ("n",), name=name) for name in "xy")
-    return [x, y], [sg.maximum(x * y, int(100 * n) % 7), (x + y).astype("int64").sum(), x.astype("int16") * 3]
+    factor = int(1e6 * n) % 20_011
+    return [x, y], [sg.maximum(x * y, 5), (x + y).astype("int64").sum(), x.astype("int16") * factor]
 
 
 def a_loop(n):
