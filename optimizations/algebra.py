@@ -116,16 +116,13 @@ def _of_products(node: Node) -> bool:
     return all(x.op is multiply.op for x in node.inputs)
 
 
-_MINUS = -y
-"""Where others read it too it stays, and a minus more would be computed."""
-
 SIGNS = (
     rule("minus minus", negative(-x), x, dtypes=SIGNED),
     rule("plus minus", x + -y, x - y, dtypes=SIGNED),
     rule("minus of minus", x - -y, x + y, dtypes=SIGNED),
     rule("times minus", x * -y, -(x * y), dtypes=REAL_SIGNED),
     rule("minus over", -x / y, -(x / y), dtypes=FLOATS),
-    rule("over minus", x / _MINUS, -(x / y), when=lambda found: found.used_once(_MINUS), dtypes=FLOATS),
+    rule("over minus", x / -y, -(x / y), dtypes=FLOATS),
     rule("minus one times", x * -1.0, -x, dtypes=REAL_SIGNED),
     rule("over minus one", x / -1.0, -x, dtypes=FLOATS),
     rule("minus a number is plus its negative", x - y, _plus_negative, ops=may_have_number, dtypes=INEXACTS),

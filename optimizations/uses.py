@@ -78,7 +78,8 @@ class Uses:
         if not readers:
             return
         old, new = set(before.deps), set(after.deps)
-        if after not in count and len(old) == len(new) and {now(x) for x in old} == new:
+        is_new = after not in count and now(after) is after
+        if is_new and len(old) == len(new) and {now(x) for x in old} == new:
             count[after] = readers  # of what reads what the other did
             return
         self._add(after, readers)
