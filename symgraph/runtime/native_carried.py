@@ -38,7 +38,6 @@ from symgraph.runtime.native_inner import (
     bytes_of,
     driven,
     drivers,
-    in_order,
     size_of,
 )
 from symgraph.runtime.native_words import Base, Fixed, Lane, Lying, Outer, Words
@@ -126,7 +125,7 @@ class NativeCarried:
         """What has been printed until now; if nothing, the text for arrays in order."""
         others = self.by_turns.texts() if "by_turns" in vars(self) else []
         if not self._printed and not others:
-            lying = [in_order(Lying(tuple(map(typical, x.shape)), x.dtype, ())) for x in self.nodes]
+            lying = [Lying(tuple(map(typical, x.shape)), x.dtype, ()).in_order for x in self.nodes]
             _Chunks(self, lying, [typical(loop.size) for loop in self.loops.rows], 1, 0.0).print()
         return [*self._printed.values(), *others]
 
@@ -270,7 +269,7 @@ class _Chunks:
     def _written(self, k: int) -> Lying:
         """How a result of the kernel lies."""
         n = self._made.writes[k]
-        return in_order(self._lying[k]) if n is None else self._turned(n)
+        return self._lying[k].in_order if n is None else self._turned(n)
 
     def _turned(self, n: int) -> Lying:
         """How an array of the loop lies, as the kernel goes through it."""

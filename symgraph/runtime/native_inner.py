@@ -208,7 +208,7 @@ class NativeLoop(_OfPrograms, LoopStep):
         attrs, lying = self.attrs, [Lying.of(x) for x in arrays]
         end, inputs = attrs.carries + attrs.rows, len(self.step.node.inputs)
         number = Lying((), np.dtype(np.int64), ())
-        carries = [in_order(x) for x in lying[: attrs.carries]]
+        carries = [x.in_order for x in lying[: attrs.carries]]
         outer = lying[end:inputs]
         parts = [
             _Part(self.body, [number, *carries, *(x.row for x in lying[attrs.carries : end]), *outer], sizes)
@@ -371,14 +371,6 @@ def _within(arena: Arena, begin: int, size: int) -> Arena:
 
 def bytes_of(shape: Sequence[Any], dtype: np.dtype[Any], sizes: Mapping[Size, int]) -> int:
     return aligned(prod((evaluate_dim(x, sizes) for x in shape), start=dtype.itemsize))
-
-
-def in_order(lying: Lying) -> Lying:
-    strides, step = [], lying.dtype.itemsize
-    for size in reversed(lying.shape):
-        strides.append(step)
-        step *= max(size, 1)
-    return Lying(lying.shape, lying.dtype, tuple(reversed(strides)))
 
 
 def size_of(lying: Lying) -> int:

@@ -73,7 +73,18 @@ class Lying(NamedTuple):
 
     @classmethod
     def of(cls, array: Array) -> Lying:
-        return cls(array.shape, array.dtype, array.strides)
+        """An empty one is in order, so that its rows are; NumPy's has strides of 0."""
+        found = cls(array.shape, array.dtype, array.strides)
+        return found if array.size else found.in_order
+
+    @property
+    def in_order(self) -> Lying:
+        """One of the same size whose rows follow each other."""
+        strides, step = [], self.dtype.itemsize
+        for size in reversed(self.shape):
+            strides.append(step)
+            step *= max(size, 1)
+        return Lying(self.shape, self.dtype, tuple(reversed(strides)))
 
     @property
     def row(self) -> Lying:

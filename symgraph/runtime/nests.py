@@ -132,13 +132,16 @@ def _step(stride: int, itemsize: int) -> Step:
 
 
 def _strides(axes: Sequence[int | None], array: Lying, sizes: Sequence[int]) -> list[int]:
-    """The bytes that a turn of each loop goes; where there is one turn, as in an array in order: so that what is one
-    loop for other sizes is one for these."""
+    """The bytes that a turn of each loop goes; where there is one turn, as in an array in order, and so in an empty one
+    (whose strides NumPy makes 0): so that what is one loop for other sizes is one for these."""
     found = [0] * len(sizes)
     inner = array.itemsize
+    empty = any(isinstance(size, int) and size == 0 for size in array.shape)
     for axis, size, stride in reversed(list(zip(axes, array.shape, array.strides, strict=True))):
         if axis is not None:
-            if size != 1:
+            if empty and size != 1:
+                found[axis] = stride = inner
+            elif size != 1:
                 found[axis] = stretched(stride, size, sizes[axis])
             elif sizes[axis] == 1:
                 found[axis] = inner

@@ -1,7 +1,5 @@
 """Forward mode: what derived tests cannot say op by op."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from symgraph.graph.evaluate import schedule
 from symgraph.graph.node import make
 from symgraph.graph.op import Op
 from symgraph.graph.walk import toposort
+from tests.effort import measured
 from tests.stability.respell import SPELLINGS, spelling
 from tests.stability.suite import DTYPES, SLOPES
 
@@ -237,17 +236,16 @@ def test_tangents_are_as_small_as_rules_by_hand(f, ops):
     assert sorted(ops.split()) == sorted(made)
 
 
-def test_a_long_chain_takes_linear_time_and_stays_linear():
+def test_the_work_for_a_long_chain_and_its_size_are_linear():
     def chain(n):
         x = y = sg.placeholder("float64", (4,), name="x")
         for i in range(n // 4):
             y = sg.softmax(sg.tanh(y) * 1.5 + i)
-        start = time.process_time()
-        t = sg.jvp(y, x, 1.0)
-        return time.process_time() - start, len(toposort([t])) / len(toposort([y]))
+        t, lines = measured(lambda: sg.jvp(y, x, 1.0))
+        return lines, len(toposort([t])) / len(toposort([y]))
 
     chain(100)
-    (short, few), (long, many) = (min(chain(n) for _ in range(2)) for n in (1000, 10_000))
+    (short, few), (long, many) = (chain(n) for n in (1000, 10_000))
 
     assert many <= few * 1.01 < 3.2
-    assert long < 25 * short
+    assert long < 11 * short

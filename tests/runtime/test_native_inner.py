@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ pytest.importorskip("llvmlite")
 
 import symgraph as sg
 from symgraph.runtime import native_words
+from symgraph.runtime.code import Code
 
 LLVM = sg.Options(backend="llvm")
 
@@ -32,11 +32,10 @@ for _ in range(int(sys.argv[2])):
 signal.setitimer(signal.ITIMER_REAL, 0.5)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began this may ignore it
 signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-start = time.perf_counter()
 try:
     f(np.zeros(size), 10**14)
 except KeyboardInterrupt:
-    print(time.perf_counter() - start)
+    print("interrupted")
 print(f(np.zeros(size), 2)[:1])
 """
 
@@ -52,7 +51,7 @@ def test_a_long_loop_is_interrupted(size, calls, nested):
     lines = done.stdout.splitlines()
 
     assert done.returncode == 0, done.stderr
-    assert float(lines[0]) < 30  # it ended; docs/loops.md says how soon
+    assert lines[0] == "interrupted"  # docs/loops.md says how soon
     assert lines[1] == ("[1.96875]" if nested else "[1.5]")
 
 
@@ -142,19 +141,18 @@ def test_products_and_gathers_inside():
             np.testing.assert_allclose(found, value, rtol=2e-5, atol=1e-6)
 
 
-def test_sizes_change_without_a_new_compilation():
+def test_sizes_change_without_a_new_compilation(monkeypatch):
     xs = sg.placeholder("float64", ("n", "k"), name="xs")
     f = sg.function(
         [xs], sg.scan(lambda c, r: (c + sg.exp(-r), c.sum()), sg.zeros((xs.shape[1],)), xs), options=LLVM
     )
     f(np.zeros((3, 4)))
-    start = time.perf_counter()
+    monkeypatch.setattr(Code, "_compile", lambda *_: pytest.fail("compiled again"))
     for n, k in ((5, 4), (2, 9), (0, 3), (7, 1), (4, 0)):
         carry, sums = f(np.zeros((n, k)))
 
         np.testing.assert_array_equal(carry, np.full(k, float(n)))
         np.testing.assert_array_equal(sums, np.arange(n) * float(k))
-    assert time.perf_counter() - start < 30
 
 
 @pytest.mark.parametrize("size", [8, 64, 130])
