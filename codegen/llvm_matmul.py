@@ -48,6 +48,7 @@ from symgraph.codegen.llvm_tiles import (
 )
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectors import Body, Register
+from symgraph.codegen.x86_ready import mark, name_of
 from symgraph.graph.dims import Dim, dim_max, dim_min
 from symgraph.graph.types import DType
 
@@ -60,21 +61,32 @@ def print_matmul(
     quick: bool = False,
     dots: bool = True,
     cut: bool = False,
+    ready: bool = False,
 ) -> Native:
     """The function for float32 or float64; its name follows from its text. With ``quick`` the text is the one that is
     compiled soonest: of the functions for a tile it has one, and reads B where it lies whenever it can. Without
     ``dots`` it is a shorter one for products in which neither A is one row nor B one column. That for products which
-    `is_cut` is another one, whose range counts blocks of `symgraph.codegen.llvm_pieces.HIGH` rows.
+    `is_cut` is another one, without dots, whose range counts blocks of `symgraph.codegen.llvm_pieces.HIGH` rows. The
+    text may be a mark of code that is ``ready``, where there is some.
 
     The one of ``many`` products takes a range of them. Its table goes on with 8 bytes for each of these: how many there
     are in a group, the bytes from an A, B and C of a group to the next, and those from a group to the next.
     """
-    return named(lambda quick: _text(row, machine, many=many, quick=quick, dots=dots, cut=cut), quick=quick)
+    kind = f"{row.short}{' many' * many}{' dots' * dots}{' cut' * cut}"
+    return named(
+        lambda quick: _text(row, machine, many=many, quick=quick, dots=dots, cut=cut),
+        quick=quick,
+        ready=name_of(kind, machine) if ready else None,
+    )
 
 
-def named(texts: Callable[[bool], tuple[str, frozenset[str]]], *, quick: bool) -> Native:
+def named(
+    texts: Callable[[bool], tuple[str, frozenset[str]]], *, quick: bool, ready: str | None = None
+) -> Native:
     """The functions of a text, which begin with "matmul", under names that follow from it; ``quick`` is the one that is
-    compiled soonest, with the other to come."""
+    compiled soonest, with the other to come, or a mark where there is code of that name ``ready``."""
+    if ready is not None:
+        return Native(ready, mark(ready), frozenset(), once(lambda: _named(ready, *texts(False))))
     first = texts(quick)
     name = f"matmul_{sha256(first[0].encode()).hexdigest()[:16]}"
     return _named(name, *first)._replace(slow=once(lambda: _named(name, *texts(False))) if quick else None)

@@ -26,19 +26,21 @@ from symgraph.codegen.llvm_printer import Native
 from symgraph.codegen.llvm_tiles import Tile, call, each, either, function, functions, integer, word
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectors import Body, Register
+from symgraph.codegen.x86_ready import name_of
 from symgraph.graph.types import DType
 
 _B, _BACK = 12, 13
 """Words of the table."""
 
 
-def print_product(row: DType, machine: Machine, *, cut: bool = False) -> Native:
+def print_product(row: DType, machine: Machine, *, cut: bool = False, ready: bool = False) -> Native:
     """The function for a product with more than one column, called for a range of blocks of rows as that of
     `print_matmul` is, or for a range of panels to make; what runs at first is the text that is compiled soonest. There
     is another one for products that are ``cut`` into pieces: its panels have pieces of B, and need their room while
-    they are made."""
+    they are made. Where code is ``ready`` the first text may be a mark of it."""
     text = _text_of_pieces if cut else _text
-    return named(lambda quick: text(row, machine, quick=quick), quick=True)
+    name = name_of(f"{row.short} panels{' cut' * cut}", machine) if ready else None
+    return named(lambda quick: text(row, machine, quick=quick), quick=True, ready=name)
 
 
 def is_wide(n: int, row: DType, machine: Machine) -> bool:

@@ -37,6 +37,13 @@ class Machine:
         return self.triple.startswith("x86_64")
 
     @property
+    def is_assembled(self) -> bool:
+        """Whether the first code of its functions is made without LLVM: it has masks, shifts by registers, and Linux's
+        calls."""
+        is_x86 = self.triple.startswith("x86_64") and "linux" in self.triple
+        return is_x86 and self.masks and "+bmi2" in self.features
+
+    @property
     def attributes(self) -> str:
         """The attributes of functions, in the language of LLVM.
 

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
-from symgraph.codegen.machine import Machine
 from symgraph.codegen.x86_calls import enter
 from symgraph.codegen.x86_code import Code, Entry, Finished, Image, image
 from symgraph.codegen.x86_constants import Constants
 from symgraph.codegen.x86_lines import Call, Held, Jump, Label, Leave, Meeting
 from symgraph.codegen.x86_object import as_assembly, as_object
+from symgraph.codegen.x86_ready import functions, marked
 from symgraph.codegen.x86_registers import SCRATCH, STACK, places
 from symgraph.codegen.x86_rules import select
 from symgraph.codegen.x86_selection import COPY_OF_GENERAL, COPY_OF_VECTOR, Selection
@@ -44,12 +44,6 @@ _HOW = {
 _MOVE = {VECTOR: "vmovaps", MASK: "kmovq", GENERAL: "mov"}
 _SWAP = {VECTOR: "vpxorq {0}, {0}, {1}", MASK: "kxorq {0}, {0}, {1}", GENERAL: "xor {0}, {1}"}
 """Thrice, in turns, they exchange two registers."""
-
-
-def is_known(machine: Machine) -> bool:
-    """Whether functions for a machine may be made here: it has masks, shifts by registers, and Linux's calls."""
-    is_x86 = machine.triple.startswith("x86_64") and "linux" in machine.triple
-    return is_x86 and machine.masks and "+bmi2" in machine.features
 
 
 class Assembled(NamedTuple):
@@ -90,13 +84,24 @@ def assembled(module: str) -> Assembled | None:
         except Unknown:
             unknown[name] = text
     _separate(known, unknown)
+    is_whole = len(known) == len(pieces)
+    for name in marked(module):
+        known |= _ready(name, constants)
     if not known:
         return None
     for name, piece in zip(names, pieces, strict=True):
         rest.append(piece.partition("\n}\n")[2] if name in known else f"define {piece}")
-    return Assembled(
-        image(dict(known.values()), constants.content), "\n".join(rest), len(known) == len(pieces)
-    )
+    return Assembled(image(dict(known.values()), constants.content), "\n".join(rest), is_whole)
+
+
+def _ready(name: str, constants: Constants) -> dict[str, tuple[Entry, Finished]]:
+    """The functions of a product whose code comes with the package."""
+    found = {}
+    for what, content, reading, calling in functions(name):
+        entry = Entry(f"{name}_{what}" if what else name, is_public=not what)
+        read = [(at, end, constants.label(bits, width)) for at, end, bits, width in reading]
+        found[entry.name] = entry, Finished(content, read, [(end, f"{name}_{each}") for end, each in calling])
+    return found
 
 
 def _separate(known: dict[str, tuple[Entry, Finished]], unknown: Mapping[str, str]) -> None:

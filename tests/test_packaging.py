@@ -75,6 +75,7 @@ def test_wheel_and_sdist(tmp_path):
         "symgraph/data/README.md",
         "symgraph/data/digits.npz",
         "symgraph/codegen/prelude.cu",
+        "symgraph/codegen/x86_ready.txt",
         "symgraph/runtime/emulator.h",
         "symgraph/runtime/entry.ll",
         "symgraph/runtime/inner.ll",

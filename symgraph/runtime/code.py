@@ -291,13 +291,6 @@ def code() -> Code:
     return Code(Cache(folder()))
 
 
-def text_of(name: str) -> str:
-    """What a file beside this one says, wherever the package lies."""
-    loader: Any = __spec__.loader
-    content: bytes = loader.get_data(os.path.join(os.path.dirname(__file__), name))
-    return content.decode()
-
-
 def _packing() -> Any:
     """What packs texts."""
     import zlib

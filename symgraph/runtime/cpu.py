@@ -104,9 +104,9 @@ def compiled(text: str, level: int = 0) -> bytes:
     Raises RuntimeError for text that is no module.
     """
     if level == 0:
-        from symgraph.codegen.x86 import assembled, is_known
+        from symgraph.codegen.x86 import assembled
 
-        known = assembled(text) if is_known(host()) else None
+        known = assembled(text) if host().is_assembled else None
         if known is not None and known.is_whole:
             return known.object_file
         text = known.text if known is not None else text

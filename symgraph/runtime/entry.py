@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from symgraph.codegen.beside import text_beside
 from symgraph.runtime.cache import Cache, folder
-from symgraph.runtime.code import BEST, Function, code, text_of
+from symgraph.runtime.code import BEST, Function, code
 from symgraph.runtime.cpu import Loader
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.identity import identity
@@ -352,7 +353,7 @@ class _Native:
         return self.method is not None
 
     def _make(self) -> None:
-        made = code().made(text_of("entry.ll"), BEST)
+        made = code().made(text_beside(__file__, "entry.ll"), BEST)
         self._load(made)
         if identity() is not None and Cache(folder()).get(_key()) is None:
             Cache(folder()).put(_key(), made)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from symgraph.codegen.beside import text_beside
 from symgraph.codegen.llvm_factorizations import SINGULAR
 from symgraph.codegen.llvm_printer import Native
 from symgraph.errors import LinAlgError, SymgraphError
@@ -19,7 +20,7 @@ from symgraph.optimizations.lives import Needs
 from symgraph.optimizations.memory import ALIGNMENT, aligned
 from symgraph.optimizations.plan import Branch, Loop
 from symgraph.optimizations.step_cost import step_cost
-from symgraph.runtime.code import BEST, Function, code, text_of
+from symgraph.runtime.code import BEST, Function, code
 from symgraph.runtime.cpu import Loader
 from symgraph.runtime.fields import begin_of
 from symgraph.runtime.inner import BranchStep, LoopStep
@@ -351,7 +352,7 @@ class _Drivers:
 
     def __init__(self) -> None:
         self._loader = Loader()
-        text = text_of("inner.ll")
+        text = text_beside(__file__, "inner.ll")
         self._loader.load(code().made(text, BEST))
         self.loop = Function("loop", self._loader.address("loop"))
         self.branch = Function("branch", self._loader.address("branch"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.codegen.denormals import flushing
+from symgraph.codegen.denormals import flushes, flushing
 from symgraph.codegen.llvm_matmul import blocks, is_cut, print_matmul, room
 from symgraph.codegen.llvm_panels import bytes_of_panels, is_wide, panels, print_product
 from symgraph.codegen.llvm_printer import Native
@@ -232,9 +232,11 @@ def _groups(a: Array, b: Array, c: Array) -> tuple[list[int], list[list[int]]]:
 
 @cache
 def _printed(row: DType, many: bool, dots: bool, cut: bool, machine: Machine) -> Native:
-    return flushing(print_matmul(row, host(), many=many, quick=True, dots=dots, cut=cut), machine)
+    ready = not flushes(machine)
+    found = print_matmul(row, host(), many=many, quick=True, dots=dots, cut=cut, ready=ready)
+    return flushing(found, machine)
 
 
 @cache
 def _of_panels(row: DType, cut: bool, machine: Machine) -> Native:
-    return flushing(print_product(row, host(), cut=cut), machine)
+    return flushing(print_product(row, host(), cut=cut, ready=not flushes(machine)), machine)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.runtime.code import FIRST, code, text_of
+from symgraph.codegen.beside import text_beside
+from symgraph.runtime.code import FIRST, code
 from symgraph.runtime.cpu import Loader, host
 from symgraph.runtime.fields import begin_of
 
@@ -37,7 +38,7 @@ class Pool:
     """The workers of this process."""
 
     def __init__(self) -> None:
-        text = text_of("pool.ll") + _relax()
+        text = text_beside(__file__, "pool.ll") + _relax()
         self._loader = Loader()
         self._loader.load(code().made(text, FIRST))
         self.share = self._loader.address("share")

@@ -12,12 +12,12 @@ pytest.importorskip("llvmlite")
 
 from symgraph.codegen import llvm_memory as memory
 from symgraph.codegen.vectors import Body, Register, declarations
-from symgraph.codegen.x86 import assembled, is_known
+from symgraph.codegen.x86 import assembled
 from symgraph.graph.types import dtype
 from symgraph.runtime import elf
 from symgraph.runtime.cpu import compiled, host
 
-pytestmark = pytest.mark.skipif(not is_known(host()), reason="of x86 with AVX-512 on Linux")
+pytestmark = pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
 
 INT64 = dtype("int64")
 IN, OUT, COUNT = "%in", "%out", Register("%count", INT64, 0)

@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from symgraph.codegen.x86 import assembled, is_known
+from symgraph.codegen.x86 import assembled
 from symgraph.runtime.cpu import host
 from tests.codegen.test_x86 import module
 from tests.codegen.x86_text import Text, drawn, floats
 
-pytestmark = pytest.mark.skipif(not is_known(host()), reason="of x86 with AVX-512 on Linux")
+pytestmark = pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
 
 
 def test_a_table():

@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from symgraph.codegen.x86 import is_known
 from symgraph.codegen.x86_code import Code, Entry, image
 from symgraph.codegen.x86_encoding import encoder
 from symgraph.codegen.x86_instructions import CODES
@@ -33,7 +32,7 @@ from symgraph.codegen.x86_values import (
 from symgraph.runtime import elf
 from symgraph.runtime.cpu import compiled, host
 
-pytestmark = pytest.mark.skipif(not is_known(host()), reason="of x86 with AVX-512 on Linux")
+pytestmark = pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
 
 SLOT = 32
 REGISTERS = {

@@ -7,11 +7,10 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from symgraph.codegen.x86 import is_known
 from symgraph.runtime.cpu import host
 from tests.codegen.x86_text import BYTES, Text, drawn, floats, of
 
-pytestmark = pytest.mark.skipif(not is_known(host()), reason="of x86 with AVX-512 on Linux")
+pytestmark = pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8, 16, 32, 64])

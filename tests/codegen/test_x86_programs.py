@@ -14,10 +14,9 @@ pytest.importorskip("llvmlite")
 
 import symgraph as sg
 from symgraph.codegen import x86
-from symgraph.codegen.x86 import is_known
 from symgraph.runtime.cpu import host
 
-pytestmark = pytest.mark.skipif(not is_known(host()), reason="of x86 with AVX-512 on Linux")
+pytestmark = pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
 
 RNG = np.random.default_rng()
 """Of numbers that are others each time: nobody has the code of these programs."""
@@ -81,9 +80,9 @@ def test_no_function_is_left_to_llvm(monkeypatch, program, threads):
 
 
 WITHOUT = """
-from symgraph.codegen import x86
+from symgraph.codegen.machine import Machine
 from tests.codegen.test_x86_programs import PROGRAMS, results
-x86.is_known = lambda machine: False
+Machine.is_assembled = False
 for program in PROGRAMS:
     print(*(x.tobytes().hex() for x in results(program, 0.7, 1)))
 """

@@ -7,11 +7,10 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from symgraph.codegen.x86 import is_known
 from symgraph.runtime.cpu import host
 from tests.codegen.x86_text import BYTES, LANES, Text, constant, drawn, floats, of
 
-pytestmark = pytest.mark.skipif(not is_known(host()), reason="of x86 with AVX-512 on Linux")
+pytestmark = pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
 
 NARROWER = [("i16", "i8"), ("i32", "i8"), ("i64", "i8"), ("i32", "i16"), ("i64", "i16"), ("i64", "i32")]
 
