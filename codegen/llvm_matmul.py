@@ -86,7 +86,7 @@ def named(
     """The functions of a text, which begin with "matmul", under names that follow from it; ``quick`` is the one that is
     compiled soonest, with the other to come, or a mark where there is code of that name ``ready``."""
     if ready is not None:
-        return Native(ready, mark(ready), frozenset(), once(lambda: _named(ready, *texts(False))))
+        return Native(ready, f"{mark(ready)}\n", frozenset(), once(lambda: _named(ready, *texts(False))))
     first = texts(quick)
     name = f"matmul_{sha256(first[0].encode()).hexdigest()[:16]}"
     return _named(name, *first)._replace(slow=once(lambda: _named(name, *texts(False))) if quick else None)

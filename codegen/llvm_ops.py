@@ -11,6 +11,7 @@ from symgraph.codegen import own_llvm
 from symgraph.codegen.llvm_exp import Scale, scaled_exp
 from symgraph.codegen.llvm_math import FUNCTIONS, WITH_ATTRIBUTES
 from symgraph.codegen.llvm_memory import FLOAT64, INT32, INT64, computed_in, round_to
+from symgraph.codegen.llvm_ready import ready
 from symgraph.codegen.vectors import Body, Comparison, Register
 from symgraph.graph.op import Attrs, Op
 from symgraph.graph.types import BOOL, DType
@@ -58,7 +59,9 @@ def compute(
         assert attrs is not None, f"{op.name} has attributes"
         return round_to(body, WITH_ATTRIBUTES[op.name](body, *args, **attrs.fields()), row)
     function = FUNCTIONS[op.name]
-    found = body.apart(op.name, function, *args) if apart else function(body, *args)
+    found = ready(body, op.name, args)
+    if found is None:
+        found = body.apart(op.name, function, *args) if apart else function(body, *args)
     return round_to(body, found, row)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache as once
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ from symgraph.codegen.loops import (
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectorized import lanes_of, room_of
 from symgraph.codegen.vectors import Register, declarations
+from symgraph.codegen.x86_ready import name_of
 from symgraph.graph.collector import paused
 from symgraph.ops.arithmetic import divide
 
@@ -134,6 +136,7 @@ class _Printer(Ahead):
         self._small = small or {}
         if soon:  # what asks for the next row takes longer to compile than it saves
             self._dearest = None
+            self._body.ready = partial(name_of, machine=machine)
 
     def _prepare(self, each: Compute) -> None:
         """A quotient is a division in the text that is compiled soonest: products instead of it take forty lines."""

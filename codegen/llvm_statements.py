@@ -14,6 +14,7 @@ from symgraph.codegen.llvm_denormals import careful
 from symgraph.codegen.llvm_exp import exp_of_negative
 from symgraph.codegen.llvm_hoisted import Rest
 from symgraph.codegen.llvm_memory import INT64, Lanes, counting
+from symgraph.codegen.llvm_ready import ready
 from symgraph.codegen.llvm_reductions import reduction
 from symgraph.codegen.loop_signs import never_positive
 from symgraph.codegen.loops import (
@@ -129,7 +130,7 @@ class Statements:
             each.op is exp.op and not apart and name_of(each.args[0]) in never_positive(self._kernel)
         )
         if is_negative and isinstance(first, Register) and first.row is each.target.row:
-            return exp_of_negative(self._body, first)
+            return ready(self._body, "exp_of_negative", [first]) or exp_of_negative(self._body, first)
         return compute(self._body, each.op, args, rows, each.target.row, each.attrs, apart=apart)
 
     def _keep(self, value: Value) -> None:

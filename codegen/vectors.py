@@ -66,6 +66,8 @@ class Body:
         """Declarations that the lines ask of their module."""
         self.block = "entry"
         """The label that the last lines stand under."""
+        self.ready: Callable[[str], str | None] | None = None
+        """Finds the name of a function whose code comes with the package, where such are called."""
         self._fma = "fma" if fma else "fmuladd"
         self._count = 0
 

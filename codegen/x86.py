@@ -9,7 +9,7 @@ out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -83,10 +83,10 @@ def assembled(module: str) -> Assembled | None:
             known[name] = found[0]._replace(name=name), found[1]
         except Unknown:
             unknown[name] = text
-    _separate(known, unknown)
+    there = dict(each for name in marked(module) for each in _ready(name).items())
+    _separate(known, unknown, there.keys())
     is_whole = len(known) == len(pieces)
-    for name in marked(module):
-        known |= _ready(name, constants)
+    known |= there
     if not known:
         return None
     for name, piece in zip(names, pieces, strict=True):
@@ -94,22 +94,24 @@ def assembled(module: str) -> Assembled | None:
     return Assembled(image(dict(known.values()), constants.content), "\n".join(rest), is_whole)
 
 
-def _ready(name: str, constants: Constants) -> dict[str, tuple[Entry, Finished]]:
-    """The functions of a product whose code comes with the package."""
+def _ready(name: str) -> dict[str, tuple[Entry, Finished]]:
+    """Functions whose code comes with the package; those of products are called from outside."""
     found = {}
-    for what, content, reading, calling in functions(name):
-        entry = Entry(f"{name}_{what}" if what else name, is_public=not what)
-        read = [(at, end, constants.label(bits, width)) for at, end, bits, width in reading]
-        found[entry.name] = entry, Finished(content, read, [(end, f"{name}_{each}") for end, each in calling])
+    for what, content, calling in functions(name):
+        entry = Entry(f"{name}_{what}" if what else name, is_public=not what and name.startswith("matmul_"))
+        calls = [(end, f"{name}_{each}") for end, each in calling]
+        found[entry.name] = entry, Finished(content, (), calls, is_whole=True)
     return found
 
 
-def _separate(known: dict[str, tuple[Entry, Finished]], unknown: Mapping[str, str]) -> None:
+def _separate(
+    known: dict[str, tuple[Entry, Finished]], unknown: Mapping[str, str], there: Collection[str]
+) -> None:
     """Functions that call others that are not known, or are called by such, are no longer known; nor are those that
     call what is not of the module, where LLVM makes some: it is given bytes, in which no address can be put."""
     called = {name: code.needed for name, (_, code) in known.items()}
     called |= {name: {*re.findall(_NEEDED, text)} for name, text in unknown.items()}
-    is_whole = not unknown and all(names <= called.keys() for names in called.values())
+    is_whole = not unknown and all(names <= {*called, *there} for names in called.values())
     if is_whole:
         return
     waiting = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgraph.codegen import x86_masks as masks
-from symgraph.codegen.x86_selection import Maker, Rule, Selection
+from symgraph.codegen.x86_selection import Maker, Rule, Selection, is_set
 from symgraph.codegen.x86_values import GENERAL, MASK, R8, R32, VECTOR, K, Type, Unknown, only, pattern
 
 _FLOAT_IS = {"oeq": 0, "olt": 1, "ole": 2, "uno": 3, "une": 4, "ord": 7, "oge": 13, "ogt": 14}
@@ -92,7 +92,9 @@ def _select(form: str, types: list[Type]) -> Rule:
     mask, type_ = types[0], only(types[1:], form)
     if type_.kind == GENERAL:
         return _choose(type_)
-    if (type_.lanes and not mask.lanes) or (type_.is_float and type_.bits < 32):
+    if type_.is_float and type_.bits < 32:
+        raise Unknown(form)
+    if type_.kind == MASK and not mask.lanes:
         raise Unknown(form)
     if type_.kind == MASK:
         return masks.chosen(type_)
@@ -105,16 +107,21 @@ def _select(form: str, types: list[Type]) -> Rule:
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, chosen, x, y = given
+        if not mask.lanes and chosen[0] != "%":
+            s.give(to, s.registers(x if is_set(chosen) else y, type_))
+            return
         if mask.lanes:
-            masks = s.masks(chosen, type_.parts, mask)
-        else:  # one bit is that of the only lane
-            masks = [s.made(MASK, "kmovw {}, {}", K, s.one(chosen, R32))]
+            chosen_parts = s.masks(chosen, type_.parts, mask)
+        elif type_.lanes:  # one bit is that of all lanes
+            chosen_parts = [masks.set_by(s, chosen)] * type_.parts
+        else:
+            chosen_parts = [s.made(MASK, "kmovw {}, {}", K, s.one(chosen, R32))]
         if x[0] == "%" and y[0] != "%" and not pattern(y, type_):
-            pairs = zip(masks, s.registers(x, type_), strict=True)
+            pairs = zip(chosen_parts, s.registers(x, type_), strict=True)
             s.give(to, [s.made(VECTOR, zeroing, type_.names, *pair) for pair in pairs])
         else:
             firsts = s.sources(x, type_) if type_.lanes else s.registers(x, type_)
-            parts = zip(masks, s.registers(y, type_), firsts, strict=True)
+            parts = zip(chosen_parts, s.registers(y, type_), firsts, strict=True)
             s.give(to, [s.made(VECTOR, blend, type_.names, *part) for part in parts])
 
     return rule

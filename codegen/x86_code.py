@@ -98,6 +98,8 @@ class Finished(NamedTuple):
     """The ends of 4 bytes that say how far a function is from there, and its name."""
     outside: Sequence[tuple[int, str]] = ()
     """Where 8 bytes are the address of something else of the process, and its name."""
+    is_whole: bool = False
+    """Whether what it reads stands after it, and the first of it at a multiple of 64 bytes if the function does."""
 
     @property
     def needed(self) -> set[str]:
@@ -129,7 +131,7 @@ def image(functions: Mapping[Entry, Finished], constants: Sequence[bytes]) -> Im
     content, begins = bytearray(), dict[str, int]()
     ordered = sorted(functions.items(), key=lambda item: not item[0].is_public)
     for entry, function in ordered:
-        content += _REST * (-len(content) % 16)
+        content += _REST * (-len(content) % (64 if function.is_whole else 16))
         begins[entry.name] = len(content)
         content += function.content
     places = dict[int, int]()

@@ -1,14 +1,13 @@
-"""First code of products of matrices, which comes with the package.
+"""First code that comes with the package: of products of matrices, and of functions that processors do not know.
 
 It is the same in every program, and to make it takes longer than all else of a small one. So it was made before: the
-file `x86_ready.txt` has what `x86.py` makes of the text that is compiled soonest, and ``pytest --update
-tests/codegen/test_x86_ready.py`` writes it again. The better code that takes its place is compiled as any other.
+file `x86_ready.txt` has what `x86.py` makes of their text, and ``pytest --update tests/codegen/test_x86_ready.py``
+writes it again. The better code that takes its place is compiled as any other.
 
-The first paragraph of the file has a line for each kind of product: the name that follows from its text, and its
-functions, each as what it does and its number. Then there is a paragraph for each of these. It begins with what is to
-be put into the code: distances of constants, as where they are written, from where they count, and bytes and bits of
-the constant; and distances of functions, as where the 4 bytes end, and what is called. The rest is the code in Base64
-(RFC 4648).
+A line of the file's first paragraph has a kind, a product by its dtype and more, or a function of registers as ``tanh
+v16f32``; then the name that follows from its text, and its parts, each as what it does, and where its lines begin and
+end after that paragraph. The first of these says which other parts it calls: where the 4 bytes end that say how far one
+is, and what it does. The rest is the code and what it reads in Base64 (RFC 4648).
 """
 
 from __future__ import annotations
@@ -22,89 +21,76 @@ from typing import NamedTuple
 from symgraph.codegen.beside import text_beside
 from symgraph.codegen.machine import Machine
 
+_KINDS, _, _PARTS = text_beside(__file__, "x86_ready.txt").partition("\n\n")
+
 
 class Ready(NamedTuple):
-    """A function of a product."""
+    """A part of a product, or of a function."""
 
     what: str
-    """It does; nothing for the one that others call."""
+    """It does; nothing for the one that is called from outside."""
     content: bytes
-    reading: Sequence[tuple[int, int, int, int]]
-    """Where 4 bytes say how far a constant is, from where they count, and the constant: bits, and their bytes."""
+    """The code, and constants after it."""
     calling: Sequence[tuple[int, str]]
-    """The ends of 4 bytes that say how far a function is from there, and what it does."""
+    """The ends of 4 bytes that say how far a part is from there, and what it does."""
 
 
+@once
 def name_of(kind: str, machine: Machine) -> str | None:
-    """The name of the function of a kind of product; None where its code is made for other machines."""
-    if not (machine.is_assembled and machine.fma and machine.bytes == _BYTES):
+    """The name of the code of a kind; None where there is none for this machine."""
+    if not (machine.is_assembled and machine.fma and machine.bytes == BYTES):
         return None
-    name, _ = _kinds()[kind]
-    return name
+    return _between(f"\n{kind}: ", " ") or None
 
 
-_BYTES = 64
+BYTES = 64
 """Of the vectors in this code."""
 
 
 def mark(name: str) -> str:
-    """What the text of a module has in the place of functions whose code is ready."""
-    return f"; {name} is ready\n"
+    """The line that a module has in the place of text whose code is ready."""
+    return f"; {name} is ready"
 
 
 def marked(module: str) -> list[str]:
-    """The names for which there are such places in a text."""
-    return re.findall(r"^; (\w+) is ready$", module, re.MULTILINE) if " is ready\n" in module else []
+    """The names for which there are such lines in a text."""
+    return list(dict.fromkeys(_MARK.findall(module))) if " is ready\n" in module else []
+
+
+_MARK = re.compile(r"^; ([\w.]+) is ready$", re.MULTILINE)
 
 
 def functions(name: str) -> Iterator[Ready]:
-    """Those that make up a product, the one of this name and others that it calls."""
-    _, numbers = next(each for each in _kinds().values() if each[0] == name)
-    for what, number in numbers:
-        yield _read(what, _paragraphs()[number])
+    """The one of this name, and others that it calls."""
+    for each in _between(f" {name} ", "\n").split(" "):
+        what, _, place = each.partition("=")
+        begin, _, end = place.partition("-")
+        calls, _, content = _PARTS[int(begin) : int(end)].partition("\n")
+        pairs = (call.split(">") for call in calls.split())
+        yield Ready(what, a2b_base64(content), [(int(at), callee) for at, callee in pairs])
 
 
-def _read(what: str, paragraph: str) -> Ready:
-    fixed, _, content = paragraph.partition("\n")
-    reading, calling = list[tuple[int, int, int, int]](), list[tuple[int, str]]()
-    for each in fixed.split():
-        place, _, called = each.partition(">")
-        if called:
-            calling.append((int(place), called))
-        else:
-            at, end, width, bits = each.split(":")
-            reading.append((int(at), int(end), int(bits, 16), int(width)))
-    return Ready(what, a2b_base64(content), reading, calling)
+def _between(before: str, after: str) -> str:
+    """What stands there in the list of kinds; nothing if what is ``before`` it does not."""
+    return f"\n{_KINDS}\n".partition(before)[2].partition(after)[0]
 
 
 def as_text(kinds: Sequence[tuple[str, str, Sequence[Ready]]]) -> str:
-    """The file for kinds of products, their names and functions; equal functions are there once."""
-    numbers, lines = dict[str, int](), list[str]()
+    """The file for kinds, their names and parts; equal parts are there once."""
+    places, parts, lines = dict[str, str](), "", list[str]()
     for kind, name, own in kinds:
-        found = (f"{each.what}={numbers.setdefault(_written(each), 1 + len(numbers))}" for each in own)
+        found = []
+        for each in own:
+            written = _written(each)
+            if written not in places:
+                places[written] = f"{len(parts)}-{len(parts) + len(written)}"
+                parts += f"{written}\n"
+            found.append(f"{each.what}={places[written]}")
         lines.append(f"{kind}: {name} {' '.join(found)}")
-    return "\n\n".join(["\n".join(lines), *numbers]) + "\n"
+    return "\n".join([*lines, "", parts])
 
 
-def _written(function: Ready) -> str:
-    fixed = [f"{at}:{end}:{width}:{bits:x}" for at, end, bits, width in function.reading]
-    fixed += [f"{end}>{what}" for end, what in function.calling]
-    code = b2a_base64(function.content, newline=False).decode()
-    return "\n".join([" ".join(fixed), *(code[at : at + 100] for at in range(0, len(code), 100))])
-
-
-@once
-def _paragraphs() -> list[str]:
-    return text_beside(__file__, "x86_ready.txt").split("\n\n")
-
-
-@once
-def _kinds() -> dict[str, tuple[str, list[tuple[str, int]]]]:
-    """The names and the numbers of the functions by the kind."""
-    found = {}
-    for line in _paragraphs()[0].splitlines():
-        kind, _, rest = line.partition(": ")
-        name, *own = rest.split(" ")
-        pairs = (each.split("=") for each in own)
-        found[kind] = name, [(what, int(number)) for what, number in pairs]
-    return found
+def _written(part: Ready) -> str:
+    calls = " ".join(f"{end}>{what}" for end, what in part.calling)
+    code = b2a_base64(part.content, newline=False).decode()
+    return "\n".join([calls, *(code[at : at + 100] for at in range(0, len(code), 100))])

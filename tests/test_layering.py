@@ -52,7 +52,13 @@ LAZY = {
     "symgraph/io/onnx_proto.py": {"onnx"},
     "symgraph/ops/scipy_door.py": {"scipy"},
     "symgraph/runtime/code.py": {"symgraph.codegen.llvm_printer", "zlib"},
-    "symgraph/runtime/cpu.py": {"llvmlite", "symgraph.codegen.machine", "symgraph.codegen.x86", "tempfile"},
+    "symgraph/runtime/cpu.py": {
+        "llvmlite",
+        "symgraph.codegen.machine",
+        "symgraph.codegen.x86",
+        "symgraph.codegen.x86_ready",
+        "tempfile",
+    },
     "symgraph/runtime/cuda.py": {"cupyx"},
     "symgraph/runtime/devices.py": {
         "symgraph.runtime.cuda",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from symgraph.runtime import elf
 from symgraph.runtime.cache import Cache, folder
-from symgraph.runtime.cpu import Loader, compiled, host, version
+from symgraph.runtime.cpu import Loader, MissingText, compiled, host, version
 from symgraph.runtime.identity import identity, is_unchanged
 
 if TYPE_CHECKING:
@@ -216,15 +216,20 @@ class Code:
         has_two = any(kernel.slow is not None for kernel in kernels)
         key = _same(text) if has_two else _key(_better(text, known), BEST)
         best = self._store.get(key) if key is not None else None
-        code = best or self.made(text, FIRST)
+
+        def slow() -> str:
+            return module([kernel.fastest for kernel in kernels], host()) if has_two else text
+
+        try:
+            code = best or self.made(text, FIRST)
+        except MissingText:
+            text = slow()
+            code, has_two = self.made(text, FIRST), False
         self._loader.load(code)
         names = [_better_name(name) if best else name for name in known]
         functions = [
             Function(name, self._loader.address(symbol)) for name, symbol in zip(known, names, strict=True)
         ]
-
-        def slow() -> str:
-            return module([kernel.fastest for kernel in kernels], host()) if has_two else text
 
         self._enter(_Module(functions, text, slow, is_best=best is not None, has_two=has_two))
 

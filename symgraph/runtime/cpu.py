@@ -98,17 +98,25 @@ def _version() -> str:
     return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, llvm.llvm_version_info))}"
 
 
+class MissingText(Exception):
+    """A module calls functions that have no text."""
+
+
 def compiled(text: str, level: int = 0) -> bytes:
     """The object file of a module; a ``level`` from 0 (soon made) to 3 says how much thought its code is worth.
 
-    Raises RuntimeError for text that is no module.
+    Raises RuntimeError for text that is no module, and MissingText where LLVM has to make some of it, which does not
+    know code that is ready.
     """
     if level == 0:
         from symgraph.codegen.x86 import assembled
+        from symgraph.codegen.x86_ready import marked
 
         known = assembled(text) if host().is_assembled else None
         if known is not None and known.is_whole:
             return known.object_file
+        if marked(text):
+            raise MissingText
         text = known.text if known is not None else text
     is_near = level > 0 and elf.is_known() and not _OUTSIDE.search(text)
     with _parsed(text) as module:

@@ -1,7 +1,8 @@
 """The code of products that comes with the package is what is made today of their text."""
 
+import inspect
 import itertools
-from operator import itemgetter
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,52 +12,96 @@ pytest.importorskip("llvmlite")
 
 import symgraph as sg
 from symgraph.codegen import x86, x86_ready
+from symgraph.codegen.llvm_exp import exp_of_negative
+from symgraph.codegen.llvm_math import FUNCTIONS
 from symgraph.codegen.llvm_matmul import print_matmul
 from symgraph.codegen.llvm_panels import print_product
 from symgraph.codegen.llvm_printer import module
 from symgraph.codegen.machine import Machine
+from symgraph.codegen.vectors import Body, Register, declarations, suffix
+from symgraph.codegen.x86_code import image
+from symgraph.codegen.x86_values import Unknown
 from symgraph.graph.types import dtype
+from symgraph.runtime.code import code
 from symgraph.runtime.cpu import host
 
 FILE = Path(x86_ready.__file__).with_name("x86_ready.txt")
 MACHINE = Machine(
     "x86_64-unknown-linux-gnu", "sapphirerapids", "+bmi2", bytes=64, fma=True, masks=True, tiles=True
 )
-KINDS = {
+SHORT = {"f32": dtype("float32"), "f64": dtype("float64")}
+PRODUCTS = {
     f"{row}{' many' * many}{' dots' * dots}": (print_matmul, row, {"many": many, "dots": dots})
-    for row, many, dots in itertools.product(("f32", "f64"), (False, True), (False, True))
+    for row, many, dots in itertools.product(SHORT, (False, True), (False, True))
 }
-KINDS |= {
+PRODUCTS |= {
     f"f32{' many' * many} cut": (print_matmul, "f32", {"many": many, "dots": False, "cut": True})
     for many in (False, True)
 }
-KINDS |= {f"{row} panels": (print_product, row, {}) for row in ("f32", "f64")}
-KINDS["f32 panels cut"] = (print_product, "f32", {"cut": True})
-SHORT = {"f32": "float32", "f64": "float64"}
+PRODUCTS |= {f"{row} panels": (print_product, row, {}) for row in SHORT}
+PRODUCTS["f32 panels cut"] = (print_product, "f32", {"cut": True})
+
+LONG = {"betainc", "gammainc", "gammaincc", "lbeta"}
+"""A tenth of a second of LLVM's time: who calls them waits for more than their first code."""
+OF_ROWS = ("exp", "exp_of_negative", "expm1", "log", "log1p", "pow", "tanh")
+"""What is asked of one number, beside vectors."""
+KNOWN = {
+    name: what for name, what in {**FUNCTIONS, "exp_of_negative": exp_of_negative}.items() if name not in LONG
+}
+CALLED = {
+    f"{name} {suffix(row, lanes)}": (name, row, lanes)
+    for row in SHORT.values()
+    for name in KNOWN
+    for lanes in (x86_ready.BYTES // row.numpy.itemsize, 0)
+    if lanes or name in OF_ROWS
+}
+KINDS = [*PRODUCTS, *CALLED]
 
 
 def printed(kind, machine, **more):
-    write, row, given = KINDS[kind]
+    write, row, given = PRODUCTS[kind]
     if write is print_matmul:
         more["quick"] = True
-    return write(dtype(SHORT[row]), machine, **given, **more)
+    return write(SHORT[row], machine, **given, **more)
+
+
+def text_of(kind):
+    """The text of a kind, the name of its outermost function, and the name of the code."""
+    if kind in PRODUCTS:
+        native = printed(kind, MACHINE)
+        return module([native], MACHINE), native.name, native.name
+    name, row, lanes = CALLED[kind]
+    body, what = Body(), KNOWN[name]
+    arity = len(inspect.signature(what).parameters) - 1
+    body.apart(name, what, *(Register(f"%x{n}", row, lanes) for n in range(arity)))
+    text, outer = declarations(body.declared), f"symgraph.{name}.{suffix(row, lanes)}"
+    return text, outer, f"{outer}.{sha256(text.encode()).hexdigest()[:8]}"
 
 
 def made(kind):
-    """The name and the functions of a kind, from its text."""
-    native = printed(kind, MACHINE)
-    constants = x86.Constants(text := module([native], MACHINE))
-    found = []
+    """The name and the parts of a kind, from its text."""
+    text, outer, name = text_of(kind)
+
+    def what(full):
+        return full.removeprefix(outer).removeprefix("_")
+
+    found, constants = [], x86.Constants(text)
     for piece in f"\n{text}".split("\ndefine ")[1:]:
-        _, function = x86._function(piece.partition("\n}\n")[0], constants)
-        what = piece.partition("@")[2].partition("(")[0].removeprefix(native.name)
-        known = [(bits, width) for bits, width in constants._labels]
-        reading = [(at, end, *known[label]) for at, end, label in sorted(function.reading, key=itemgetter(2))]
-        calling = [(end, name.removeprefix(f"{native.name}_")) for end, name in function.calling]
-        found.append(x86_ready.Ready(what.removeprefix("_"), function.content, reading, calling))
+        entry, function = x86._function(piece.partition("\n}\n")[0], constants)
+        read = sorted({label for *_, label in function.reading})
+        reading = [(at, end, read.index(label)) for at, end, label in function.reading]
+        content = image(
+            {entry: function._replace(reading=reading, calling=())},
+            [constants.content[label] for label in read],
+        ).content
+        found.append(
+            x86_ready.Ready(
+                what(entry.name), content, [(end, what(callee)) for end, callee in function.calling]
+            )
+        )
 
         assert function.outside == []
-    return native.name, found
+    return name, found
 
 
 def test_it_is_what_is_made_today(update):
@@ -75,14 +120,15 @@ def test_a_file_says_what_it_was_made_of(kind):
     assert functions == list(x86_ready.functions(name))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PRODUCTS)
 def test_a_module_with_a_mark_is_the_one_with_the_text(kind):
     marked, whole = (
         x86.assembled(module([printed(kind, MACHINE, ready=ready)], MACHINE)) for ready in (True, False)
     )
 
     assert marked.is_whole
-    assert marked.object_file == whole.object_file
+    assert whole.is_whole
+    assert list(marked.image.begins) == list(whole.image.begins)
 
 
 def test_marks_stand_beside_texts():
@@ -121,3 +167,50 @@ def test_functions_begin_with_it_and_show_their_text(as_first_compiled):
     ]
     assert f.source("llvm").count("define internal") > 3
     assert " is ready" not in f.source("llvm")
+
+
+@pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
+def test_what_is_not_known_here_is_compiled_with_its_text(monkeypatch):
+    real, found = x86._function, []
+
+    def without_kernels(text, constants):
+        if "@kernel_" in text:
+            found.append(text)
+            raise Unknown(text)
+        return real(text, constants)
+
+    monkeypatch.setattr(x86, "_function", without_kernels)
+    a, b = (sg.placeholder("float32", ("n", "n"), name=name) for name in "ab")
+    f = sg.function([a, b], sg.sin(sg.tanh(a) @ b) * 0.7310585)
+    x, y = (np.random.default_rng(0).normal(size=(48, 48)).astype("float32") for _ in range(2))
+
+    np.testing.assert_allclose(f(x, y), np.sin(np.tanh(x) @ y) * 0.7310585, rtol=1e-4, atol=1e-4)
+    assert any("@symgraph.tanh.v16f32." in text for text in found)
+
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-42, -1e30, 5e4, 1e7]  # and 189 others
+
+
+@pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
+@pytest.mark.parametrize("row", ["float32", "float64"])
+@pytest.mark.parametrize("name", [name for name in KNOWN if name != "exp_of_negative"])
+def test_functions_have_the_bits_of_better_code(name, row):
+    arity = len(inspect.signature(KNOWN[name]).parameters) - 1
+    given = [sg.placeholder(row, ("n", "m"), name=f"x{n}") for n in range(arity)]
+    found = getattr(sg, name)(*given)
+    f = sg.function(given, [found, sg.max(found, axis=1)])
+    rng = np.random.default_rng(len(name))
+    arrays = [rng.permutation([*SPECIAL, *rng.uniform(-3, 3, 189)]).reshape(4, 50) for _ in range(arity)]
+    arrays = [x.astype(row) for x in arrays]
+
+    def bits():
+        """A NaN's sign is anybody's."""
+        return [np.where(np.isnan(x), np.nan, x).tobytes() for x in f(*arrays)]
+
+    first, functions = bits(), list(f._program.executor.compiled.functions())
+    before = [each.address for each in functions]
+    code().improve(functions)
+    code().settle()
+
+    assert all(each.address != address for each, address in zip(functions, before, strict=True))
+    assert bits() == first
