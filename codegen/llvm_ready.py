@@ -32,10 +32,10 @@ def _called(body: Body, function: str, args: Sequence[Register]) -> Register:
 
 def _cut(body: Body, x: Register, count: int) -> list[Register]:
     """Its lanes as so many registers."""
+    if count == 1:
+        return [x]
     lanes = x.lanes // count
-    return (
-        [shuffled(body, x, x, range(at, at + lanes)) for at in range(0, x.lanes, lanes)] if count > 1 else [x]
-    )
+    return [shuffled(body, x, x, range(at, at + lanes)) for at in range(0, x.lanes, lanes)]
 
 
 def _joined(body: Body, parts: list[Register]) -> Register:

@@ -132,6 +132,9 @@ def _choose(type_: Type) -> Rule:
 
     def rule(s: Selection, given: Sequence[str]) -> None:
         to, condition, x, y = given
+        if condition[0] != "%":
+            s.give(to, [s.general(x if is_set(condition) else y, type_)])
+            return
         first, value = s.general(x, type_), s.copied_general(y, type_)
         s.change("test {0}, {0}", s.one(condition, R8))
         s.change("cmovne {}, {}", value, first)

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from symgraph.runtime.cpu import host
-from tests.codegen.x86_text import BYTES, Text, drawn, floats, of
+from tests.codegen.x86_text import BYTES, LANES, Text, drawn, floats, of
 
 pytestmark = pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
 
@@ -185,5 +185,16 @@ def test_lanes_by_their_numbers(one):
         place = text.named(f"and i64 {text.load('i64', 0)}, {lanes - 1}")
         text.store(text.named(f"extractelement {type_} {x}, i64 {place}"), one, 0)
         text.store(text.named(f"insertelement {type_} {x}, {one} {y}, i64 {place}"), one, lanes)
+
+    text.check(*(drawn(seed, text.read) for seed in range(4)))
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("one", [one for one in BYTES if one != "half"])
+def test_a_bit_chooses_between_vectors(one, lanes):
+    text = Text()
+    for condition in (text.bits(0), "true", "false"):
+        x, y, type_ = text.load(one, lanes), text.load(one, lanes), of(one, lanes)
+        text.store(text.named(f"select i1 {condition}, {type_} {x}, {type_} {y}"), one, lanes)
 
     text.check(*(drawn(seed, text.read) for seed in range(4)))
