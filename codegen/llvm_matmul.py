@@ -67,7 +67,7 @@ def print_matmul(
     compiled soonest: of the functions for a tile it has one, and reads B where it lies whenever it can. Without
     ``dots`` it is a shorter one for products in which neither A is one row nor B one column. That for products which
     `is_cut` is another one, without dots, whose range counts blocks of `symgraph.codegen.llvm_pieces.HIGH` rows. The
-    text may be a mark of code that is ``ready``, where there is some.
+    ``quick`` text may be a mark of code that is ``ready``, where there is some.
 
     The one of ``many`` products takes a range of them. Its table goes on with 8 bytes for each of these: how many there
     are in a group, the bytes from an A, B and C of a group to the next, and those from a group to the next.
@@ -76,7 +76,7 @@ def print_matmul(
     return named(
         lambda quick: _text(row, machine, many=many, quick=quick, dots=dots, cut=cut),
         quick=quick,
-        ready=name_of(kind, machine) if ready else None,
+        ready=name_of(kind, machine) if quick and ready else None,
     )
 
 

@@ -12,22 +12,17 @@ from symgraph.codegen.x86_ready import BYTES, mark
 def ready(body: Body, name: str, args: Sequence[Register]) -> Register | None:
     """What a function gives of registers of one type; None where there is no code for it, or a constant lets some of it
     go. Of several vectors each is given to it alone."""
+    if body.ready is None or any(not x.text.startswith("%") for x in args):
+        return None
     first = args[0]
     lanes = min(first.lanes, 8 * BYTES // first.row.bits)
-    if body.ready is None or (function := body.ready(f"{name} {suffix(first.row, lanes)}")) is None:
-        return None
-    if any(not x.text.startswith("%") for x in args):
+    function = body.ready(f"{name} {suffix(first.row, lanes)}")
+    if function is None:
         return None
     body.declared.add(mark(function))
     count = first.lanes // lanes if lanes else 1
     cut = [_cut(body, x, count) for x in args]
-    return _joined(body, [_called(body, function, own) for own in zip(*cut, strict=True)])
-
-
-def _called(body: Body, function: str, args: Sequence[Register]) -> Register:
-    first = args[0]
-    given = ", ".join(f"{x.type} {x.text}" for x in args)
-    return Register(body.named(f"call {first.type} @{function}({given})"), first.row, first.lanes)
+    return _joined(body, [body.result_of(f"@{function}", first.row, own) for own in zip(*cut, strict=True)])
 
 
 def _cut(body: Body, x: Register, count: int) -> list[Register]:

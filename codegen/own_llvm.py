@@ -220,8 +220,7 @@ def _called(body: Body, op: ScalarOp, text: str, args: Sequence[Register], row: 
     function = one if not lanes else f"@{_name(op, text)}.{suffix(first.row, lanes)}"
     if lanes:
         body.declared.add(_of_vectors(one, function, first, len(args), row))
-    given = ", ".join(f"{x.type} {x.text}" for x in args)
-    return Register(body.named(f"call {type_of(row, lanes)} {function}({given})"), row, lanes)
+    return body.result_of(function, row, args)
 
 
 def _of_vectors(one: str, name: str, like: Register, arity: int, row: DType) -> str:

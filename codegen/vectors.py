@@ -173,10 +173,13 @@ class Body:
         first = args[0]
         row, declared = _definition(name, what, first.row, first.lanes, len(args), self.fused)
         self.declared |= declared
-        function = f"@symgraph.{name}.{suffix(first.row, first.lanes)}"
+        return self.result_of(f"@symgraph.{name}.{suffix(first.row, first.lanes)}", row, args)
+
+    def result_of(self, function: str, row: DType, args: Sequence[Register]) -> Register:
+        """What a function of the module gives: of a dtype, and in as many lanes as its arguments have."""
+        lanes = args[0].lanes
         given = ", ".join(f"{x.type} {x.text}" for x in args)
-        made = self.named(f"call {type_of(row, first.lanes)} {function}({given})")
-        return Register(made, row, first.lanes)
+        return Register(self.named(f"call {type_of(row, lanes)} {function}({given})"), row, lanes)
 
     def apart_all(
         self, name: str, what: Callable[..., tuple[Register, ...]], *args: Register, rare: bool = False

@@ -9,7 +9,7 @@ out.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -83,14 +83,14 @@ def assembled(module: str) -> Assembled | None:
             known[name] = found[0]._replace(name=name), found[1]
         except Unknown:
             unknown[name] = text
-    there = dict(each for name in marked(module) for each in _ready(name).items())
-    _separate(known, unknown, there.keys())
-    is_whole = len(known) == len(pieces)
-    known |= there
+    for name in marked(module):
+        known |= _ready(name)
+    _separate(known, unknown)
     if not known:
         return None
     for name, piece in zip(names, pieces, strict=True):
         rest.append(piece.partition("\n}\n")[2] if name in known else f"define {piece}")
+    is_whole = all(name in known for name in names)
     return Assembled(image(dict(known.values()), constants.content), "\n".join(rest), is_whole)
 
 
@@ -104,14 +104,12 @@ def _ready(name: str) -> dict[str, tuple[Entry, Finished]]:
     return found
 
 
-def _separate(
-    known: dict[str, tuple[Entry, Finished]], unknown: Mapping[str, str], there: Collection[str]
-) -> None:
+def _separate(known: dict[str, tuple[Entry, Finished]], unknown: Mapping[str, str]) -> None:
     """Functions that call others that are not known, or are called by such, are no longer known; nor are those that
     call what is not of the module, where LLVM makes some: it is given bytes, in which no address can be put."""
     called = {name: code.needed for name, (_, code) in known.items()}
     called |= {name: {*re.findall(_NEEDED, text)} for name, text in unknown.items()}
-    is_whole = not unknown and all(names <= {*called, *there} for names in called.values())
+    is_whole = not unknown and all(names <= called.keys() for names in called.values())
     if is_whole:
         return
     waiting = [

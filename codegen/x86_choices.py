@@ -92,12 +92,10 @@ def _select(form: str, types: list[Type]) -> Rule:
     mask, type_ = types[0], only(types[1:], form)
     if type_.kind == GENERAL:
         return _choose(type_)
-    if type_.is_float and type_.bits < 32:
-        raise Unknown(form)
-    if type_.kind == MASK and not mask.lanes:
-        raise Unknown(form)
-    if type_.kind == MASK:
+    if type_.kind == MASK and mask.lanes:
         return masks.chosen(type_)
+    if type_.kind == MASK or (type_.is_float and type_.bits < 32):
+        raise Unknown(form)
     packed = f"p{type_.suffix[1]}"
     blend = (
         f"v{f'blendm{packed}' if type_.is_float else f'pblendm{type_.letter}'} {{}} {{{{{{}}}}}}, {{}}, {{}}"

@@ -21,7 +21,8 @@ from typing import NamedTuple
 from symgraph.codegen.beside import text_beside
 from symgraph.codegen.machine import Machine
 
-_KINDS, _, _PARTS = text_beside(__file__, "x86_ready.txt").partition("\n\n")
+_KINDS, _, _PARTS = f"\n{text_beside(__file__, 'x86_ready.txt')}".partition("\n\n")
+"""Read with this module, which the first function of a process imports: no later one waits for it."""
 
 
 class Ready(NamedTuple):
@@ -72,7 +73,7 @@ def functions(name: str) -> Iterator[Ready]:
 
 def _between(before: str, after: str) -> str:
     """What stands there in the list of kinds; nothing if what is ``before`` it does not."""
-    return f"\n{_KINDS}\n".partition(before)[2].partition(after)[0]
+    return _KINDS.partition(before)[2].partition(after)[0]
 
 
 def as_text(kinds: Sequence[tuple[str, str, Sequence[Ready]]]) -> str:

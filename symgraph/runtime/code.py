@@ -218,7 +218,7 @@ class Code:
         best = self._store.get(key) if key is not None else None
 
         def slow() -> str:
-            return module([kernel.fastest for kernel in kernels], host()) if has_two else text
+            return module([kernel.fastest for kernel in kernels], host())
 
         try:
             code = best or self.made(text, FIRST)

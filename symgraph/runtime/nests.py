@@ -136,10 +136,10 @@ def _strides(axes: Sequence[int | None], array: Lying, sizes: Sequence[int]) -> 
     (whose strides NumPy makes 0): so that what is one loop for other sizes is one for these."""
     found = [0] * len(sizes)
     inner = array.itemsize
-    empty = any(isinstance(size, int) and size == 0 for size in array.shape)
+    is_empty = 0 in array.shape
     for axis, size, stride in reversed(list(zip(axes, array.shape, array.strides, strict=True))):
         if axis is not None:
-            if empty and size != 1:
+            if is_empty and size != 1:
                 found[axis] = stride = inner
             elif size != 1:
                 found[axis] = stretched(stride, size, sizes[axis])

@@ -1,5 +1,6 @@
-"""The code of products that comes with the package is what is made today of their text."""
+"""The code of products and functions that comes with the package is what is made today of their text."""
 
+import functools
 import inspect
 import itertools
 from hashlib import sha256
@@ -78,6 +79,7 @@ def text_of(kind):
     return text, outer, f"{outer}.{sha256(text.encode()).hexdigest()[:8]}"
 
 
+@functools.cache
 def made(kind):
     """The name and the parts of a kind, from its text."""
     text, outer, name = text_of(kind)
@@ -121,7 +123,7 @@ def test_a_file_says_what_it_was_made_of(kind):
 
 
 @pytest.mark.parametrize("kind", PRODUCTS)
-def test_a_module_with_a_mark_is_the_one_with_the_text(kind):
+def test_a_module_with_a_mark_has_the_functions_of_one_with_the_text(kind):
     marked, whole = (
         x86.assembled(module([printed(kind, MACHINE, ready=ready)], MACHINE)) for ready in (True, False)
     )
