@@ -266,7 +266,7 @@ def peers(device: Gpu, workload: Workload, *, fused: bool) -> Iterator[tuple[str
     try:
         torch = importlib.import_module("torch")
         torch._dynamo.reset()
-        m = torches._names(torch, torches.Compiled(1)._value_and_grad)
+        m = torches.Compiled(1).names
         compiled = torch.compile(lambda *given: program(m, *given), dynamic=False, fullgraph=True)
         yield "torch.compile", lambda *given: compiled(*map(torch.from_dlpack, given))
     except ImportError:
@@ -274,7 +274,7 @@ def peers(device: Gpu, workload: Workload, *, fused: bool) -> Iterator[tuple[str
     try:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         jax = importlib.import_module("jax")
-        jitted = jax.jit(partial(program, Jax(1)._names()))
+        jitted = jax.jit(partial(program, Jax(1).names))
         known: dict[int, Any] = {}
 
         def call(*given: Array) -> Any:
@@ -340,7 +340,7 @@ def kernels(device: Emulated | Gpu, workloads: Sequence[Workload], *, fused: boo
 
 def ours(device: Emulated | Gpu, workload: Workload) -> Callable[..., list[Array]]:
     nodes = [sg.placeholder(str(workload.dtype), x.shape, name=name) for name, x in workload.inputs.items()]
-    results = workload.program(Symgraph(1)._names(), *nodes)
+    results = workload.program(Symgraph(1).names, *nodes)
     plan = sg.function(nodes, list(results) if isinstance(results, tuple) else [results]).plan
     return device.function(plan)
 

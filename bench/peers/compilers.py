@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from peers.peer import Array, Names, Ready, names, split, stepping
@@ -25,7 +26,7 @@ class Symgraph:
             for name, array in arrays.items()
         }
         weights, data = split(workload, nodes)
-        results = workload.program(self._names(), *nodes.values())
+        results = workload.program(self.names, *nodes.values())
         if not workload.updates:
             return Ready(sg.function(data, results), split(workload, arrays)[1])
         result, new = results
@@ -36,7 +37,8 @@ class Symgraph:
         """Better code takes the place of the first, once a function has been called some times."""
         importlib.import_module("symgraph.runtime.code").code().settle()
 
-    def _names(self) -> Names:
+    @cached_property
+    def names(self) -> Names:
         sg = self._sg
 
         def value_and_grad(model: Any, parameters: Any, *data: Any) -> Any:
@@ -62,7 +64,7 @@ class Jax:
         self.version = self._jax.__version__
 
     def ready(self, workload: Any, arrays: Mapping[str, Array]) -> Ready:
-        jax, m = self._jax, self._names()
+        jax, m = self._jax, self.names
         given = {name: jax.numpy.array(x) for name, x in arrays.items()}
         if not workload.updates:
             compiled = jax.jit(lambda *given: workload.program(m, *given))
@@ -79,7 +81,8 @@ class Jax:
 
     def settle(self) -> None: ...
 
-    def _names(self) -> Names:
+    @cached_property
+    def names(self) -> Names:
         jax = self._jax
 
         def mean_cross_entropy(x: Any, t: Any) -> Any:
@@ -128,7 +131,7 @@ class PyTensor:
                 nodes[name] = pt.tensor(name, dtype=str(array.dtype), shape=tuple(sizes))
         weights, data = split(workload, nodes)
         given = split(workload, arrays)[1]
-        results = workload.program(self._names(), *nodes.values())
+        results = workload.program(self.names, *nodes.values())
         if not workload.updates:
             compiled = pytensor.function(data, _lent(pytensor, results))
             compiled.trust_input = True
@@ -141,7 +144,8 @@ class PyTensor:
 
     def settle(self) -> None: ...
 
-    def _names(self) -> Names:
+    @cached_property
+    def names(self) -> Names:
         pytensor, pt = self._pytensor, self._tensor
 
         def mean_cross_entropy(x: Any, t: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from peers.peer import Array, Names, Ready, names, split, stepping
@@ -19,7 +20,7 @@ class Eager:
         self.version = self._torch.__version__
 
     def ready(self, workload: Any, arrays: Mapping[str, Array]) -> Ready:
-        torch, m = self._torch, _names(self._torch, self._value_and_grad)
+        torch, m = self._torch, self.names
         given = {name: torch.from_numpy(x.copy()) for name, x in arrays.items()}
         if not workload.updates:
             return Ready(lambda *given: workload.program(m, *given), list(given.values()))
@@ -30,6 +31,10 @@ class Eager:
         return Ready(call, data, state=lambda: [x.numpy() for x in kept])
 
     def settle(self) -> None: ...
+
+    @cached_property
+    def names(self) -> Names:
+        return _names(self._torch, self._value_and_grad)
 
     def _training(self, training: Any, m: Names, weights: list[Any], data: list[Any]) -> Ready:
         torch = self._torch
@@ -65,7 +70,7 @@ class Compiled:
         self.version = self._torch.__version__
 
     def ready(self, workload: Any, arrays: Mapping[str, Array]) -> Ready:
-        torch, m = self._torch, _names(self._torch, self._value_and_grad)
+        torch, m = self._torch, self.names
         program = workload.program
         torch._dynamo.reset()
         given = {name: torch.from_numpy(x.copy()) for name, x in arrays.items()}
@@ -80,6 +85,10 @@ class Compiled:
         return Ready(call, data, state=lambda: [x.numpy() for x in kept])
 
     def settle(self) -> None: ...
+
+    @cached_property
+    def names(self) -> Names:
+        return _names(self._torch, self._value_and_grad)
 
     def _value_and_grad(self, m: Names, model: Any, parameters: Any, *data: Any) -> Any:
         slopes, loss = self._torch.func.grad_and_value(lambda given: model.loss(m, given, *data))(
