@@ -32,6 +32,7 @@ from symgraph.codegen.x86_values import (
     ZMM,
     K,
     Operand,
+    Spoiled,
     Unknown,
     type_of,
 )
@@ -71,6 +72,8 @@ def assembled(module: str) -> Assembled | None:
     before, *pieces = f"\n{module}".split("\ndefine ")
     constants, known, rest = Constants(module), dict[str, tuple[Entry, Finished]](), [before]
     alike, unknown = dict[tuple[str, str], tuple[Entry, Finished]](), dict[str, str]()
+    ready = {name: each for one in marked(module) for name, each in _ready(one).items()}
+    spoiling = {name: code.spoiled for name, (_, code) in ready.items()}
     names = []
     for piece in pieces:
         text = piece.partition("\n}\n")[0]
@@ -79,12 +82,11 @@ def assembled(module: str) -> Assembled | None:
         names.append(name)
         try:
             if (found := alike.get((kind, inside))) is None:
-                found = alike[kind, inside] = _function(text, constants)
+                found = alike[kind, inside] = _function(text, constants, spoiling)
             known[name] = found[0]._replace(name=name), found[1]
         except Unknown:
             unknown[name] = text
-    for name in marked(module):
-        known |= _ready(name)
+    known |= ready
     _separate(known, unknown)
     if not known:
         return None
@@ -97,10 +99,10 @@ def assembled(module: str) -> Assembled | None:
 def _ready(name: str) -> dict[str, tuple[Entry, Finished]]:
     """Functions whose code comes with the package; those of products are called from outside."""
     found = {}
-    for what, content, calling in functions(name):
+    for what, content, calling, spoiled in functions(name):
         entry = Entry(f"{name}_{what}" if what else name, is_public=not what and name.startswith("matmul_"))
         calls = [(end, f"{name}_{each}") for end, each in calling]
-        found[entry.name] = entry, Finished(content, (), calls, is_whole=True)
+        found[entry.name] = entry, Finished(content, (), calls, is_whole=True, spoiled=spoiled)
     return found
 
 
@@ -124,12 +126,14 @@ def _separate(known: dict[str, tuple[Entry, Finished]], unknown: Mapping[str, st
 _NEEDED = r" @(?!llvm\.)([\w.]+)"
 
 
-def _function(text: str, constants: Constants) -> tuple[Entry, Finished]:
+def _function(
+    text: str, constants: Constants, spoiling: Mapping[str, Spoiled]
+) -> tuple[Entry, Finished]:
     """How it is called and its code. Raises Unknown for one that has a line which is not known."""
     head, *lines = text.split("\n")
     if ";" in text:
         lines = [line.partition(";")[0].rstrip() for line in lines]
-    selection = Selection(constants)
+    selection = Selection(constants, spoiling)
     if "i1> [" in text or "phi i1 " in text:
         met = (
             (name, type_of(each[1]))
@@ -161,7 +165,7 @@ class _Writer:
         self._room = -(-selection.room // 16) * 16
         """Bytes from the top of the stack to the first place there."""
         self._frame = self._room + 64 * self._places.stack
-        if selection.calls and len(self._places.kept) % 2 == 0:
+        if selection.is_aligned and len(self._places.kept) % 2 == 0:
             self._frame += 8  # who is called expects the stack at a multiple of 16 bytes
 
     def code(self) -> Finished:
@@ -184,7 +188,7 @@ class _Writer:
                 self._call(line)
             elif type(line) is Leave:
                 self._leave(line.results)
-        return self._code.finished()
+        return self._code.finished(self._places.spoiled)
 
     def _copy(self, to: Operand, source: Operand) -> bool:
         """Whether a copy is where it should be: it may be in the register of what it is a copy of, or in the stack."""

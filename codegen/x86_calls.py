@@ -47,6 +47,7 @@ def enter(selection: Selection, head: str) -> Entry:
                 selection.above.append(number)
             else:
                 selection.given.append(Held(type_.kind, register, number))
+    selection.handed += selection.given
     return Entry(name, is_public=not kind.startswith("internal "))
 
 

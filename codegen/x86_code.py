@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from symgraph.codegen.x86_encoding import Kind, encoder
 from symgraph.codegen.x86_instructions import JUMPS
-from symgraph.codegen.x86_values import Constant, Operand
+from symgraph.codegen.x86_values import FREE, Constant, Operand, Spoiled
 
 
 class Code:
@@ -55,7 +55,7 @@ class Code:
         self._jumps.append((len(self._pieces), condition, label))
         self._pieces.append(_NEAR)
 
-    def finished(self) -> Finished:
+    def finished(self, spoiled: Spoiled) -> Finished:
         """All of it: jumps are made longer until each one reaches its label."""
         pieces, labels = self._pieces, self._labels
         is_growing = True
@@ -73,7 +73,7 @@ class Code:
         reading = [(begins[at] + distance, begins[at + 1], label) for at, distance, label in self._reading]
         calling = [(begins[at + 1], name) for at, name in self._calls]
         outside = [(begins[at] + len(_BRING), name) for at, name in self._outside]
-        return Finished(b"".join(pieces), reading, calling, outside)
+        return Finished(b"".join(pieces), reading, calling, outside, spoiled=spoiled)
 
 
 _NEAR = bytes(2)
@@ -100,6 +100,8 @@ class Finished(NamedTuple):
     """Where 8 bytes are the address of something else of the process, and its name."""
     is_whole: bool = False
     """Whether what it reads stands after it, and the first of it at a multiple of 64 bytes if the function does."""
+    spoiled: Spoiled = FREE
+    """What it changes."""
 
     @property
     def needed(self) -> set[str]:

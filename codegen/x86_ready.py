@@ -6,8 +6,9 @@ writes it again. The better code that takes its place is compiled as any other.
 
 A line of the file's first paragraph has a kind, a product by its dtype and more, or a function of registers as ``tanh
 v16f32``; then the name that follows from its text, and its parts, each as what it does, and where its lines begin and
-end after that paragraph. The first of these says which other parts it calls: where the 4 bytes end that say how far one
-is, and what it does. The rest is the code and what it reads in Base64 (RFC 4648).
+end after that paragraph. The first of these says which registers it changes, vectors, masks and general ones, a bit for
+each; and which other parts it calls: where the 4 bytes end that say how far one is, and what it does. The rest is the
+code and what it reads in Base64 (RFC 4648).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 from symgraph.codegen.beside import text_beside
 from symgraph.codegen.machine import Machine
+from symgraph.codegen.x86_values import Spoiled
 
 _KINDS, _, _PARTS = f"\n{text_beside(__file__, 'x86_ready.txt')}".partition("\n\n")
 """Read with this module, which the first function of a process imports: no later one waits for it."""
@@ -34,6 +36,8 @@ class Ready(NamedTuple):
     """The code, and constants after it."""
     calling: Sequence[tuple[int, str]]
     """The ends of 4 bytes that say how far a part is from there, and what it does."""
+    spoiled: Spoiled
+    """What it changes."""
 
 
 @once
@@ -66,9 +70,11 @@ def functions(name: str) -> Iterator[Ready]:
     for each in _between(f" {name} ", "\n").split(" "):
         what, _, place = each.partition("=")
         begin, _, end = place.partition("-")
-        calls, _, content = _PARTS[int(begin) : int(end)].partition("\n")
-        pairs = (call.split(">") for call in calls.split())
-        yield Ready(what, a2b_base64(content), [(int(at), callee) for at, callee in pairs])
+        line, _, content = _PARTS[int(begin) : int(end)].partition("\n")
+        vectors, masks, general, *calls = line.split()
+        pairs = (call.split(">") for call in calls)
+        calling = [(int(at), callee) for at, callee in pairs]
+        yield Ready(what, a2b_base64(content), calling, (int(vectors, 16), int(masks, 16), int(general, 16)))
 
 
 def _between(before: str, after: str) -> str:
@@ -92,6 +98,6 @@ def as_text(kinds: Sequence[tuple[str, str, Sequence[Ready]]]) -> str:
 
 
 def _written(part: Ready) -> str:
-    calls = " ".join(f"{end}>{what}" for end, what in part.calling)
+    line = " ".join([*(f"{x:x}" for x in part.spoiled), *(f"{end}>{what}" for end, what in part.calling)])
     code = b2a_base64(part.content, newline=False).decode()
-    return "\n".join([calls, *(code[at : at + 100] for at in range(0, len(code), 100))])
+    return "\n".join([line, *(code[at : at + 100] for at in range(0, len(code), 100))])

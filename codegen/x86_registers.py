@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from symgraph.codegen.x86_lines import Jump, Label
 from symgraph.codegen.x86_selection import Selection
-from symgraph.codegen.x86_values import GENERAL, KEPT, MASK, RSP, VECTOR
+from symgraph.codegen.x86_values import FREE, GENERAL, KEPT, MASK, RSP, VECTOR, Spoiled
 
 SCRATCH = {VECTOR: (29, 30, 31), MASK: (5, 6, 7), GENERAL: (0, 7, 8)}
 """Registers of each kind through which values of the stack go; general ones are always free for it."""
@@ -32,6 +32,8 @@ class Places(NamedTuple):
     """The general registers among them that a function has to give back."""
     stack: int
     """How many places of the stack there are."""
+    spoiled: Spoiled
+    """The registers that are changed, unless a function gives them back."""
 
 
 def places(selection: Selection) -> Places:
@@ -85,8 +87,8 @@ def _scan(
     selection: Selection, ends: Sequence[int], without: Mapping[int, tuple[int, ...]]
 ) -> tuple[Places, bool]:
     """Where all values lie, and whether one of vectors or masks is in the stack."""
-    kinds, copies, calls = selection.kinds, selection.copies, selection.calls
-    given = {each.number: each.register for each in selection.given}
+    kinds, copies, calls, spoiled = selection.kinds, selection.copies, selection.calls, selection.spoiled
+    given = {each.number: each.register for each in selection.handed}
     met = _met(selection)
     free = {
         kind: [n for n in reversed(range(count)) if n not in without[kind]] for kind, count in _COUNTS.items()
@@ -106,27 +108,25 @@ def _scan(
             of[number] = selection.fixed[number]
             continue
         kind, end, own = kinds[number], ends[number], free[kinds[number]]
-        first = 0
-        if calls and bisect_right(calls, begin) < bisect_left(calls, end):  # it is needed after a call
-            if kind != GENERAL:
-                of[number], stack = stack, stack + 1
-                continue
-            first = KEPT
+        lost = 0
+        if calls:
+            for each in spoiled[bisect_right(calls, begin) : bisect_left(calls, end)]:  # it is needed after these
+                lost |= each[kind]
+        fitting = [each for each in own if not lost >> each & 1] if lost else own
         wanted = given.get(number, -1)
         if number in copies:
             wanted = of[copies[number]]
         elif number in met:
             wanted = next((of[other] for other in met[number] if of[other] in own), -1)
-        if wanted in own and wanted >= first:
+        if wanted in fitting:
             own.remove(wanted)
             register = wanted
-        elif own and not first:
-            register = own.pop()
-        elif (register := max(own, default=-1)) >= first:
+        elif fitting:
+            register = min(fitting) if lost else own[-1]
             own.remove(register)
         else:
-            held = [each for place, each in holders[kind].items() if place >= first]
-            longest = max(held, key=ends.__getitem__)
+            held = [each for place, each in holders[kind].items() if not lost >> place & 1]
+            longest = max(held, key=ends.__getitem__, default=number)
             if ends[longest] <= end:
                 of[number], stack = stack, stack + 1
                 continue
@@ -137,4 +137,17 @@ def _scan(
         ending[end].append(number)
     kept = sorted({of[n] for n, kind in enumerate(kinds) if kind == GENERAL and KEPT <= of[n] < RSP})
     is_spilled = any(of[n] >= STACK for n, kind in enumerate(kinds) if kind != GENERAL)
-    return Places(of, kept, stack - STACK), is_spilled and SCRATCH[VECTOR][0] not in without[VECTOR]
+    places = Places(of, kept, stack - STACK, _spoiled(selection, of))
+    return places, is_spilled and SCRATCH[VECTOR][0] not in without[VECTOR]
+
+
+def _spoiled(selection: Selection, of: Sequence[int]) -> Spoiled:
+    """What the values of a function change, and others that it calls."""
+    found = [sum(1 << each for each in SCRATCH[kind]) for kind in (VECTOR, MASK, GENERAL)]
+    for kind, place in zip(selection.kinds, of, strict=True):
+        if place < STACK:
+            found[kind] |= 1 << place
+    for each in selection.spoiled:
+        found = [x | y for x, y in zip(found, each, strict=True)]
+    vectors, masks, general = found
+    return vectors, masks, general & FREE[GENERAL]

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from symgraph.codegen.x86_constants import Constants
 from symgraph.codegen.x86_lines import Call, Held, Jump, Label, Leave, Line, Meeting
 from symgraph.codegen.x86_values import (
+    FREE,
     GENERAL,
     MASK,
     R8,
@@ -22,6 +23,7 @@ from symgraph.codegen.x86_values import (
     K,
     Names,
     Operand,
+    Spoiled,
     Spread,
     Type,
     Unknown,
@@ -35,7 +37,8 @@ from symgraph.codegen.x86_values import (
 class Selection:
     """What was selected so far. A value lies in one register; a name stands for the values of its parts."""
 
-    def __init__(self, constants: Constants) -> None:
+    def __init__(self, constants: Constants, spoiling: Mapping[str, Spoiled]) -> None:
+        """What functions of the module are ``spoiling`` is told of those of which it is known."""
         self.lines: list[Line] = []
         self.operands: list[tuple[Operand, ...]] = []
         """Of each line."""
@@ -51,11 +54,17 @@ class Selection:
         """By the label."""
         self.given: list[Held] = []
         """The arguments that lie in registers."""
+        self.handed: list[Held] = []
+        """These, and what calls give."""
         self.above: list[int] = []
         """Those that lie in the stack of who calls."""
         self.outside = constants.outside
         self.calls: list[int] = []
         """The lines of calls."""
+        self.spoiled: list[Spoiled] = []
+        """What each of them changes."""
+        self.is_aligned = False
+        """Whether the stack has to be at a multiple of 16 bytes for some of them."""
         self.room = 0
         """Bytes of the stack that the function asks for."""
         self.fields: dict[str, Sequence[str]] = {}
@@ -81,7 +90,7 @@ class Selection:
         """Names of addresses that are so many bytes after others."""
         self._found: dict[tuple[str, str], list[Value]] = {}
         """These, in registers, by the block in which they were needed: the way to others may not lead through it."""
-        self._constants = constants
+        self._constants, self._spoiling = constants, spoiling
 
     # Instructions
 
@@ -366,6 +375,15 @@ class Selection:
         for n, type_ in enumerate(results):
             values.append(self.new(type_))
             held.append(Held(type_.kind, n, values[-1][0]))
+        self.handed += held
+        vectors, masks, general = self._spoiling.get(name[1:], FREE)
+        for each in (*given, *held):
+            if each.kind == VECTOR:
+                vectors |= 1 << each.register
+            else:
+                general |= 1 << each.register
+        self.spoiled.append((vectors, masks, general))
+        self.is_aligned |= name[1:] not in self._spoiling
         return values
 
     def leave(self, results: Sequence[Held] = ()) -> None:

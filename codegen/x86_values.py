@@ -73,6 +73,11 @@ ARGUMENTS = tuple(R64.index(name) for name in ("rdi", "rsi", "rdx", "rcx", "r8",
 CALLED = R64.index("r11")
 """Where the address of a function is that is called by it. Values do not have this register."""
 
+Spoiled: TypeAlias = "tuple[int, int, int]"
+"""What a function changes: by the kind of register, a bit for each."""
+FREE: Spoiled = (1 << 32) - 1, (1 << 8) - 1, (1 << KEPT) - 1
+"""What any function may change."""
+
 _TYPE = re.compile(r"<(\d+) x (\w+)>|\b(float|double|ptr|half|bfloat|i\d+)\b")
 _BITS = {"half": 16, "float": 32, "double": 64, "ptr": 64}
 _SINGLE = {1: R8, 8: R8, 16: R16, 32: R32, 64: R64}

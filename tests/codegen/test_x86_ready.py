@@ -88,8 +88,11 @@ def made(kind):
         return full.removeprefix(outer).removeprefix("_")
 
     found, constants = [], x86.Constants(text)
-    for piece in f"\n{text}".split("\ndefine ")[1:]:
-        entry, function = x86._function(piece.partition("\n}\n")[0], constants)
+    pieces = [piece.partition("\n}\n")[0] for piece in f"\n{text}".split("\ndefine ")[1:]]
+    innermost = (x86._function(piece, constants, {}) for piece in pieces)
+    spoiling = {entry.name: function.spoiled for entry, function in innermost if not function.calling}
+    for piece in pieces:
+        entry, function = x86._function(piece, constants, spoiling)
         read = sorted({label for *_, label in function.reading})
         reading = [(at, end, read.index(label)) for at, end, label in function.reading]
         content = image(
@@ -98,7 +101,10 @@ def made(kind):
         ).content
         found.append(
             x86_ready.Ready(
-                what(entry.name), content, [(end, what(callee)) for end, callee in function.calling]
+                what(entry.name),
+                content,
+                [(end, what(callee)) for end, callee in function.calling],
+                function.spoiled,
             )
         )
 
@@ -175,11 +181,11 @@ def test_functions_begin_with_it_and_show_their_text(as_first_compiled):
 def test_what_is_not_known_here_is_compiled_with_its_text(monkeypatch):
     real, found = x86._function, []
 
-    def without_kernels(text, constants):
+    def without_kernels(text, *given):
         if "@kernel_" in text:
             found.append(text)
             raise Unknown(text)
-        return real(text, constants)
+        return real(text, *given)
 
     monkeypatch.setattr(x86, "_function", without_kernels)
     a, b = (sg.placeholder("float32", ("n", "n"), name=name) for name in "ab")
