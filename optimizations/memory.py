@@ -115,6 +115,8 @@ def place(buffers: Iterable[Buffer], pairs: Pairs = ()) -> Arena:
     ((0, 256, 0), 320, 320)
     """
     buffers = tuple(buffers)
+    if not buffers:
+        return Arena((), (), 0)
     wrong = [b for b in buffers if b.size < 0 or b.first > b.last]
     assert not wrong, wrong
     shared = in_place(buffers, pairs)

@@ -130,6 +130,11 @@ def _store(
 ) -> Storage:
     steps = [step for step in plan.steps if not isinstance(step, View)]
     values = Values(plan, sizes, {step: needs_of(step) for step in steps}, donated)
+    if len(steps) == 1:  # it has one order, and nothing to do again
+        storage = _stored(values, _placed(values, steps))
+        if limit is None or storage.peak <= limit:
+            return storage
+        raise MemoryLimitError(_impossible(limit, storage))
     rows, bytes_, kept = _rows(steps, values)
     placed, found = min(
         (
