@@ -126,9 +126,7 @@ def _separate(known: dict[str, tuple[Entry, Finished]], unknown: Mapping[str, st
 _NEEDED = r" @(?!llvm\.)([\w.]+)"
 
 
-def _function(
-    text: str, constants: Constants, spoiling: Mapping[str, Spoiled]
-) -> tuple[Entry, Finished]:
+def _function(text: str, constants: Constants, spoiling: Mapping[str, Spoiled]) -> tuple[Entry, Finished]:
     """How it is called and its code. Raises Unknown for one that has a line which is not known."""
     head, *lines = text.split("\n")
     if ";" in text:

@@ -55,7 +55,7 @@ class Code:
         self._jumps.append((len(self._pieces), condition, label))
         self._pieces.append(_NEAR)
 
-    def finished(self, spoiled: Spoiled) -> Finished:
+    def finished(self, spoiled: Spoiled = FREE) -> Finished:
         """All of it: jumps are made longer until each one reaches its label."""
         pieces, labels = self._pieces, self._labels
         is_growing = True
