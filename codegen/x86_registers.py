@@ -108,12 +108,9 @@ def _scan(
             of[number] = selection.fixed[number]
             continue
         kind, end, own = kinds[number], ends[number], free[kinds[number]]
-        lost = 0
-        if calls:
-            for each in spoiled[
-                bisect_right(calls, begin) : bisect_left(calls, end)
-            ]:  # it is needed after these
-                lost |= each[kind]
+        lost, outlived = 0, spoiled[bisect_right(calls, begin) : bisect_left(calls, end)] if calls else ()
+        for each in outlived:
+            lost |= each[kind]
         fitting = [each for each in own if not lost >> each & 1] if lost else own
         wanted = given.get(number, -1)
         if number in copies:

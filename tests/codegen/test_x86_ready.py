@@ -209,10 +209,15 @@ def test_functions_have_the_bits_of_better_code(name, row):
     f = sg.function(given, [found, sg.max(found, axis=1)])
     rng = np.random.default_rng(len(name))
     arrays = [rng.permutation([*SPECIAL, *rng.uniform(-3, 3, 189)]).reshape(4, 50) for _ in range(arity)]
-    arrays = [x.astype(row) for x in arrays]
+    first, better = bits_of_both(f, [x.astype(row) for x in arrays])
+
+    assert better == first
+
+
+def bits_of_both(f, arrays):
+    """Those of the results of first code, and those of better code; a NaN's sign is anybody's."""
 
     def bits():
-        """A NaN's sign is anybody's."""
         return [np.where(np.isnan(x), np.nan, x).tobytes() for x in f(*arrays)]
 
     first, functions = bits(), list(f._program.executor.compiled.functions())
@@ -221,4 +226,38 @@ def test_functions_have_the_bits_of_better_code(name, row):
     code().settle()
 
     assert all(each.address != address for each, address in zip(functions, before, strict=True))
-    assert bits() == first
+    return first, bits()
+
+
+@pytest.mark.skipif(not host().is_assembled, reason="of x86 with AVX-512 on Linux")
+@pytest.mark.parametrize("row", ["float32", "float64"])
+@pytest.mark.parametrize("count", [3, 10, 25, 40])
+def test_more_values_than_registers_outlive_calls(count, row):
+    x, y = (sg.placeholder(row, ("n",), name=name) for name in "xy")
+    kept = [sg.where(x > y / n, x * n, y - n) for n in range(1, count)]
+    called = [sg.tanh(kept[0]), sg.sin(x * 3), sg.pow(sg.abs(x) + 1, y), sg.log1p(sg.exp(y))]
+    f = sg.function([x, y], [*called, sum(one * called[n % 4] for n, one in enumerate(kept))])
+    rng = np.random.default_rng(count)
+    first, better = bits_of_both(f, [rng.normal(size=77).astype(row) for _ in "xy"])
+
+    assert better == first
+
+
+@pytest.mark.parametrize("row", SHORT)
+def test_values_that_outlive_ready_code_stay_in_registers(row):
+    lanes = x86_ready.BYTES // SHORT[row].numpy.itemsize
+    type_, name = f"<{lanes} x {'float' if row == 'f32' else 'double'}>", f"tanh {suffix(SHORT[row], lanes)}"
+    (code,) = x86_ready.functions(x86_ready.name_of(name, MACHINE))
+    text = f"""void @some(ptr %x, ptr %y) #0 {{
+entry:
+  %a = load {type_}, ptr %x, align 1
+  %b = call {type_} @ready({type_} %a)
+  %c = fadd {type_} %a, %b
+  store {type_} %c, ptr %y, align 1
+  ret void"""
+    entry, function = x86._function(text, x86.Constants(), {"ready": code.spoiled})
+    _, other = x86._function(text, x86.Constants(), {})
+
+    assert entry.name == "some"
+    assert b"\x48\x83\xec" not in function.content  # sub rsp
+    assert b"\x48\x83\xec" in other.content or b"\x48\x81\xec" in other.content
