@@ -112,6 +112,10 @@ def _is_power_of_two(number: float) -> bool:
     return 2.0**-100 < builtins.abs(number) < 2.0**100 and math.frexp(number)[0] in (0.5, -0.5)
 
 
+def _of_number_and_product(node: Node) -> bool:
+    return may_have_number(node) and any(x.op is multiply.op for x in node.inputs)
+
+
 def _of_products(node: Node) -> bool:
     return all(x.op is multiply.op for x in node.inputs)
 
@@ -140,7 +144,7 @@ NEUTRAL = (
     rule("plus itself is twice", x + x, x * 2.0, dtypes=(*INTEGERS, *FLOATS)),
     rule("over a power of two", x / y, _times_inverse, ops=may_have_number, dtypes=WIDE),
     rule("a power of two times a number times", multiply.op, _powers_together, keeps=SHARPER, dtypes=WIDE,
-         ops=may_have_number, example=lambda: (x * 0.3) * 2.0),
+         ops=_of_number_and_product, example=lambda: (x * 0.3) * 2.0),
     rule("a power of two times its inverse", multiply.op, _powers_cancelled, keeps=SHARPER, dtypes=WIDE,
          ops=_of_products, example=lambda: (x * 0.5) * (y * 2.0)),
     rule("a number times a number times", (k * i) * j, _numbers_together, ops=may_have_number),

@@ -65,6 +65,8 @@ def may_match(pattern: Node, node: Node) -> bool:
     given, wanted = node.inputs, pattern.inputs
     if len(given) != len(wanted):
         return False
+    if len(given) == 2 and wanted[0] is wanted[1] and not _may_be_alike(*given):
+        return False
     return all(map(_reads_as, wanted, given)) or (
         pattern.op.commutative and all(map(_reads_as, wanted[::-1], given))
     )
@@ -150,7 +152,7 @@ def alike(a: Node, b: Node, depth: int = 4) -> bool:
     """Whether two nodes are one, or would be if moves came first: ``exp(x)[1:]`` and ``exp(x[1:])``."""
     if a is b:
         return True
-    if a.op is not b.op and a.op not in MOVES and b.op not in MOVES:
+    if not _may_be_alike(a, b):
         return False
     if not depth or a.type != b.type:
         return False
@@ -161,6 +163,11 @@ def alike(a: Node, b: Node, depth: int = 4) -> bool:
     if a.op is not b.op or not a.op.elementwise or a.attrs != b.attrs:
         return False
     return all(alike(x, y, depth - 1) for x, y in zip(a.inputs, b.inputs, strict=True))
+
+
+def _may_be_alike(a: Node, b: Node) -> bool:
+    """False where the ops of the two tell that they are not."""
+    return a.op is b.op or a.op in MOVES or b.op in MOVES
 
 
 def moved_earlier(node: Node) -> Node | None:

@@ -253,7 +253,7 @@ STABILIZE = rules(
     rule("exp over the sum of exp", _powers / y, _softmax, keeps=SHARPER,
          example=lambda: exp(rows) / sum(exp(rows), axis=1, keepdims=True)),
     rule("log of softmax", log(_share), _log_softmax, keeps=SHARPER),
-    rule("less its logsumexp", x - y, _less_log_sum_exp, keeps=SHARPER,
+    rule("less its logsumexp", x - y, _less_log_sum_exp, keeps=SHARPER, ops=_may_hold_logsumexp,
          example=lambda: rows - logsumexp(rows, axis=1, keepdims=True)),
     rule("weights times scores", weights * _scores, _weighted_scores, keeps=SHARPER),
     rule("softmax of a shift", softmax.op, _unshifted, keeps=SHARPER, dtypes=FLOATS,
