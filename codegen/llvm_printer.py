@@ -21,11 +21,11 @@ from typing import NamedTuple
 from symgraph.codegen import llvm_elements as elements
 from symgraph.codegen.guards import Guard, Item, guarded, guards
 from symgraph.codegen.layout import Layout, Step, accesses
-from symgraph.codegen.llvm_ahead import Ahead
 from symgraph.codegen.llvm_denormals import branch, looked_at
 from symgraph.codegen.llvm_memory import INT64, address, fence, only
 from symgraph.codegen.llvm_statements import ZERO
 from symgraph.codegen.llvm_transposes import LONG, Strip, Turned, turned
+from symgraph.codegen.llvm_walks import Walks
 from symgraph.codegen.loops import (
     Compute,
     Load,
@@ -115,7 +115,7 @@ def _is_put_together(kernel: LoopKernel, layout: Layout) -> bool:
     return not is_beside and any(isinstance(x, Reduce) for x in all_of(kernel))
 
 
-class _Printer(Ahead):
+class _Printer(Walks):
     def __init__(
         self,
         kernel: LoopKernel,
@@ -145,6 +145,9 @@ class _Printer(Ahead):
 
     def run(self, besides: str = "", name: str = "") -> Native:
         """The function; its name follows from its lines and from what is said ``besides``, if it is not given."""
+        if (walk := self._walked()) is not None:
+            name, text = self._in_walk(walk, besides)
+            return Native(name, text, frozenset(self._body.declared))
         self._prologue()
         for each in self._kernel.once:
             self._statement(each)

@@ -72,7 +72,7 @@ def assembled(module: str) -> Assembled | None:
     before, *pieces = f"\n{module}".split("\ndefine ")
     constants, known, rest = Constants(module), dict[str, tuple[Entry, Finished]](), [before]
     alike, unknown = dict[tuple[str, str], tuple[Entry, Finished]](), dict[str, str]()
-    ready = {name: each for one in marked(module) for name, each in _ready(one).items()}
+    ready = {name: each for one in marked(module).items() for name, each in _ready(*one).items()}
     spoiling = {name: code.spoiled for name, (_, code) in ready.items()}
     names = []
     for piece in pieces:
@@ -96,11 +96,12 @@ def assembled(module: str) -> Assembled | None:
     return Assembled(image(dict(known.values()), constants.content), "\n".join(rest), is_whole)
 
 
-def _ready(name: str) -> dict[str, tuple[Entry, Finished]]:
-    """Functions whose code comes with the package; those of products are called from outside."""
+def _ready(name: str, code: str) -> dict[str, tuple[Entry, Finished]]:
+    """Functions whose code comes with the package; products and loops are called from outside."""
     found = {}
-    for what, content, calling, spoiled in functions(name):
-        entry = Entry(f"{name}_{what}" if what else name, is_public=not what and name.startswith("matmul_"))
+    for what, content, calling, spoiled in functions(code):
+        is_public = not what and not name.startswith("symgraph.")
+        entry = Entry(f"{name}_{what}" if what else name, is_public)
         calls = [(end, f"{name}_{each}") for end, each in calling]
         found[entry.name] = entry, Finished(content, (), calls, is_whole=True, spoiled=spoiled)
     return found

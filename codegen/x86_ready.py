@@ -1,14 +1,15 @@
-"""First code that comes with the package: of products of matrices, and of functions that processors do not know.
+"""First code that comes with the package: of products of matrices, of functions that processors do not know, and of
+loops that go through arrays in order.
 
 It is the same in every program, and to make it takes longer than all else of a small one. So it was made before: the
 file `x86_ready.txt` has what `x86.py` makes of their text, and ``pytest --update tests/codegen/test_x86_ready.py``
 writes it again. The better code that takes its place is compiled as any other.
 
-A line of the file's first paragraph has a kind, a product by its dtype and more, or a function of registers as ``tanh
-v16f32``; then the name that follows from its text, and its parts, each as what it does, and where its lines begin and
-end after that paragraph. The first of these says which registers it changes, vectors, masks and general ones, a bit for
-each; and which other parts it calls: where the 4 bytes end that say how far one is, and what it does. The rest is the
-code and what it reads in Base64 (RFC 4648).
+A line of the file's first paragraph has a kind: a product by its dtype and more, a function of registers as ``tanh
+v16f32``, or a loop as ``walk v16f32 2``, of two arrays. Then it has the name that follows from its text, and its parts,
+each as what it does, and where its lines begin and end after that paragraph. The first of these says which registers
+it changes, vectors, masks and general ones, a bit for each; and which other parts it calls: where the 4 bytes end that
+say how far one is, and what it does. The rest is the code and what it reads in Base64 (RFC 4648).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _KINDS, _, _PARTS = f"\n{text_beside(__file__, 'x86_ready.txt')}".partition("\n\
 
 
 class Ready(NamedTuple):
-    """A part of a product, or of a function."""
+    """A part of a product, of a function, or of a loop."""
 
     what: str
     """It does; nothing for the one that is called from outside."""
@@ -52,17 +53,17 @@ BYTES = 64
 """Of the vectors in this code."""
 
 
-def mark(name: str) -> str:
-    """The line that a module has in the place of text whose code is ready."""
-    return f"; {name} is ready"
+def mark(name: str, code: str = "") -> str:
+    """The line that a module has in the place of a function's text; its code may be ready under another name."""
+    return f"; {name} is ready as {code or name}"
 
 
-def marked(module: str) -> list[str]:
-    """The names for which there are such lines in a text."""
-    return list(dict.fromkeys(_MARK.findall(module))) if " is ready\n" in module else []
+def marked(module: str) -> dict[str, str]:
+    """The names for which there are such lines in a text, and those of their code."""
+    return dict(_MARK.findall(module)) if " is ready as " in module else {}
 
 
-_MARK = re.compile(r"^; ([\w.]+) is ready$", re.MULTILINE)
+_MARK = re.compile(r"^; ([\w.]+) is ready as ([\w.]+)$", re.MULTILINE)
 
 
 def functions(name: str) -> Iterator[Ready]:

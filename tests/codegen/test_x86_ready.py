@@ -18,6 +18,7 @@ from symgraph.codegen.llvm_math import FUNCTIONS
 from symgraph.codegen.llvm_matmul import print_matmul
 from symgraph.codegen.llvm_panels import print_product
 from symgraph.codegen.llvm_printer import module
+from symgraph.codegen.llvm_walks import MOST, kind_of, print_walk
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.vectors import Body, Register, declarations, suffix
 from symgraph.codegen.x86_code import image
@@ -56,7 +57,8 @@ CALLED = {
     for lanes in (x86_ready.BYTES // row.numpy.itemsize, 0)
     if lanes or name in OF_ROWS
 }
-KINDS = [*PRODUCTS, *CALLED]
+WALKS = {kind_of(row, count): (row, count) for row in SHORT.values() for count in range(1, MOST + 1)}
+KINDS = [*PRODUCTS, *CALLED, *WALKS]
 
 
 def printed(kind, machine, **more):
@@ -71,6 +73,9 @@ def text_of(kind):
     if kind in PRODUCTS:
         native = printed(kind, MACHINE)
         return module([native], MACHINE), native.name, native.name
+    if kind in WALKS:
+        text = print_walk(*WALKS[kind])
+        return text, "walk", f"{kind.replace(' ', '.')}.{sha256(text.encode()).hexdigest()[:8]}"
     name, row, lanes = CALLED[kind]
     body, what = Body(), KNOWN[name]
     arity = len(inspect.signature(what).parameters) - 1
