@@ -19,6 +19,8 @@ SCRATCH = {VECTOR: (29, 30, 31), MASK: (5, 6, 7), GENERAL: (0, 7, 8)}
 STACK = 64
 """The first place of the stack; those before are registers."""
 _COUNTS = {VECTOR: 32, MASK: 8, GENERAL: 15}
+_MOST_OUTLIVED = 16
+"""Calls of which it is looked at what they change; more change whatever they may."""
 _NO_MASK = 0
 """That number says that an instruction has none."""
 
@@ -108,9 +110,11 @@ def _scan(
             of[number] = selection.fixed[number]
             continue
         kind, end, own = kinds[number], ends[number], free[kinds[number]]
-        lost, outlived = 0, spoiled[bisect_right(calls, begin) : bisect_left(calls, end)] if calls else ()
-        for each in outlived:
-            lost |= each[kind]
+        lost = 0
+        if calls:
+            first, last = bisect_right(calls, begin), bisect_left(calls, end)  # of those that it has to outlive
+            for each in spoiled[first:last] if last - first <= _MOST_OUTLIVED else (FREE,):
+                lost |= each[kind]
         fitting = [each for each in own if not lost >> each & 1] if lost else own
         wanted = given.get(number, -1)
         if number in copies:
