@@ -19,11 +19,12 @@ from symgraph.codegen.x86_constants import Constants
 from symgraph.codegen.x86_lines import Call, Held, Jump, Label, Leave, Meeting
 from symgraph.codegen.x86_object import as_assembly, as_object
 from symgraph.codegen.x86_ready import functions, marked
-from symgraph.codegen.x86_registers import SCRATCH, STACK, places
+from symgraph.codegen.x86_registers import SCRATCH, STACK, places, spoiled
 from symgraph.codegen.x86_rules import select
 from symgraph.codegen.x86_selection import COPY_OF_GENERAL, COPY_OF_VECTOR, Selection
 from symgraph.codegen.x86_values import (
     CALLED,
+    FREE,
     GENERAL,
     MASK,
     R64,
@@ -187,7 +188,8 @@ class _Writer:
                 self._call(line)
             elif type(line) is Leave:
                 self._leave(line.results)
-        return self._code.finished(self._places.spoiled)
+        # Who is called from elsewhere changes whatever it may.
+        return self._code.finished(spoiled(self._selection, of) if self._leaves_vectors else FREE)
 
     def _copy(self, to: Operand, source: Operand) -> bool:
         """Whether a copy is where it should be: it may be in the register of what it is a copy of, or in the stack."""

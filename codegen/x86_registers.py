@@ -19,7 +19,7 @@ SCRATCH = {VECTOR: (29, 30, 31), MASK: (5, 6, 7), GENERAL: (0, 7, 8)}
 STACK = 64
 """The first place of the stack; those before are registers."""
 _COUNTS = {VECTOR: 32, MASK: 8, GENERAL: 15}
-_MOST_OUTLIVED = 16
+_MOST_OUTLIVED = 8
 """Calls of which it is looked at what they change; more change whatever they may."""
 _NO_MASK = 0
 """That number says that an instruction has none."""
@@ -34,8 +34,6 @@ class Places(NamedTuple):
     """The general registers among them that a function has to give back."""
     stack: int
     """How many places of the stack there are."""
-    spoiled: Spoiled
-    """The registers that are changed, unless a function gives them back."""
 
 
 def places(selection: Selection) -> Places:
@@ -89,7 +87,7 @@ def _scan(
     selection: Selection, ends: Sequence[int], without: Mapping[int, tuple[int, ...]]
 ) -> tuple[Places, bool]:
     """Where all values lie, and whether one of vectors or masks is in the stack."""
-    kinds, copies, calls, spoiled = selection.kinds, selection.copies, selection.calls, selection.spoiled
+    kinds, copies, calls = selection.kinds, selection.copies, selection.calls
     given = {each.number: each.register for each in selection.handed}
     met = _met(selection)
     free = {
@@ -112,9 +110,15 @@ def _scan(
         kind, end, own = kinds[number], ends[number], free[kinds[number]]
         lost = 0
         if calls:
-            first, last = bisect_right(calls, begin), bisect_left(calls, end)  # of those that it has to outlive
-            for each in spoiled[first:last] if last - first <= _MOST_OUTLIVED else (FREE,):
+            first, last = (
+                bisect_right(calls, begin),
+                bisect_left(calls, end),
+            )  # of those that it has to outlive
+            for each in selection.spoiled[first:last] if last - first <= _MOST_OUTLIVED else (FREE,):
                 lost |= each[kind]
+            if kind != GENERAL and lost == FREE[kind]:
+                of[number], stack = stack, stack + 1
+                continue
         fitting = [each for each in own if not lost >> each & 1] if lost else own
         wanted = given.get(number, -1)
         if number in copies:
@@ -140,17 +144,16 @@ def _scan(
         ending[end].append(number)
     kept = sorted({of[n] for n, kind in enumerate(kinds) if kind == GENERAL and KEPT <= of[n] < RSP})
     is_spilled = any(of[n] >= STACK for n, kind in enumerate(kinds) if kind != GENERAL)
-    places = Places(of, kept, stack - STACK, _spoiled(selection, of))
-    return places, is_spilled and SCRATCH[VECTOR][0] not in without[VECTOR]
+    return Places(of, kept, stack - STACK), is_spilled and SCRATCH[VECTOR][0] not in without[VECTOR]
 
 
-def _spoiled(selection: Selection, of: Sequence[int]) -> Spoiled:
-    """What the values of a function change, and others that it calls."""
+def spoiled(selection: Selection, of: Sequence[int]) -> Spoiled:
+    """What a function changes whose values lie there, and others that it calls."""
     found = [sum(1 << each for each in SCRATCH[kind]) for kind in (VECTOR, MASK, GENERAL)]
     for kind, place in zip(selection.kinds, of, strict=True):
         if place < STACK:
             found[kind] |= 1 << place
-    for each in selection.spoiled:
+    for each in {*selection.spoiled}:
         found = [x | y for x, y in zip(found, each, strict=True)]
     vectors, masks, general = found
     return vectors, masks, general & FREE[GENERAL]
