@@ -54,11 +54,11 @@ class Walks(Ahead):
 
     def _walked(self) -> str | None:
         """The name of its code; None where the kernel is no such one."""
-        kernel, layout, row = self._kernel, self._layout, self._kernel.writes[0].type.dtype
+        kernel, layout, count = self._kernel, self._layout, len(self._kernel.reads)
         is_one_loop = (layout.rows, layout.columns, layout.is_shared) == (1, 0, False) and not kernel.once
-        count = len(kernel.reads)
-        if self._body.ready is None or not is_one_loop or len(kernel.writes) > 1 or not 0 < count <= MOST:
+        if self._body.ready is None or not is_one_loop or len(kernel.writes) != 1 or not 0 < count <= MOST:
             return None
+        row = kernel.writes[0].type.dtype
         is_in_order = len(accesses(kernel)) == count + 1 and {*layout.steps} == {(Step.UNIT,)}
         is_alike = {*self._row_of.values()} == {row} and self._lanes * row.numpy.itemsize == BYTES
         if not (is_in_order and is_alike and row in (FLOAT32, FLOAT64)) or self._machine.flushes:

@@ -100,11 +100,11 @@ def assembled(module: str) -> Assembled | None:
 def _ready(name: str, code: str) -> dict[str, tuple[Entry, Finished]]:
     """Functions whose code comes with the package; products and loops are called from outside."""
     found = {}
-    for what, content, calling, spoiled in functions(code):
-        is_public = not what and not name.startswith("symgraph.")
-        entry = Entry(f"{name}_{what}" if what else name, is_public)
-        calls = [(end, f"{name}_{each}") for end, each in calling]
-        found[entry.name] = entry, Finished(content, (), calls, is_whole=True, spoiled=spoiled)
+    for part in functions(code):
+        is_public = not part.what and not name.startswith("symgraph.")
+        entry = Entry(f"{name}_{part.what}" if part.what else name, is_public)
+        calls = [(end, f"{name}_{each}") for end, each in part.calling]
+        found[entry.name] = entry, Finished(part.content, (), calls, is_whole=True, spoiled=part.spoiled)
     return found
 
 

@@ -110,10 +110,7 @@ def _scan(
         kind, end, own = kinds[number], ends[number], free[kinds[number]]
         lost = 0
         if calls:
-            first, last = (
-                bisect_right(calls, begin),
-                bisect_left(calls, end),
-            )  # of those that it has to outlive
+            first, last = bisect_right(calls, begin), bisect_left(calls, end)  # that it has to outlive
             for each in selection.spoiled[first:last] if last - first <= _MOST_OUTLIVED else (FREE,):
                 lost |= each[kind]
             if kind != GENERAL and lost == FREE[kind]:

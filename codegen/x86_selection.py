@@ -38,7 +38,7 @@ class Selection:
     """What was selected so far. A value lies in one register; a name stands for the values of its parts."""
 
     def __init__(self, constants: Constants, spoiling: Mapping[str, Spoiled]) -> None:
-        """What functions of the module are ``spoiling`` is told of those of which it is known."""
+        """``spoiling`` has what functions change, of those of which it is known."""
         self.lines: list[Line] = []
         self.operands: list[tuple[Operand, ...]] = []
         """Of each line."""
