@@ -24,8 +24,12 @@ from symgraph.codegen.beside import text_beside
 from symgraph.codegen.machine import Machine
 from symgraph.codegen.x86_values import Spoiled
 
-_KINDS, _, _PARTS = f"\n{text_beside(__file__, 'x86_ready.txt')}".partition("\n\n")
-"""Read with this module, which the first function of a process imports: no later one waits for it."""
+
+@once
+def _file() -> tuple[str, str]:
+    """The first paragraph, and the rest: read for the first function of a process, on machines that have use for it."""
+    kinds, _, parts = f"\n{text_beside(__file__, 'x86_ready.txt')}".partition("\n\n")
+    return kinds, parts
 
 
 class Ready(NamedTuple):
@@ -71,7 +75,7 @@ def functions(name: str) -> Iterator[Ready]:
     for each in _between(f" {name} ", "\n").split(" "):
         what, _, place = each.partition("=")
         begin, _, end = place.partition("-")
-        line, _, content = _PARTS[int(begin) : int(end)].partition("\n")
+        line, _, content = _file()[1][int(begin) : int(end)].partition("\n")
         vectors, masks, general, *calls = line.split()
         pairs = (call.split(">") for call in calls)
         calling = [(int(at), callee) for at, callee in pairs]
@@ -80,7 +84,7 @@ def functions(name: str) -> Iterator[Ready]:
 
 def _between(before: str, after: str) -> str:
     """What stands there in the list of kinds; nothing if what is ``before`` it does not."""
-    return _KINDS.partition(before)[2].partition(after)[0]
+    return _file()[0].partition(before)[2].partition(after)[0]
 
 
 def as_text(kinds: Sequence[tuple[str, str, Sequence[Ready]]]) -> str:
